@@ -1,0 +1,185 @@
+package control
+
+import "time"
+
+// Protocol is the version of this package's messages. Both ends of a connection must have the
+// same one; hello and welcome carry it.
+const Protocol = 1
+
+// Manager is the Executor of frames that are for, or from, the executor manager itself.
+const Manager = -1
+
+// Types of frames; each names the body that it carries.
+const (
+	TypeHello    = "hello"    // Hello
+	TypeWelcome  = "welcome"  // Welcome
+	TypeLease    = "lease"    // LeaseRequest; one descriptor: the client's standard error
+	TypeGranted  = "granted"  // Granted; on the same host one pidfd per executor
+	TypeFailed   = "failed"   // Failed: the reply to a request that could not be met
+	TypeStart    = "start"    // Start
+	TypeStarted  = "started"  // Started
+	TypeOpen     = "open"     // Open; ring: slots, executor's doorbell, client's doorbell
+	TypeOpened   = "opened"   // Opened
+	TypeMap      = "map"      // Map; ring: the region's memfd
+	TypeMapped   = "mapped"   // Mapped
+	TypeUnmap    = "unmap"    // Unmap
+	TypeUnmapped = "unmapped" // Unmap
+	TypeEnded    = "ended"    // Ended
+	TypeReplaced = "replaced" // Executor; on the same host one pidfd
+	TypeRelease  = "release"  // no body
+	TypeReleased = "released" // no body
+)
+
+// Hello opens a connection.
+type Hello struct {
+	Protocol int    `json:"protocol"`
+	Version  string `json:"version"`
+	// PID is the client's, Launcher its parent's (mpirun's daemon on this node): the manager
+	// finds the job's other ranks, and the cores they are bound to, among Launcher's children.
+	PID      int `json:"pid"`
+	Launcher int `json:"launcher"`
+	// LocalRanks is how many ranks of the job run on this node, 0 where nobody says.
+	LocalRanks int `json:"local_ranks"`
+}
+
+// Welcome answers Hello.
+type Welcome struct {
+	Protocol int    `json:"protocol"`
+	Version  string `json:"version"`
+	Node     string `json:"node"`
+	// Cores is how many cores this manager can lend at all.
+	Cores int `json:"cores"`
+}
+
+// LeaseRequest asks for executors. A connection holds at most one lease.
+type LeaseRequest struct {
+	Executors int `json:"executors"`
+	// Library is the absolute path of the function library.
+	Library string `json:"library"`
+	// HotTimeout: negative: spin always; 0: never; else sleep after this long without a request.
+	HotTimeout time.Duration `json:"hot_timeout"`
+	// Oversubscribe grants executors that share cores with ranks or each other when there are
+	// no free cores left, instead of failing with CodeNoCapacity.
+	Oversubscribe bool `json:"oversubscribe,omitempty"`
+	// Environment are NAME=VALUE pairs for the executors' functions.
+	Environment []string `json:"environment,omitempty"`
+	// StackSize of the thread that runs the functions, in bytes; 0: 64 MiB.
+	StackSize int64 `json:"stack_size,omitempty"`
+}
+
+// Granted answers LeaseRequest.
+type Granted struct {
+	Lease     string     `json:"lease"`
+	Node      string     `json:"node"`
+	Executors []Executor `json:"executors"`
+	Functions []Function `json:"functions"`
+}
+
+// Executor is one executor of a lease.
+type Executor struct {
+	Index int `json:"index"`
+	PID   int `json:"pid"`
+	// Core is the one that it is pinned to, -1 for none.
+	Core           int  `json:"core"`
+	Oversubscribed bool `json:"oversubscribed,omitempty"`
+}
+
+// Function is one function of a library; requests name it by its index in the list.
+type Function struct {
+	Name string `json:"name"`
+	ABI  int    `json:"abi"`
+}
+
+// Start tells a fresh executor what it is for. It comes once, first.
+type Start struct {
+	Lease      string        `json:"lease"`
+	Index      int           `json:"index"`
+	Library    string        `json:"library"`
+	HotTimeout time.Duration `json:"hot_timeout"`
+	StackSize  int64         `json:"stack_size,omitempty"`
+}
+
+// Started answers Start: the library is loaded.
+type Started struct {
+	Functions []Function `json:"functions"`
+}
+
+// Open asks an executor to meet the client on a transport.
+type Open struct {
+	Wire      int    `json:"wire"` // fabric's wire version
+	Transport string `json:"transport"`
+	Slots     int    `json:"slots"`
+	// Provider and Address: libfabric only: which provider to listen on, and the local
+	// network address to listen at.
+	Provider string `json:"provider,omitempty"`
+	Address  string `json:"address,omitempty"`
+	// Nonce is what the client will prove itself with when it connects.
+	Nonce []byte `json:"nonce,omitempty"`
+}
+
+// Opened answers Open.
+type Opened struct {
+	Wire int `json:"wire"`
+	// Name is the address that the executor listens at, as libfabric names it.
+	Name []byte `json:"name,omitempty"`
+}
+
+// Map gives an executor a region of the session.
+type Map struct {
+	Region uint32 `json:"region"`
+	Size   uint64 `json:"size"`
+	// ReadOnly: a constant.
+	ReadOnly bool `json:"read_only,omitempty"`
+	// Address and Key: libfabric only: where the executor writes outputs to.
+	Address uint64 `json:"address,omitempty"`
+	Key     uint64 `json:"key,omitempty"`
+}
+
+// Mapped answers Map.
+type Mapped struct {
+	Region uint32 `json:"region"`
+	// Address and Key: libfabric only: of the executor's mirror of the region.
+	Address uint64 `json:"address,omitempty"`
+	Key     uint64 `json:"key,omitempty"`
+}
+
+// Unmap takes a region back; no invocation that names it may be in flight.
+type Unmap struct {
+	Region uint32 `json:"region"`
+}
+
+// Ended says that an executor of the lease is gone although nobody asked for it.
+type Ended struct {
+	Executor int `json:"executor"`
+	// Signal that ended it, 0 if it exited; ExitCode then.
+	Signal   int `json:"signal,omitempty"`
+	ExitCode int `json:"exit_code,omitempty"`
+	// Function that ran, empty if none did; ExitCalled: it called exit.
+	Function   string `json:"function,omitempty"`
+	ExitCalled bool   `json:"exit_called,omitempty"`
+	// Replacing: another will take its index; a replaced frame tells when.
+	Replacing bool `json:"replacing,omitempty"`
+}
+
+// Code says what kind of failure a Failed is.
+type Code string
+
+// Codes of Failed.
+const (
+	CodeVersion    Code = "version"     // the two ends speak different protocols
+	CodeInvalid    Code = "invalid"     // the request makes no sense
+	CodeNoCapacity Code = "no-capacity" // not enough free cores; the text says what is missing
+	CodeLibrary    Code = "library"     // the function library can not be loaded
+	CodeTransport  Code = "transport"   // that transport or provider can not be had
+	CodeStart      Code = "start"       // an executor could not be started, or died at once
+	CodeLimit      Code = "limit"       // too many regions, too much memory
+	CodeInternal   Code = "internal"    // a defect of ours
+)
+
+// Failed answers a request that could not be met. It is an error.
+type Failed struct {
+	Code Code   `json:"code"`
+	Text string `json:"text"`
+}
+
+func (f *Failed) Error() string { return f.Text }
