@@ -4,6 +4,7 @@
 #ifndef SUBLET_WIRE_H
 #define SUBLET_WIRE_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>

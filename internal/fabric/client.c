@@ -1,0 +1,99 @@
+// The client's end, whatever the transport: slots, and the spinning for responses.
+#define _GNU_SOURCE
+#include <sched.h>
+#include <string.h>
+
+#include "clock.h"
+#include "fabric.h"
+
+int fabric_submit(struct fabric_client *c, const struct fabric_submission *s) {
+    uint64_t id = c->submitted + 1;
+    if (id - c->harvested > c->slots)
+        return FABRIC_FULL;
+    int result = c->ops->submit(c, id, s);
+    if (result == FABRIC_OK)
+        c->submitted = id;
+    return result;
+}
+
+// Copies the response's header once, then checks the copy: the executor can write the original
+// at any time. An output that rides with the response is copied to where the client wants it.
+static int take(struct fabric_client *c, const struct wire_response *response, struct fabric_response *out) {
+    const struct fabric_pending *pending = &c->pending[out->id & (c->slots - 1)];
+    const volatile struct wire_response *shared = response;
+    out->status = shared->status;
+    out->text_size = 0;
+    out->size = shared->size;
+    out->nanoseconds = shared->nanoseconds;
+
+    if (out->status == WIRE_OK) {
+        if (out->size > pending->capacity)
+            return FABRIC_PROTOCOL;
+        if (out->size && (pending->flags & WIRE_OUTPUT_INLINE)) {
+            if (out->size == 8)
+                memcpy(pending->output, response->inlined, 8);
+            else
+                memcpy(pending->output, response->inlined, out->size);
+        } else if (out->size && (pending->flags & WIRE_OUTPUT_SLOT))
+            memcpy(pending->output, response + 1, out->size);
+        return FABRIC_OK;
+    }
+    out->text_size = shared->text_size;
+    if (out->text_size > WIRE_TEXT)
+        return FABRIC_PROTOCOL;
+    memcpy(out->text, response + 1, out->text_size);
+    return FABRIC_OK;
+}
+
+int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds, struct fabric_response *out, int max) {
+    uint64_t deadline = 0;
+    uint32_t turns = 0;
+    int count = 0;
+    if (until > c->submitted)
+        until = c->submitted;
+    for (;;) {
+        while (count < max && c->harvested < c->submitted) {
+            struct wire_response *response;
+            int ready = c->ops->ready(c, c->harvested + 1, &response);
+            if (ready < 0)
+                return count ? count : ready;
+            if (!ready)
+                break;
+            out[count].id = c->harvested + 1;
+            int result = take(c, response, &out[count]);
+            if (result < 0)
+                return count ? count : result;
+            c->harvested++;
+            count++;
+        }
+        if (c->harvested >= until || count == max || !nanoseconds)
+            return count;
+        // Spin: cheap when alone on the core, and fair when not.
+        if (++turns <= 32) {
+            clock_pause();
+            continue;
+        }
+        sched_yield();
+        if (turns % 16 == 0) {
+            uint64_t now = clock_nanoseconds();
+            if (!deadline)
+                deadline = now + nanoseconds;
+            else if (now >= deadline)
+                return count;
+        }
+    }
+}
+
+int fabric_submit_and_harvest(struct fabric_client *c, const struct fabric_submission *s, uint64_t nanoseconds,
+                              struct fabric_response *out, int max) {
+    int result = fabric_submit(c, s);
+    if (result < 0)
+        return result;
+    return fabric_harvest(c, c->submitted, nanoseconds, out, max);
+}
+
+int fabric_arm(struct fabric_client *c) { return c->ops->arm(c); }
+
+void fabric_disarm(struct fabric_client *c) { c->ops->disarm(c); }
+
+void fabric_close(struct fabric_client *c) { c->ops->close(c); }

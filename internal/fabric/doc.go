@@ -1,0 +1,43 @@
+// Package fabric is the data path: how a request gets from a rank to an executor and the response
+// back, and the executor's hot loop in between. All the C of the data path is in this one package,
+// because Go's build cache does not see a header that lies in another package's folder.
+//
+//	rank                                                     executor
+//	Client.Submit ──▶ request line  ══ ring or libfabric ══▶ loop ──▶ f(args, size, res)
+//	Client.Harvest ◀─ response line ◀═ ring or libfabric ══  loop ◀── bytes, or an error
+//
+// # Use
+//
+// A rank makes [Memory] for its buffers, and one [Client] per executor, on one of the transports:
+// [NewRing] on one host, [ConnectOFI] over libfabric. An executor process makes one [Executor],
+// loads a function library into it, maps regions, and serves one client with [Executor.ServeRing]
+// or [Executor.ListenOFI]. How the two exchange descriptors, addresses and memory keys is the business of
+// package control; this package never opens a path or a socket of its own except libfabric's.
+//
+// # Slots, ids, and order
+//
+// An executor runs one invocation at a time, in the order of submission. Ids are 64-bit and count
+// from 1; invocation i uses slot i mod slots, so there is nothing to search on either side, and a
+// slot is free again when its response is harvested.
+//
+//	free ── Submit ──▶ submitted ── the executor answers ──▶ answered ── Harvest ──▶ free
+//
+// # Who may call what
+//
+// A Client is used by one goroutine at a time; its owner holds a lock. (Different clients never
+// share one.) Memory may be used from anywhere.
+//
+// # Who owns which memory
+//
+// Whatever the NIC or another process may touch lies outside the Go heap, in Memory that its maker
+// closes exactly once: [Usage] counts what is open. From Submit until the response is
+// harvested, or until Close has returned, the executor may read the input and write the output.
+// On the ring, Close alone does not stop an executor that lives: close the Client when the
+// executor's pidfd has said that it has exited.
+//
+// # Errors
+//
+// [ErrFull] and [ErrBroken] are sentinels; [*ProtocolError] says that an executor wrote what no
+// executor of ours writes, after which its Client is broken; everything else is a plain error
+// that says which step failed.
+package fabric

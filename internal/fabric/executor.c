@@ -1,0 +1,223 @@
+// The executor's hot loop: waits for a request, calls the function, sends the response.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "clock.h"
+#include "fabric.h"
+#include "signals.h"
+
+// The bytes that a reference names, or NULL if it names none.
+static const struct fabric_region *find(struct fabric_executor *e, const struct wire_ref *ref, uint64_t size) {
+    if (ref->region == 0 || ref->region >= WIRE_REGIONS)
+        return NULL;
+    struct fabric_region *region = &e->regions[ref->region];
+    if (!atomic_load_explicit(&region->mapped, memory_order_acquire))
+        return NULL;
+    if (ref->offset > region->size || size > region->size - ref->offset)
+        return NULL;
+    return region;
+}
+
+static void fail(struct wire_response *response, int32_t status, const char *text) {
+    response->status = status;
+    response->size = 0;
+    response->text_size = (uint32_t)strnlen(text, WIRE_TEXT);
+    memcpy(response + 1, text, response->text_size);
+}
+
+// Finds what the request names and calls the function.
+static void execute(struct fabric_executor *e, const struct fabric_arrival *arrival) {
+    const struct wire_request *request = arrival->request;
+    struct wire_response *response = arrival->response;
+    const uint32_t flags = request->flags, constants = request->constants;
+    const uint64_t input_size = request->input_size, capacity = request->output_capacity;
+    const void *input = NULL;
+    void *output = NULL;
+    sublet_bytes constant[WIRE_CONSTANTS];
+
+    if (flags & WIRE_INPUT_INLINE) {
+        if (input_size > WIRE_INLINE)
+            return fail(response, WIRE_MALFORMED, "an inline input that does not fit into its line");
+        input = request->inlined;
+    } else if (flags & WIRE_INPUT_SLOT) {
+        if (input_size > WIRE_SLOT_PAYLOAD || !arrival->payload)
+            return fail(response, WIRE_MALFORMED, "an input that does not fit into its slot");
+        input = arrival->payload;
+    } else {
+        const struct fabric_region *region = find(e, &request->input, input_size);
+        if (!region)
+            return fail(response, WIRE_BAD_REFERENCE, "the input lies outside the regions that this executor has");
+        input = region->input + request->input.offset;
+    }
+
+    if (flags & WIRE_OUTPUT_INLINE) {
+        if (capacity > WIRE_INLINE)
+            return fail(response, WIRE_MALFORMED, "an inline output that does not fit into its line");
+        output = response->inlined;
+    } else if (flags & WIRE_OUTPUT_SLOT) {
+        if (capacity > WIRE_SLOT_PAYLOAD)
+            return fail(response, WIRE_MALFORMED, "an output that does not fit into its slot");
+        output = response + 1;
+    } else {
+        const struct fabric_region *region = find(e, &request->output, capacity);
+        if (!region || !region->output)
+            return fail(response, WIRE_BAD_REFERENCE, "the output lies outside the regions that this executor can write");
+        output = region->output + request->output.offset;
+    }
+
+    if (constants > WIRE_CONSTANTS)
+        return fail(response, WIRE_MALFORMED, "more constants than an invocation can name");
+    for (uint32_t i = 0; i < constants; i++) {
+        struct wire_ref whole = {.region = request->constant[i]};
+        const struct fabric_region *region = find(e, &whole, 0);
+        if (!region)
+            return fail(response, WIRE_BAD_REFERENCE, "a constant that this executor does not have");
+        constant[i] = (sublet_bytes){region->input, region->size};
+    }
+
+    if (request->function >= e->function_count)
+        return fail(response, WIRE_UNKNOWN_FUNCTION, "no function of the library has this index");
+    const struct fabric_function *function = &e->functions[request->function];
+    char text[WIRE_TEXT];
+    text[0] = 0;
+    uint64_t size;
+    int32_t status = WIRE_OK;
+    if (function->abi == 1) {
+        if (input_size > UINT32_MAX)
+            return fail(response, WIRE_PAYLOAD_TOO_LARGE, "a function of rFaaS's kind takes inputs below 4 GiB");
+        size = function->rfaas((void *)(uintptr_t)input, (uint32_t)input_size, output);
+    } else {
+        sublet_call call = {
+            .abi = SUBLET_ABI,
+            .constant_count = constants,
+            .input = input,
+            .input_size = input_size,
+            .output = output,
+            .output_capacity = capacity,
+            .constants = constant,
+            .error = text,
+            .error_capacity = sizeof text,
+        };
+        status = function->function(&call);
+        size = call.output_size;
+    }
+    if (status == WIRE_OK && size > capacity)
+        status = WIRE_OUTPUT_TOO_SMALL;
+    if (status != WIRE_OK) {
+        // Only two endings are a function's to choose: its own code, and too small an output.
+        fail(response, status > 0 || status == WIRE_OUTPUT_TOO_SMALL ? status : 1, text);
+        response->size = status == WIRE_OUTPUT_TOO_SMALL ? size : 0;
+        return;
+    }
+    response->status = WIRE_OK;
+    response->text_size = 0;
+    response->size = size;
+}
+
+static inline void set_state(struct stats_page *page, enum wire_state state) {
+    atomic_store_explicit(&page->state, (uint32_t)state, memory_order_relaxed);
+}
+
+static inline void add(_Atomic uint64_t *sum, uint64_t more) {  // there is one writer
+    atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
+static int loop(struct fabric_endpoint *endpoint) {
+    const struct fabric_endpoint_ops *ops = endpoint->ops;
+    struct fabric_executor *e = endpoint->executor;
+    struct stats_page *page = e->page;
+    const double tick = clock_tick_nanoseconds();
+    const uint64_t hot = e->hot_nanoseconds < 0 ? UINT64_MAX : (uint64_t)((double)e->hot_nanoseconds / tick);
+    uint64_t idle_since = clock_ticks();
+    uint64_t counted = idle_since;  // up to here the spinning is in hot_ticks
+    uint32_t turns = 0;
+
+    set_state(page, STATE_HOT);
+    for (uint64_t id = 1;;) {
+        struct fabric_arrival arrival;
+        int came = ops->next(endpoint, id, &arrival);
+        if (came < 0)
+            return came;
+        if (!came) {
+            if (++turns <= 32) {
+                clock_pause();
+                continue;
+            }
+            if (atomic_load_explicit(&e->stop, memory_order_acquire))
+                return FABRIC_OK;
+            uint64_t now = clock_ticks();
+            add(&page->hot_ticks, now - counted);
+            counted = now;
+            if (now - idle_since >= hot) {
+                set_state(page, STATE_WARM);
+                int result = ops->sleep(endpoint, id);
+                set_state(page, STATE_HOT);
+                if (result < 0)
+                    return result;
+                idle_since = counted = clock_ticks();
+                turns = 0;
+                continue;
+            }
+            sched_yield();
+            continue;
+        }
+        uint64_t start = clock_ticks();
+        death_enter(e, arrival.request->function, id);
+        execute(e, &arrival);
+        death_leave(e);
+        uint64_t end = clock_ticks();
+        arrival.response->nanoseconds = (uint64_t)((double)(end - start) * tick);
+        int result = ops->respond(endpoint, id, &arrival);
+        if (result < 0)
+            return result;
+        add(&page->hot_ticks, start - counted);
+        add(&page->compute_ticks, end - start);
+        add(&page->invocations, 1);
+        idle_since = counted = end;
+        turns = 0;
+        id++;
+    }
+}
+
+struct serving {
+    struct fabric_endpoint *endpoint;
+    int result;
+};
+
+static void *serve(void *argument) {
+    struct serving *serving = argument;
+    death_thread_start();
+    serving->result = loop(serving->endpoint);
+    death_thread_end();
+    return NULL;
+}
+
+int fabric_serve(struct fabric_endpoint *endpoint, uint64_t stack_size, char *text) {
+    struct serving serving = {.endpoint = endpoint};
+    pthread_attr_t attributes;
+    pthread_t thread;
+    clock_start();
+    atomic_store(&endpoint->executor->page->ticks_per_second, clock_ticks_per_second());
+    pthread_attr_init(&attributes);
+    int error = pthread_attr_setstacksize(&attributes, stack_size);
+    if (!error)
+        error = pthread_create(&thread, &attributes, serve, &serving);
+    pthread_attr_destroy(&attributes);
+    if (error) {
+        snprintf(text, FABRIC_TEXT, "a thread with a stack of %llu bytes: %s", (unsigned long long)stack_size, strerror(error));
+        serving.result = FABRIC_FAILED;
+    } else
+        pthread_join(thread, NULL);
+    set_state(endpoint->executor->page, STATE_ENDED);
+    endpoint->ops->close(endpoint);
+    return serving.result;
+}
+
+void fabric_stop(struct fabric_executor *executor, struct fabric_endpoint *endpoint) {
+    atomic_store(&executor->stop, 1);
+    endpoint->ops->wake(endpoint);
+}

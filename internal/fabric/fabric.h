@@ -1,0 +1,180 @@
+// What the C files of this package share, and what its Go files call.
+#ifndef SUBLET_FABRIC_H
+#define SUBLET_FABRIC_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "function.h"
+#include "wire.h"
+
+// Results of the functions below; at least 0 is success.
+enum fabric_result {
+    FABRIC_OK = 0,
+    FABRIC_FULL = -1,      // every slot holds an invocation that was not harvested
+    FABRIC_BROKEN = -2,    // the peer is gone
+    FABRIC_PROTOCOL = -3,  // the peer wrote something that no peer of ours writes
+    FABRIC_TIMEOUT = -4,
+    FABRIC_FAILED = -5,    // see the text
+};
+
+enum { FABRIC_TEXT = 512 };  // bytes of an error text that C gives to Go
+
+// ---------------------------------------------------------------- the client's end
+
+// One invocation as the client hands it in. An address is the client's own; a region and an
+// offset name the same bytes for the executor. Region 0: no payload.
+struct fabric_payload {
+    void *address;
+    uint64_t size;  // of an output: its capacity
+    uint64_t offset;
+    uint32_t region;
+    uint32_t reserved;
+};
+
+struct fabric_submission {
+    uint32_t function;
+    uint32_t constants;
+    struct fabric_payload input;
+    struct fabric_payload output;
+    uint32_t constant[WIRE_CONSTANTS];
+};
+
+// One response as the client gets it: copied once out of the memory that the executor can write,
+// and checked.
+struct fabric_response {
+    uint64_t id;
+    int32_t status;
+    uint32_t text_size;
+    uint64_t size;
+    uint64_t nanoseconds;
+    char text[WIRE_TEXT];
+};
+
+struct fabric_client;
+
+struct fabric_client_ops {
+    // Writes the request with this id into its slot, which is free.
+    int (*submit)(struct fabric_client *, uint64_t id, const struct fabric_submission *);
+    // 1 and the response's place if the response with this id has come, 0 if not yet.
+    int (*ready)(struct fabric_client *, uint64_t id, struct wire_response **);
+    // Prepares for sleeping on the descriptor: 1 if it may, 0 if something came.
+    int (*arm)(struct fabric_client *);
+    void (*disarm)(struct fabric_client *);
+    void (*close)(struct fabric_client *);  // revokes what the executor could write; frees the client
+};
+
+// What a client keeps of an invocation in flight.
+struct fabric_pending {
+    void *output;
+    uint64_t capacity;
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+// The part that all transports share; their own structs start with it. Used by one thread at a
+// time.
+struct fabric_client {
+    const struct fabric_client_ops *ops;
+    uint32_t slots;
+    int descriptor;      // becomes readable after arm when there is something to harvest; -1: none
+    uint64_t submitted;  // id of the last invocation submitted
+    uint64_t harvested;  // id of the last response harvested
+    struct fabric_pending pending[WIRE_SLOTS_MAX];
+    char text[FABRIC_TEXT];  // why the last function failed
+};
+
+int fabric_submit(struct fabric_client *, const struct fabric_submission *);
+// Spins until the response with id until has come, at most for that long; puts up to max
+// responses, in the order of their ids, into out. Returns how many, or an error when there are none.
+int fabric_harvest(struct fabric_client *, uint64_t until, uint64_t nanoseconds, struct fabric_response *out, int max);
+int fabric_submit_and_harvest(struct fabric_client *, const struct fabric_submission *, uint64_t nanoseconds,
+                              struct fabric_response *out, int max);
+int fabric_arm(struct fabric_client *);
+void fabric_disarm(struct fabric_client *);
+void fabric_close(struct fabric_client *);
+
+// The ring's client: memory of wire_ring_size(slots) bytes, zeroed, which stays the caller's, as
+// the doorbells (eventfds) do. may_sleep: the executor's hot_timeout is not "always".
+struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int executor_doorbell, int client_doorbell, int may_sleep);
+
+// ---------------------------------------------------------------- the executor's end
+
+typedef uint32_t fabric_rfaas_function(void *args, uint32_t size, void *res);
+
+struct fabric_function {
+    char name[128];
+    uint32_t abi;  // 1: rFaaS's, 2: ours
+    uint32_t reserved;
+    fabric_rfaas_function *rfaas;
+    sublet_function *function;
+};
+
+// A region as an executor sees it. mapped is stored last.
+struct fabric_region {
+    _Atomic uint32_t mapped;
+    uint32_t reserved;
+    const uint8_t *input;  // read-only mapping on the ring; the mirror over libfabric
+    uint8_t *output;       // NULL for constants
+    uint64_t size;
+    uint64_t remote_address;  // libfabric: where the client's own memory is
+    uint64_t remote_key;
+    void *handle;  // libfabric: struct fid_mr of the mirror
+};
+
+// A request that has arrived, and where its response is put together; text and slot output
+// start behind the response's header.
+struct fabric_arrival {
+    const struct wire_request *request;
+    const uint8_t *payload;  // behind the request's header, if something lies there
+    struct wire_response *response;
+};
+
+struct fabric_endpoint;
+
+struct fabric_endpoint_ops {
+    // 1 if the request with this id has come, 0 if not yet, or FABRIC_BROKEN.
+    int (*next)(struct fabric_endpoint *, uint64_t id, struct fabric_arrival *);
+    // Sends the response with this id; the output lies in its region, behind the header, or in it.
+    int (*respond)(struct fabric_endpoint *, uint64_t id, const struct fabric_arrival *);
+    // Sleeps until something may have come or fabric_executor_stop was called.
+    int (*sleep)(struct fabric_endpoint *, uint64_t id);
+    void (*wake)(struct fabric_endpoint *);   // ends a sleep, from another thread
+    void (*close)(struct fabric_endpoint *);  // frees the endpoint
+};
+
+struct fabric_executor;
+
+struct fabric_endpoint {
+    const struct fabric_endpoint_ops *ops;
+    struct fabric_executor *executor;
+    uint32_t slots;
+    uint32_t reserved;
+};
+
+struct fabric_executor {
+    struct stats_page *page;
+    struct fabric_function *functions;
+    uint32_t function_count;
+    _Atomic uint32_t stop;
+    int64_t hot_nanoseconds;  // negative: spin always
+    struct fabric_region regions[WIRE_REGIONS];
+};
+
+// Opens a function library: 0, or FABRIC_FAILED with the text.
+int fabric_library_open(const char *path, void **handle, char *text);
+// Resolves function->name in it by its abi.
+int fabric_library_resolve(void *handle, struct fabric_function *function, char *text);
+
+// Notes fatal signals and calls of exit in the page, for functions that run in fabric_serve.
+int fabric_note_deaths(struct fabric_executor *);
+
+// Serves the endpoint on a thread of its own with a stack of that size, until fabric_stop, the
+// end of the client (FABRIC_BROKEN) or an error; then closes the endpoint.
+int fabric_serve(struct fabric_endpoint *, uint64_t stack_size, char *text);
+void fabric_stop(struct fabric_executor *, struct fabric_endpoint *);
+
+// The ring's endpoint. memory and doorbells stay the caller's until the endpoint is closed.
+struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *, void *memory, uint32_t slots, int executor_doorbell, int client_doorbell);
+
+#endif

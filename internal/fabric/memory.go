@@ -1,0 +1,140 @@
+package fabric
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Purpose says what a Memory is for; Usage counts by it.
+type Purpose int
+
+// Purposes.
+const (
+	Slots     Purpose = iota // requests and responses
+	Buffers                  // payloads of a session
+	Constants                // constants of a session
+	Mirrors                  // an executor's side of a session's regions
+	purposes
+)
+
+func (p Purpose) String() string {
+	return [...]string{"slots", "buffers", "constants", "mirrors"}[p]
+}
+
+var usage [purposes]struct{ count, bytes atomic.Int64 }
+
+// Usage returns how many Memory of a purpose are open in this process, and their bytes.
+func Usage(p Purpose) (count int, bytes int64) {
+	return int(usage[p].count.Load()), usage[p].bytes.Load()
+}
+
+// Memory is a piece of memory outside the Go heap, shared through a memfd. A page that can not be
+// touched follows it, so that what writes past its end is caught there.
+type Memory struct {
+	purpose Purpose
+	file    *os.File
+	mapping []byte // with the guard page
+	bytes   []byte
+}
+
+var pageSize = os.Getpagesize()
+
+// reserve returns a mapping of nothing, of a size rounded up to pages and one page more.
+func reserve(size int) ([]byte, error) {
+	if size < 0 || size > 1<<47 {
+		return nil, fmt.Errorf("fabric: %d bytes of memory", size)
+	}
+	rounded := (max(size, 1) + pageSize - 1) &^ (pageSize - 1)
+	return unix.Mmap(-1, 0, rounded+pageSize, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+}
+
+// mapFile maps the first bytes of a memfd in front of a guard page.
+func mapFile(file *os.File, size, protection int) ([]byte, error) {
+	mapping, err := reserve(size)
+	if err != nil {
+		return nil, err
+	}
+	err = control(file, func(fd int) error {
+		length := len(mapping) - pageSize
+		_, err := unix.MmapPtr(fd, 0, unsafe.Pointer(&mapping[0]), uintptr(length), protection, unix.MAP_SHARED|unix.MAP_FIXED)
+		return err
+	})
+	if err == nil {
+		// A child of the rank, or of a function, must not keep these pages alive or write to them.
+		err = unix.Madvise(mapping[:len(mapping)-pageSize], unix.MADV_DONTFORK)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unix.Munmap(mapping))
+	}
+	return mapping, nil
+}
+
+// control calls f with the descriptor of a file, without making the file blocking as Fd does.
+func control(file *os.File, f func(fd int) error) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = f(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
+
+// NewMemory makes zeroed memory of size bytes. Its memfd is sealed: no one who gets it can shrink
+// it, which would end the process with SIGBUS.
+func NewMemory(purpose Purpose, size int) (*Memory, error) {
+	fd, err := unix.MemfdCreate("sublet-"+purpose.String(), unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("fabric: memfd_create for %d bytes of %s: %w (limit of open files: ulimit -n)", size, purpose, err)
+	}
+	file := os.NewFile(uintptr(fd), "sublet-"+purpose.String())
+	if err := unix.Ftruncate(fd, int64((max(size, 1)+pageSize-1)&^(pageSize-1))); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("fabric: %d bytes of %s: %w", size, purpose, err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("fabric: sealing %s: %w", purpose, err)
+	}
+	mapping, err := mapFile(file, size, unix.PROT_READ|unix.PROT_WRITE)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("fabric: mapping %d bytes of %s: %w", size, purpose, err)
+	}
+	usage[purpose].count.Add(1)
+	usage[purpose].bytes.Add(int64(size))
+	return &Memory{purpose: purpose, file: file, mapping: mapping, bytes: mapping[:size:size]}, nil
+}
+
+// Bytes is the memory.
+func (m *Memory) Bytes() []byte { return m.bytes }
+
+// File is the memfd, to be passed on; it stays m's.
+func (m *Memory) File() *os.File { return m.file }
+
+// Prefault touches every page, so that the data path does not pay for it.
+func (m *Memory) Prefault() error {
+	if len(m.bytes) == 0 {
+		return nil
+	}
+	return unix.Madvise(m.mapping[:len(m.mapping)-pageSize], unix.MADV_POPULATE_WRITE)
+}
+
+// Close gives the memory back; nothing may use it any more. A second Close does nothing.
+func (m *Memory) Close() error {
+	if m.mapping == nil {
+		return nil
+	}
+	usage[m.purpose].count.Add(-1)
+	usage[m.purpose].bytes.Add(-int64(len(m.bytes)))
+	err := errors.Join(unix.Munmap(m.mapping), m.file.Close())
+	m.mapping, m.bytes = nil, nil
+	return err
+}

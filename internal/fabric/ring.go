@@ -1,0 +1,96 @@
+package fabric
+
+// #include "fabric.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// RingFiles are what a ring's executor needs: the memory and the two doorbells (eventfds). The
+// client makes them with NewRing and passes copies on; they stay its own.
+type RingFiles struct {
+	Memory           *os.File
+	ExecutorDoorbell *os.File
+	ClientDoorbell   *os.File
+}
+
+// RingClient is a Client with what it shares with the executor.
+type RingClient struct {
+	*Client
+	Files  RingFiles
+	memory *Memory
+}
+
+// NewRing makes the client's end of a ring. slots is a power of two, at most MaxSlots. maySleep
+// says that the executor may fall asleep (its hot timeout is not "always").
+func NewRing(slots int, maySleep bool) (*RingClient, error) {
+	if slots < 1 || slots > MaxSlots || slots&(slots-1) != 0 {
+		return nil, fmt.Errorf("fabric: %d slots; a power of two up to %d is needed", slots, MaxSlots)
+	}
+	memory, err := NewMemory(Slots, int(C.wire_ring_size(C.uint32_t(slots))))
+	if err != nil {
+		return nil, err
+	}
+	if err := memory.Prefault(); err != nil {
+		return nil, errors.Join(fmt.Errorf("fabric: touching a ring's slots: %w", err), memory.Close())
+	}
+	executorDoorbell, err := newDoorbell()
+	if err != nil {
+		return nil, errors.Join(err, memory.Close())
+	}
+	clientDoorbell, err := newDoorbell()
+	if err != nil {
+		return nil, errors.Join(err, executorDoorbell.Close(), memory.Close())
+	}
+	sleep := C.int(0)
+	if maySleep {
+		sleep = 1
+	}
+	c := C.fabric_ring_client(unsafe.Pointer(&memory.bytes[0]), C.uint32_t(slots),
+		C.int(descriptor(executorDoorbell)), C.int(descriptor(clientDoorbell)), sleep)
+	if c == nil {
+		return nil, errors.Join(errors.New("fabric: out of memory"), clientDoorbell.Close(), executorDoorbell.Close(), memory.Close())
+	}
+	client, err := newClient(c, Path{Transport: Ring, Provider: "memfd"}, slots)
+	if err != nil {
+		return nil, errors.Join(err, clientDoorbell.Close(), executorDoorbell.Close(), memory.Close())
+	}
+	return &RingClient{
+		Client: client,
+		Files:  RingFiles{Memory: memory.File(), ExecutorDoorbell: executorDoorbell, ClientDoorbell: clientDoorbell},
+		memory: memory,
+	}, nil
+}
+
+// Close frees both the client and the memory; the executor must have exited.
+func (r *RingClient) Close() {
+	if r.c == nil {
+		return
+	}
+	r.Client.Close()
+	r.Files.ExecutorDoorbell.Close()
+	r.Files.ClientDoorbell.Close()
+	r.memory.Close()
+}
+
+// newDoorbell makes an eventfd that goroutines can wait for.
+func newDoorbell() (*os.File, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("fabric: a doorbell: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "sublet-doorbell"), nil
+}
+
+// descriptor is the number of a file, for C, which must not outlive the file.
+func descriptor(file *os.File) (number int) {
+	number = -1
+	_ = control(file, func(fd int) error { number = fd; return nil }) // a closed file has none
+	return number
+}

@@ -1,0 +1,79 @@
+#define _GNU_SOURCE
+#include "signals.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { ALTERNATE_STACK = 64 << 10 };
+
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
+enum { FATAL = sizeof fatal / sizeof fatal[0] };
+
+static struct sigaction before[FATAL];  // the Go runtime's
+static struct stats_page *noted;        // where deaths are noted
+static _Thread_local int runs_functions;
+
+static int running(void) {
+    return runs_functions && noted && atomic_load_explicit(&noted->state, memory_order_relaxed) == STATE_RUNNING;
+}
+
+// Runs on any thread, after a fault or a raise.
+static void on_fatal(int signal, siginfo_t *info, void *context) {
+    if (!runs_functions) {  // not ours: as if we were not there
+        for (int i = 0; i < FATAL; i++)
+            if (fatal[i] == signal && before[i].sa_sigaction &&
+                before[i].sa_handler != SIG_DFL && before[i].sa_handler != SIG_IGN) {
+                before[i].sa_sigaction(signal, info, context);
+                return;
+            }
+    } else if (noted) {
+        atomic_store(&noted->signal, (uint32_t)signal);
+        if (signal == SIGSEGV || signal == SIGBUS)
+            atomic_store(&noted->fault_address, (uint64_t)(uintptr_t)info->si_addr);
+    }
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(signal, &standard, NULL);
+    raise(signal);  // delivered when this handler returns
+}
+
+static void on_exit_called(void) {
+    if (running())
+        atomic_store(&noted->exit_called, 1);
+}
+
+int fabric_note_deaths(struct fabric_executor *e) {
+    noted = e->page;
+    atomic_store(&noted->function, UINT32_MAX);
+    for (int i = 0; i < FATAL; i++) {
+        struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+        sigfillset(&action.sa_mask);
+        if (sigaction(fatal[i], &action, &before[i]) != 0)
+            return FABRIC_FAILED;
+    }
+    return atexit(on_exit_called) == 0 ? FABRIC_OK : FABRIC_FAILED;
+}
+
+void death_thread_start(void) {
+    stack_t stack = {.ss_size = ALTERNATE_STACK};
+    stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack.ss_sp != MAP_FAILED)
+        sigaltstack(&stack, NULL);
+    runs_functions = 1;
+}
+
+void death_thread_end(void) {
+    stack_t none = {.ss_flags = SS_DISABLE}, stack;
+    runs_functions = 0;
+    if (sigaltstack(&none, &stack) == 0 && stack.ss_sp)
+        munmap(stack.ss_sp, stack.ss_size);
+}
+
+void death_name(struct fabric_executor *e, uint32_t function) {
+    struct stats_page *page = e->page;
+    atomic_store_explicit(&page->function, function, memory_order_relaxed);
+    memset(page->name, 0, sizeof page->name);
+    if (function < e->function_count)
+        memcpy(page->name, e->functions[function].name, strnlen(e->functions[function].name, sizeof page->name - 1));
+}
