@@ -1,0 +1,43 @@
+// Command sublet-executor is the process that runs a lease's functions on one core. Executor
+// managers start it; people never do.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/executors/executor"
+	"github.com/sublet-hpc/sublet/internal/control"
+)
+
+func main() { os.Exit(doMain(os.Args[1:])) }
+
+func doMain(args []string) int {
+	flags := pflag.NewFlagSet("sublet-executor", pflag.ContinueOnError)
+	flags.String("lease", "", "the lease it belongs to, for ps")
+	flags.Int("index", 0, "its index in the lease, for ps")
+	flags.Usage = func() {
+		fmt.Fprintln(os.Stderr, "sublet-executor runs the functions of a lease. Executor managers start it; it is of no use by hand.")
+	}
+	if err := flags.Parse(args); err != nil {
+		fmt.Fprintln(os.Stderr, "sublet-executor:", err)
+		return 2
+	}
+	// The loop holds one thread in C for ever; pinned to one core, Go would give the rest none.
+	runtime.GOMAXPROCS(4)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	err := executor.Run(log)
+	if err == nil {
+		return 0
+	}
+	var told *control.Failed
+	if !errors.As(err, &told) { // else its manager says so, with more around it
+		fmt.Fprintln(os.Stderr, "sublet-executor:", err)
+	}
+	return 1
+}
