@@ -70,9 +70,6 @@ func NewRing(slots int, maySleep bool) (*RingClient, error) {
 
 // Close frees both the client and the memory; the executor must have exited.
 func (r *RingClient) Close() {
-	if r.c == nil {
-		return
-	}
 	r.Client.Close()
 	r.Files.ExecutorDoorbell.Close()
 	r.Files.ClientDoorbell.Close()

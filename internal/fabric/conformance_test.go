@@ -1,0 +1,349 @@
+package fabric_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/statspage"
+)
+
+func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
+
+// conform runs a test over every transport.
+func conform(t *testing.T, test func(t *testing.T, transport transport)) {
+	t.Helper()
+	for _, transport := range transports {
+		t.Run(transport.name, func(t *testing.T) { test(t, transport) })
+	}
+}
+
+func fill(b []byte, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		binary.NativeEndian.PutUint64(b[i:], random.Uint64())
+	}
+	for ; i < len(b); i++ {
+		b[i] = byte(random.Uint32())
+	}
+}
+
+// Sizes around every limit: the line, the slot, the page, and beyond.
+var sizes = []int{
+	0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 1000, 4095, 4096, 4097,
+	65535, 65536, 65537, 1<<20 - 1, 1 << 20, 5<<20 + 13, 64 << 20,
+}
+
+func TestSizes(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		largest := sizes[len(sizes)-1]
+		in, out := p.region(fabric.Buffers, largest), p.region(fabric.Buffers, largest+64)
+		for _, size := range sizes {
+			for _, function := range []string{"echo", "increment"} {
+				fill(in.memory.Bytes()[:size], uint64(size))
+				want := bytes.Clone(in.memory.Bytes()[:size])
+				if function == "increment" {
+					for i := range want {
+						want[i]++
+					}
+				}
+				edge := out.memory.Bytes()[size : size+64]
+				fill(edge, 9)
+				before := bytes.Clone(edge)
+
+				response := p.invoke(function, in.payload(0, size), out.payload(0, size))
+				if response.Status != fabric.StatusOK || response.Size != size {
+					t.Fatalf("%s of %d bytes: status %d, %d bytes, %q", function, size, response.Status, response.Size, response.Text)
+				}
+				if !bytes.Equal(out.memory.Bytes()[:size], want) {
+					t.Fatalf("%s of %d bytes: wrong output", function, size)
+				}
+				if !bytes.Equal(edge, before) {
+					t.Fatalf("%s of %d bytes: bytes behind the output were written", function, size)
+				}
+			}
+		}
+	})
+}
+
+func TestPartsOfRegions(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		in, out := p.region(fabric.Buffers, 3<<20), p.region(fabric.Buffers, 3<<20)
+		fill(in.memory.Bytes(), 1)
+		for _, part := range []struct{ from, to, size int }{{1, 3, 8}, {17, 1 << 20, 100}, {4099, 65, 70000}, {1<<20 + 1, 7, 1<<20 + 5}, {2 << 20, 2 << 20, 1 << 20}} {
+			response := p.invoke("echo", in.payload(part.from, part.size), out.payload(part.to, part.size))
+			if response.Status != fabric.StatusOK {
+				t.Fatalf("%+v: status %d, %q", part, response.Status, response.Text)
+			}
+			if !bytes.Equal(in.memory.Bytes()[part.from:part.from+part.size], out.memory.Bytes()[part.to:part.to+part.size]) {
+				t.Fatalf("%+v: wrong output", part)
+			}
+		}
+	})
+}
+
+// Everything that is in flight is answered in the order of submission, with its own result.
+func TestOrderAndPipelining(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		for inFlight := 1; inFlight <= 8; inFlight++ {
+			for _, size := range []int{8, 100, 70_001} {
+				t.Run(fmt.Sprintf("%d of %d bytes", inFlight, size), func(t *testing.T) {
+					p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+					in, out := p.region(fabric.Buffers, size*inFlight), p.region(fabric.Buffers, size*inFlight)
+					submitted, harvested := 0, 0
+					const total = 200
+					for harvested < total {
+						for submitted < total && submitted-harvested < inFlight {
+							at := submitted % inFlight * size
+							fill(in.memory.Bytes()[at:at+size], uint64(submitted))
+							id, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(at, size), Output: out.payload(at, size)})
+							check(t, err)
+							submitted++
+							if id != uint64(submitted) {
+								t.Fatalf("invocation %d got id %d", submitted, id)
+							}
+						}
+						for _, response := range p.wait(uint64(harvested + 1)) {
+							at := harvested % inFlight * size
+							want := make([]byte, size)
+							fill(want, uint64(harvested))
+							harvested++
+							if response.ID != uint64(harvested) || response.Status != fabric.StatusOK {
+								t.Fatalf("response %d has id %d, status %d", harvested, response.ID, response.Status)
+							}
+							if !bytes.Equal(out.memory.Bytes()[at:at+size], want) {
+								t.Fatalf("response %d has another's output", harvested)
+							}
+						}
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestFullSlots(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 4, hot: -1})
+		in := p.region(fabric.Buffers, 8)
+		request := &fabric.Request{Function: p.functions["echo"], Input: in.payload(0, 8), Output: in.payload(0, 8)}
+		for range 4 {
+			_, err := p.client.Submit(request)
+			check(t, err)
+		}
+		if _, err := p.client.Submit(request); !errors.Is(err, fabric.ErrFull) {
+			t.Fatalf("a fifth invocation in four slots: %v", err)
+		}
+		p.wait(4)
+		id, err := p.client.Submit(request)
+		check(t, err)
+		p.wait(id)
+	})
+}
+
+// rFaaS's ids have 16 bits and its client breaks after 65,536 invocations.
+func Test200000Invocations(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		const total = 200_000
+		buffer := p.region(fabric.Buffers, 16)
+		input, output := buffer.memory.Bytes()[:8], buffer.memory.Bytes()[8:]
+		request := &fabric.Request{Function: p.functions["count_calls"], Input: buffer.payload(0, 8), Output: buffer.payload(8, 8)}
+		for i := uint64(1); i <= total; i++ {
+			binary.NativeEndian.PutUint64(input, i)
+			id, responses, err := p.client.SubmitAndHarvest(request, time.Millisecond)
+			check(t, err)
+			if len(responses) == 0 {
+				responses = p.wait(id)
+			}
+			if len(responses) != 1 || responses[0].ID != i || binary.NativeEndian.Uint64(output) != i {
+				t.Fatalf("invocation %d: %+v, the function counted %d", i, responses, binary.NativeEndian.Uint64(output))
+			}
+		}
+		if stats := p.page.Read(); !stats.Initialized || stats.Invocations != total {
+			t.Fatalf("the stats page counts %d invocations (initialized %v)", stats.Invocations, stats.Initialized)
+		}
+	})
+}
+
+func TestFailures(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		buffer := p.region(fabric.Buffers, 1<<20)
+		binary.NativeEndian.PutUint32(buffer.memory.Bytes(), 42)
+
+		response := p.invoke("failing", buffer.payload(0, 4), buffer.payload(8, 8))
+		if response.Status != 42 || response.Text != "code 42 was asked for" {
+			t.Errorf("a function's own error: %+v", response)
+		}
+		response = p.invoke("increment", buffer.payload(0, 1000), buffer.payload(2000, 999))
+		if response.Status != fabric.StatusOutputTooSmall || response.Size != 1000 {
+			t.Errorf("too small an output: %+v", response)
+		}
+		id, err := p.client.Submit(&fabric.Request{Function: 10_000})
+		check(t, err)
+		if response := p.wait(id)[0]; response.Status != fabric.StatusUnknownFunction {
+			t.Errorf("an unknown function: %+v", response)
+		}
+		if response := p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8)); response.Status != fabric.StatusOK {
+			t.Errorf("after errors: %+v", response)
+		}
+	})
+}
+
+func TestConstants(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		out := p.region(fabric.Buffers, 8)
+		var ids []uint32
+		var want uint64
+		for i, size := range []int{1, 100, 100_000, 3 << 20} {
+			constant := p.region(fabric.Constants, size)
+			fill(constant.memory.Bytes(), uint64(i))
+			check(t, p.client.Push(constant.id))
+			for _, b := range constant.memory.Bytes() {
+				want += uint64(b)
+			}
+			ids = append(ids, constant.id)
+		}
+		response := p.invoke("add_constants", fabric.Payload{}, out.payload(0, 8), ids...)
+		if got := binary.NativeEndian.Uint64(out.memory.Bytes()); response.Status != fabric.StatusOK || got != want {
+			t.Errorf("%+v: sum %d, want %d", response, got, want)
+		}
+	})
+}
+
+// An executor that sleeps is woken by a request, a client that sleeps by a response.
+func TestSleepAndWake(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: 0})
+		buffer := p.region(fabric.Buffers, 16)
+		for i := range 200 {
+			if i%50 == 0 {
+				p.waitForState(statspage.Warm)
+			}
+			id, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: buffer.payload(0, 8), Output: buffer.payload(8, 8)})
+			check(t, err)
+			for p.client.Harvested() < id {
+				if p.client.Arm() {
+					poll := []unix.PollFd{{Fd: int32(p.client.Descriptor()), Events: unix.POLLIN}}
+					if n, err := unix.Poll(poll, int(patience.Milliseconds())); n == 0 || err != nil && err != unix.EINTR {
+						t.Fatalf("invocation %d: the client was not woken: %v", i, err)
+					}
+					p.client.Disarm()
+				}
+				_, err := p.client.Harvest(id, 0)
+				check(t, err)
+			}
+		}
+	})
+}
+
+// waitForState waits until the executor is in a state, which it reaches by itself.
+func (p *peer) waitForState(state statspage.State) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); p.page.Read().State != state; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the executor is %s, not %s", p.page.Read().State, state)
+		}
+	}
+}
+
+// A hot timeout is in milliseconds (rFaaS compares it in the wrong unit).
+func TestHotTimeout(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		const hot = 300 * time.Millisecond
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: hot})
+		buffer := p.region(fabric.Buffers, 16)
+		p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
+		answered := time.Now()
+		p.waitForState(statspage.Warm)
+		if spun := time.Since(answered); spun < hot-50*time.Millisecond || spun > hot+2*time.Second {
+			t.Errorf("it slept after %v, its hot timeout is %v", spun, hot)
+		}
+	})
+}
+
+// What an executor dies of stands in its stats page, and whatever was answered before is kept.
+func TestDeathsAreNoted(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		for _, death := range []struct {
+			function string
+			signal   unix.Signal
+			exitCode int
+		}{
+			{"segfault", unix.SIGSEGV, -1},
+			{"write_input", unix.SIGSEGV, -1},
+			{"abort_now", unix.SIGABRT, -1},
+			{"overflow_stack", unix.SIGSEGV, -1},
+			{"exit_now", 0, 3},
+		} {
+			if death.function == "write_input" && transport.name != "ring" {
+				continue // only there the input is the rank's own memory
+			}
+			t.Run(death.function, func(t *testing.T) {
+				p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+				buffer := p.region(fabric.Buffers, 8192)
+				p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
+				_, err := p.client.Submit(&fabric.Request{Function: p.functions[death.function], Input: buffer.payload(0, 4096), Output: buffer.payload(4096, 4096)})
+				check(t, err)
+				select {
+				case <-p.exited:
+				case <-time.After(patience):
+					t.Fatal("the executor lives")
+				}
+				stats := p.page.Read()
+				if stats.State != statspage.Running || stats.Function != death.function || stats.Signal != int(death.signal) {
+					t.Errorf("noted: %+v", stats)
+				}
+				status := p.command.ProcessState
+				if death.signal == 0 && (status.ExitCode() != death.exitCode || !stats.ExitCalled) {
+					t.Errorf("exit code %d, noted %v", status.ExitCode(), stats.ExitCalled)
+				}
+				if death.signal != 0 && status.ExitCode() != -1 {
+					t.Errorf("ended with exit code %d instead of by %v", status.ExitCode(), death.signal)
+				}
+			})
+		}
+	})
+}
+
+// Nothing is left when both ends are gone.
+func TestNothingIsLeft(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		count := func() int {
+			entries, err := os.ReadDir("/proc/self/fd")
+			check(t, err)
+			return len(entries)
+		}
+		t.Run("warm-up", func(t *testing.T) { startPeer(t, transport, peerOptions{slots: 8, hot: -1}) })
+		before := count()
+		for i := range 20 {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+				buffer := p.region(fabric.Buffers, 1<<20)
+				p.invoke("echo", buffer.payload(0, 1000), buffer.payload(2000, 1000))
+			})
+		}
+		if after := count(); after > before {
+			t.Errorf("%d descriptors before, %d after", before, after)
+		}
+		for _, purpose := range []fabric.Purpose{fabric.Slots, fabric.Buffers, fabric.Constants, fabric.Mirrors} {
+			if n, size := fabric.Usage(purpose); n != 0 || size != 0 {
+				t.Errorf("%d %s of %d bytes are left", n, purpose, size)
+			}
+		}
+	})
+}

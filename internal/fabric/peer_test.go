@@ -1,0 +1,260 @@
+package fabric_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/executors/executor"
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/statspage"
+)
+
+// The other end in these tests is a real executor process: this binary, executed again.
+const asExecutor = "FABRIC_TEST_EXECUTOR"
+
+var testLibrary string
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asExecutor) != "" {
+		if err := executor.Run(slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "fabric")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	testLibrary = filepath.Join(dir, "libfunctions.so")
+	if err := buildLibrary(dir, testLibrary, "testdata/functions.c"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// buildLibrary compiles a function library as a user would, against an installed header.
+func buildLibrary(dir, library, source string) error {
+	include := filepath.Join(dir, "include", "sublet")
+	if err := os.MkdirAll(include, 0o755); err != nil {
+		return err
+	}
+	header, err := os.ReadFile("function.h")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(include, "function.h"), header, 0o644); err != nil {
+		return err
+	}
+	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-fPIC", "-shared",
+		"-I", filepath.Join(dir, "include"), "-o", library, source).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// peer is an executor process and the connection to it.
+type peer struct {
+	t         *testing.T
+	command   *exec.Cmd
+	exited    chan struct{} // closed when the process has been reaped
+	conn      *control.Conn
+	page      *statspage.Page
+	client    *fabric.Client
+	functions map[string]uint32
+	calls     uint64
+	regions   uint32
+	close     func()
+}
+
+type peerOptions struct {
+	slots int
+	hot   time.Duration
+}
+
+// transport is one way to reach an executor; the conformance suite runs over each.
+type transport struct {
+	name string
+	open func(p *peer, o peerOptions)
+}
+
+var transports = []transport{{"ring", openRing}}
+
+// startPeer starts an executor process and opens the transport to it.
+func startPeer(t *testing.T, transport transport, o peerOptions) *peer {
+	t.Helper()
+	p := startExecutor(t, o)
+	transport.open(p, o)
+	return p
+}
+
+func startExecutor(t *testing.T, o peerOptions) *peer {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	check(t, err)
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	conn, err := control.FromFile(ours)
+	check(t, err)
+	page, pageFile, err := statspage.New()
+	check(t, err)
+
+	self, err := os.Executable()
+	check(t, err)
+	command := exec.Command(self)
+	command.Env = append(os.Environ(), asExecutor+"=1", "GOMAXPROCS=4", "GORACE=halt_on_error=1")
+	command.ExtraFiles = []*os.File{theirs, pageFile}
+	command.Stderr = os.Stderr
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	check(t, command.Start())
+	theirs.Close()
+	pageFile.Close()
+
+	p := &peer{t: t, command: command, exited: make(chan struct{}), conn: conn, page: page, close: func() {}}
+	go func() {
+		_ = command.Wait() // how it ended is in ProcessState
+		close(p.exited)
+	}()
+	t.Cleanup(p.stop)
+	var started control.Started
+	p.call(control.TypeStart, control.Start{Lease: "test", Library: testLibrary, HotTimeout: o.hot}, &started)
+	p.functions = map[string]uint32{}
+	for i, f := range started.Functions {
+		p.functions[f.Name] = uint32(i)
+	}
+	return p
+}
+
+func (p *peer) stop() {
+	p.kill()
+	p.close()
+	p.conn.Close()
+	p.page.Close()
+}
+
+func (p *peer) kill() {
+	_ = p.command.Process.Kill() // it may have ended
+	<-p.exited
+}
+
+// call sends one request over the control connection and decodes its reply.
+func (p *peer) call(kind string, body, reply any, files ...*os.File) {
+	p.t.Helper()
+	p.calls++
+	check(p.t, p.conn.Send(kind, p.calls, 0, body, files...))
+	frame, err := p.conn.Receive()
+	check(p.t, err)
+	if frame.Call != p.calls {
+		p.t.Fatalf("the reply to call %d has number %d", p.calls, frame.Call)
+	}
+	check(p.t, frame.Decode(reply))
+}
+
+func openRing(p *peer, o peerOptions) {
+	p.t.Helper()
+	ring, err := fabric.NewRing(o.slots, o.hot >= 0)
+	check(p.t, err)
+	p.client, p.close = ring.Client, ring.Close
+	p.call(control.TypeOpen, control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: o.slots}, &control.Opened{},
+		ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
+}
+
+// region is memory that both ends know.
+type region struct {
+	id     uint32
+	memory *fabric.Memory
+}
+
+func (p *peer) region(purpose fabric.Purpose, size int) region {
+	p.t.Helper()
+	memory, err := fabric.NewMemory(purpose, size)
+	check(p.t, err)
+	p.t.Cleanup(func() {
+		p.kill() // the executor goes before the memory that it may write
+		p.close()
+		check(p.t, memory.Close())
+	})
+	p.regions++
+	r := region{id: p.regions, memory: memory}
+	p.mapRegion(r, purpose == fabric.Constants)
+	return r
+}
+
+func (p *peer) mapRegion(r region, readOnly bool) {
+	p.t.Helper()
+	here, err := p.client.Attach(r.id, r.memory)
+	check(p.t, err)
+	m := control.Map{Region: r.id, Size: uint64(len(r.memory.Bytes())), ReadOnly: readOnly, Address: here.Address, Key: here.Key}
+	var mapped control.Mapped
+	if p.client.Path().Transport == fabric.Ring {
+		p.call(control.TypeMap, m, &mapped, r.memory.File())
+	} else {
+		p.call(control.TypeMap, m, &mapped)
+	}
+	check(p.t, p.client.Attached(r.id, fabric.RemoteMemory{Address: mapped.Address, Key: mapped.Key}))
+}
+
+// payload names a part of a region.
+func (r region) payload(offset, size int) fabric.Payload {
+	if size == 0 {
+		return fabric.Payload{Region: r.id, Offset: uint64(offset)}
+	}
+	return fabric.Payload{Address: ptr(r.memory.Bytes()[offset:]), Size: size, Region: r.id, Offset: uint64(offset)}
+}
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// wait harvests until the invocation id has been answered and returns all that came.
+func (p *peer) wait(id uint64) []fabric.Response {
+	p.t.Helper()
+	var all []fabric.Response
+	for deadline := time.Now().Add(patience); p.client.Harvested() < id; {
+		responses, err := p.client.Harvest(id, 10*time.Millisecond)
+		check(p.t, err)
+		all = append(all, responses...)
+		if time.Now().After(deadline) {
+			p.t.Fatalf("invocation %d was not answered in %v; the last harvested is %d", id, patience, p.client.Harvested())
+		}
+	}
+	return all
+}
+
+// invoke runs one invocation to its end.
+func (p *peer) invoke(function string, input, output fabric.Payload, constants ...uint32) fabric.Response {
+	p.t.Helper()
+	index, ok := p.functions[function]
+	if !ok {
+		p.t.Fatalf("the test library has no function %s", function)
+	}
+	id, err := p.client.Submit(&fabric.Request{Function: index, Input: input, Output: output, Constants: constants})
+	check(p.t, err)
+	responses := p.wait(id)
+	last := responses[len(responses)-1]
+	if last.ID != id {
+		p.t.Fatalf("the last response is of invocation %d, not %d", last.ID, id)
+	}
+	return last
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
