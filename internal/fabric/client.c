@@ -45,7 +45,8 @@ static int take(struct fabric_client *c, const struct wire_response *response, s
     return FABRIC_OK;
 }
 
-int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds, struct fabric_response *out, int max) {
+int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds, const uint32_t *wanted,
+                   struct fabric_response *out, int max) {
     uint64_t deadline = 0;
     uint32_t turns = 0;
     int count = 0;
@@ -73,6 +74,8 @@ int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds
             clock_pause();
             continue;
         }
+        if (__atomic_load_n(wanted, __ATOMIC_RELAXED))
+            return count;
         sched_yield();
         if (turns % 16 == 0) {
             uint64_t now = clock_nanoseconds();
@@ -85,11 +88,11 @@ int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds
 }
 
 int fabric_submit_and_harvest(struct fabric_client *c, const struct fabric_submission *s, uint64_t nanoseconds,
-                              struct fabric_response *out, int max) {
+                              const uint32_t *wanted, struct fabric_response *out, int max) {
     int result = fabric_submit(c, s);
     if (result < 0)
         return result;
-    return fabric_harvest(c, c->submitted, nanoseconds, out, max);
+    return fabric_harvest(c, c->submitted, nanoseconds, wanted, out, max);
 }
 
 int fabric_arm(struct fabric_client *c) { return c->ops->arm(c); }

@@ -9,6 +9,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -90,6 +91,7 @@ type Client struct {
 	path      Path
 	slots     int
 	broken    error
+	wanted    uint32                     // atomic: goroutines that wait for the client
 	responses []C.struct_fabric_response // what C harvests into; outside the Go heap
 	harvested []Response
 	attach    attacher // nil on the ring, where regions need no registering
@@ -164,7 +166,7 @@ func (c *Client) Harvest(until uint64, budget time.Duration) ([]Response, error)
 	if c.broken != nil {
 		return nil, c.broken
 	}
-	n := C.fabric_harvest(c.c, C.uint64_t(until), C.uint64_t(budget), &c.responses[0], harvestBatch)
+	n := C.fabric_harvest(c.c, C.uint64_t(until), C.uint64_t(budget), (*C.uint32_t)(&c.wanted), &c.responses[0], harvestBatch)
 	return c.collect(n)
 }
 
@@ -176,7 +178,7 @@ func (c *Client) SubmitAndHarvest(r *Request, budget time.Duration) (uint64, []R
 	var s C.struct_fabric_submission
 	r.fill(&s)
 	before := c.c.submitted
-	n := C.fabric_submit_and_harvest(c.c, &s, C.uint64_t(budget), &c.responses[0], harvestBatch)
+	n := C.fabric_submit_and_harvest(c.c, &s, C.uint64_t(budget), (*C.uint32_t)(&c.wanted), &c.responses[0], harvestBatch)
 	if c.c.submitted == before {
 		return 0, nil, c.failure(n)
 	}
@@ -219,6 +221,13 @@ func (c *Client) failure(result C.int) error {
 	}
 	return c.broken
 }
+
+// Want makes a Harvest that spins on another thread return soon, until the same number of Unwant.
+// They alone may be called beside other methods.
+func (c *Client) Want() { atomic.AddUint32(&c.wanted, 1) }
+
+// Unwant takes back a Want.
+func (c *Client) Unwant() { atomic.AddUint32(&c.wanted, ^uint32(0)) }
 
 // Arm prepares for sleeping on Descriptor. It returns false if there is something to harvest
 // now; else the caller sleeps and then calls Disarm.

@@ -87,9 +87,11 @@ struct fabric_client {
 int fabric_submit(struct fabric_client *, const struct fabric_submission *);
 // Spins until the response with id until has come, at most for that long; puts up to max
 // responses, in the order of their ids, into out. Returns how many, or an error when there are none.
-int fabric_harvest(struct fabric_client *, uint64_t until, uint64_t nanoseconds, struct fabric_response *out, int max);
+// It gives way to threads that wait for the client: *wanted says how many.
+int fabric_harvest(struct fabric_client *, uint64_t until, uint64_t nanoseconds, const uint32_t *wanted,
+                   struct fabric_response *out, int max);
 int fabric_submit_and_harvest(struct fabric_client *, const struct fabric_submission *, uint64_t nanoseconds,
-                              struct fabric_response *out, int max);
+                              const uint32_t *wanted, struct fabric_response *out, int max);
 int fabric_arm(struct fabric_client *);
 void fabric_disarm(struct fabric_client *);
 void fabric_close(struct fabric_client *);
