@@ -26,6 +26,7 @@ const (
 	TypeUnmapped = "unmapped" // Unmap
 	TypeEnded    = "ended"    // Ended
 	TypeReplaced = "replaced" // Executor; on the same host one pidfd
+	TypeKill     = "kill"     // Kill; no reply but the ended that follows
 	TypeRelease  = "release"  // no body
 	TypeReleased = "released" // no body
 )
@@ -159,6 +160,14 @@ type Ended struct {
 	ExitCalled bool   `json:"exit_called,omitempty"`
 	// Replacing: another will take its index; a replaced frame tells when.
 	Replacing bool `json:"replacing,omitempty"`
+}
+
+// Kill asks the manager to end an executor of the lease and to replace it: it hangs, or it has
+// broken the protocol.
+type Kill struct {
+	Executor int `json:"executor"`
+	// PID of the one that is meant, so that its replacement is not hit.
+	PID int `json:"pid"`
 }
 
 // Code says what kind of failure a Failed is.

@@ -1,0 +1,50 @@
+package offload
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pollable makes a file of a copy of a descriptor, for waiting in a goroutine rather than a
+// thread. It changes the original to non-blocking.
+func pollable(fd int, name string) (*os.File, error) {
+	duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("copying the descriptor of %s: %w", name, err)
+	}
+	if err := unix.SetNonblock(duplicate, true); err != nil {
+		unix.Close(duplicate)
+		return nil, fmt.Errorf("making %s non-blocking: %w", name, err)
+	}
+	return os.NewFile(uintptr(duplicate), name), nil
+}
+
+// waitReadable returns when the file is readable, or with os.ErrClosed when it is closed meanwhile.
+func waitReadable(file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var pollErr error
+	err = raw.Read(func(fd uintptr) bool {
+		var readable bool
+		readable, pollErr = isReadable(int(fd))
+		return readable || pollErr != nil
+	})
+	if err != nil {
+		return err
+	}
+	return pollErr
+}
+
+func isReadable(fd int) (bool, error) {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(poll, 0)
+		if err != unix.EINTR {
+			return n > 0, err
+		}
+	}
+}

@@ -1,0 +1,45 @@
+// Package offload lends the cores of executors to a program: it sends part of each step's work to
+// them by shared memory or RDMA, in microseconds, while the program computes the rest itself.
+//
+// # Basics
+//
+// A [Session] is the program's connection; a [Lease] is the right to some executors, processes on
+// cores of their own that have loaded the program's function library; a [Future] is one invocation
+// of a function. A [Split] divides the items of a step between the caller and the executors, and is
+// what most programs want:
+//
+//	session, err := offload.Connect(ctx)
+//	lease, err := session.Lease(ctx, offload.Want{Executors: 4, Library: "libtask.so"})
+//	in, out := offload.Alloc[float64](session, n), offload.Alloc[float64](session, n)
+//	future := lease.Invoke(ctx, "task", in, out)   // returns at once
+//	...                                            // compute something else meanwhile
+//	size, err := future.Wait(ctx)
+//
+// No MPI is needed, and none is in the way: each rank has its own session. How functions are
+// written is in docs/functions.md.
+//
+// # Memory
+//
+// Payloads lie in a [Buffer], which is outside the Go heap: executors on the same host read and
+// write the very same pages. From Invoke until the future has ended, the buffers belong to the
+// executor. An ending is a response, or the proof that the executor can write no more. A [Constant] is sent
+// to each executor once and then only named. Free what you no longer need; [Session.Close] frees
+// all that is left.
+//
+// # Concurrency
+//
+// Sessions, leases, executors and futures may be used by any number of goroutines. An executor
+// runs one invocation at a time, in the order in which they were sent, and can hold 8 of
+// them; a ninth makes Invoke wait until one is answered, whether or not anybody waits for its future.
+//
+// # Errors
+//
+// See [ErrClosed] and those around it, [FunctionError] and [ExecutorLost]. A function that fails
+// leaves its executor as it was. One that crashes costs its executor, which is replaced within the
+// lease; Split redoes what was lost.
+//
+// # Caveats
+//
+// Functions are assumed to be repeatable: running one twice with the same input does no harm. An
+// executor keeps its state between invocations, but not when it is replaced.
+package offload

@@ -1,0 +1,174 @@
+package offload
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+)
+
+// helperPatience is how long a fresh helper may take until it answers.
+const helperPatience = 10 * time.Second
+
+// connectHelper returns a connection to this job's node helper, which it starts if there is none.
+// The helper's socket is an abstract one, whose name all ranks of the job on this node derive
+// alike: the kernel lets one process bind it, and removes it with that process.
+func connectHelper(ctx context.Context) (*control.Conn, error) {
+	name := helperSocket()
+	ctx, cancel := context.WithTimeout(ctx, helperPatience)
+	defer cancel()
+	conn, err := dialHelper(ctx, name)
+	if err == nil || !errors.Is(err, unix.ECONNREFUSED) {
+		return conn, err
+	}
+	ended, err := startHelper(name)
+	if err != nil {
+		return nil, err
+	}
+	// It listens within milliseconds, or another rank's does; there is no descriptor to wait on
+	// that would tell of the other's.
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		conn, err := dialHelper(ctx, name)
+		if err == nil || !errors.Is(err, unix.ECONNREFUSED) {
+			return conn, err
+		}
+		select {
+		case helperErr := <-ended:
+			if helperErr != nil {
+				return nil, fmt.Errorf("offload: the node helper (sublet embedded) ended at once: %w", helperErr)
+			}
+			ended = nil // it found another rank's
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("offload: the node helper (sublet embedded) does not answer: %w", context.Cause(ctx))
+		}
+	}
+}
+
+func dialHelper(ctx context.Context, name string) (*control.Conn, error) {
+	var dialer net.Dialer
+	stream, err := dialer.DialContext(ctx, "unix", "@"+name)
+	if err != nil {
+		return nil, err
+	}
+	// Anybody can bind an abstract name: go on only with a helper of our own user.
+	uid, err := peerUID(stream.(*net.UnixConn))
+	if err == nil && uid != os.Getuid() {
+		err = fmt.Errorf("offload: the socket of this job's node helper (@%s) belongs to user %d, not to us (%d)", name, uid, os.Getuid())
+	}
+	if err != nil {
+		stream.Close()
+		return nil, err
+	}
+	return control.New(stream), nil
+}
+
+func peerUID(stream *net.UnixConn) (int, error) {
+	raw, err := stream.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var credentials *unix.Ucred
+	var inner error
+	if err := raw.Control(func(fd uintptr) {
+		credentials, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return -1, err
+	}
+	if inner != nil {
+		return -1, inner
+	}
+	return int(credentials.Uid), nil
+}
+
+// startHelper starts the helper; the channel tells how it ended, if it ends before us.
+func startHelper(name string) (<-chan error, error) {
+	program, err := findBinary("sublet")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := findBinary("sublet-executor"); err != nil {
+		return nil, err // the helper would only find out when a lease is wanted
+	}
+	command := exec.Command(program, "embedded", "--socket", name)
+	command.Stderr = os.Stderr
+	// Its own session: it outlives this rank as long as others of the node live, and a Ctrl-C at
+	// the terminal is not for it.
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("offload: starting the node helper: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	return ended, nil
+}
+
+// jobVariables are what ranks of one job on one node have in common and no other job has.
+var jobVariables = []string{"PMIX_NAMESPACE", "PMIX_SERVER_URI4", "PMIX_SERVER_URI3", "PMIX_SERVER_URI21", "PMIX_SERVER_URI2", "PMI_JOBID", "SLURM_JOB_ID", "SLURM_STEP_ID"}
+
+// rankVariables are set in a rank of an MPI program, by the launchers that we know.
+var rankVariables = []string{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}
+
+// helperSocket names the helper of this job on this node: a function of the job's variables and
+// of the launcher's process, or of this very process where nobody launched it as a rank.
+func helperSocket() string {
+	var key strings.Builder
+	for _, name := range jobVariables {
+		if value := os.Getenv(name); value != "" {
+			fmt.Fprintf(&key, "%s=%s\n", name, value)
+		}
+	}
+	isRank := false
+	for _, name := range rankVariables {
+		isRank = isRank || os.Getenv(name) != ""
+	}
+	switch {
+	case !isRank:
+		fmt.Fprintf(&key, "process %d %s\n", os.Getpid(), startTime("self"))
+	case os.Getenv("PMIX_NAMESPACE") == "":
+		launcher := os.Getppid()
+		fmt.Fprintf(&key, "launcher %d %s\n", launcher, startTime(strconv.Itoa(launcher)))
+	}
+	sum := sha256.Sum256([]byte(key.String()))
+	return fmt.Sprintf("sublet-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8]))
+}
+
+// startTime tells processes apart that had the same number at different times.
+func startTime(process string) string {
+	stat, err := os.ReadFile("/proc/" + process + "/stat")
+	if err != nil {
+		return ""
+	}
+	_, afterName, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(afterName)
+	if len(fields) < 20 {
+		return ""
+	}
+	return fields[19]
+}
+
+// localRanks is how many ranks of the job run on this node, 0 if nobody says.
+func localRanks() int {
+	for _, name := range []string{"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"} {
+		if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+func hello() control.Hello {
+	return control.Hello{PID: os.Getpid(), Launcher: os.Getppid(), LocalRanks: localRanks()}
+}

@@ -1,0 +1,97 @@
+package offload
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Errors that say what to do next rather than what happened where; test for them with errors.Is.
+var (
+	// ErrClosed: the session, lease or buffer was closed or released before.
+	ErrClosed = errors.New("offload: closed")
+	// ErrNoCapacity: there are not enough free cores; the error's text says what is missing.
+	ErrNoCapacity = errors.New("offload: no capacity")
+	// ErrUnknownFunction: the library exports no function of that name.
+	ErrUnknownFunction = errors.New("offload: unknown function")
+	// ErrOutputTooSmall: the function's output did not fit into the buffer.
+	ErrOutputTooSmall = errors.New("offload: output too small")
+	// ErrBufferBusy: an invocation that has not ended may still use the buffer.
+	ErrBufferBusy = errors.New("offload: buffer in use")
+	// ErrVersion: the two ends are of different versions.
+	ErrVersion = errors.New("offload: versions differ")
+)
+
+// classified is an error with a text of its own that errors.Is finds under one of the above.
+type classified struct {
+	class error
+	text  string
+}
+
+func (e *classified) Error() string        { return e.text }
+func (e *classified) Is(target error) bool { return target == e.class }
+
+func classify(class error, format string, args ...any) error {
+	return &classified{class: class, text: fmt.Sprintf(format, args...)}
+}
+
+// FunctionError is a function's own failure: it ran and returned an error.
+type FunctionError struct {
+	Function string
+	Executor string // which one ran it
+	Code     int    // what the function returned, at least 1
+	Text     string // what it wrote, may be empty
+}
+
+func (e *FunctionError) Error() string {
+	text := fmt.Sprintf("function %s on %s failed with code %d", e.Function, e.Executor, e.Code)
+	if e.Text != "" {
+		text += ": " + e.Text
+	}
+	return text
+}
+
+// ExecutorLost says that the executor went away before it answered. The invocation may have run in
+// part, or wholly; its buffers are the caller's again.
+type ExecutorLost struct {
+	Executor string
+	// Signal that ended the executor, 0 if it exited; ExitCode then.
+	Signal   unix.Signal
+	ExitCode int
+	// Function that ran when it ended, empty if none did or nobody could tell.
+	Function string
+	// ExitCalled: that function called exit.
+	ExitCalled bool
+	// Reason says more where the executor itself was not to blame.
+	Reason string
+}
+
+func (e *ExecutorLost) Error() string {
+	var how string
+	switch {
+	case e.Reason != "":
+		how = e.Reason
+	case e.Signal != 0:
+		how = fmt.Sprintf("ended by signal %d (%s)", int(e.Signal), unix.SignalName(e.Signal))
+	case e.ExitCalled:
+		how = fmt.Sprintf("called exit(%d)", e.ExitCode)
+	default:
+		how = fmt.Sprintf("exited with status %d", e.ExitCode)
+	}
+	if e.Function != "" {
+		how += " in function " + e.Function
+	}
+	return fmt.Sprintf("%s was lost: %s", e.Executor, how)
+}
+
+func unknownFunction(name, library string, known []string) error {
+	const most = 20
+	more := ""
+	if len(known) > most {
+		more = fmt.Sprintf(" and %d more", len(known)-most)
+		known = known[:most]
+	}
+	return classify(ErrUnknownFunction, "function library %s has no function %q; it has %s%s", library, name, strings.Join(known, ", "), more)
+}

@@ -1,0 +1,271 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
+)
+
+// Hot timeouts that are no durations.
+const (
+	// AlwaysHot: executors spin until the lease ends.
+	AlwaysHot time.Duration = -1
+	// NeverHot: executors sleep between any two invocations.
+	NeverHot time.Duration = -2
+	// DefaultHotTimeout is used where a Want does not say.
+	DefaultHotTimeout = 100 * time.Millisecond
+)
+
+// Want says what a lease is to be.
+type Want struct {
+	// Executors is how many, at least 1. Each is a process on a core of its own.
+	Executors int
+	// Library is the path of the function library.
+	Library string
+	// HotTimeout is how long an executor spins after an invocation before it sleeps (waking takes
+	// some 50 µs), and how long Wait spins. 0: DefaultHotTimeout; AlwaysHot; NeverHot.
+	HotTimeout time.Duration
+	// Oversubscribe takes executors that share cores with ranks, or with each other, where there
+	// are no free cores, instead of failing with ErrNoCapacity. Executor.Oversubscribed tells.
+	Oversubscribe bool
+	// Environment are NAME=VALUE pairs that the functions see.
+	Environment []string
+	// StackSize of the thread that runs functions, in bytes. 0: 64 MiB.
+	StackSize int64
+}
+
+// function is one function of the lease's library.
+type function struct {
+	name  string
+	index uint32
+}
+
+// Lease is the right to some executors. Any goroutine may invoke functions on them.
+type Lease struct {
+	session   *Session
+	link      *link
+	want      Want
+	name      string
+	node      string
+	transport transport
+	executors []*Executor
+	functions map[string]*function
+	known     []string // names, for errors
+	turn      atomic.Uint32
+	lost      atomic.Int32
+
+	mu       sync.Mutex
+	released bool
+	watching sync.WaitGroup
+}
+
+// Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
+// those that say why the function library can not be loaded or the transport not be had.
+func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
+	if want.Executors < 1 {
+		return nil, fmt.Errorf("offload: a lease of %d executors; at least 1", want.Executors)
+	}
+	library, err := filepath.Abs(want.Library)
+	if err != nil {
+		return nil, fmt.Errorf("offload: function library %s: %w", want.Library, err)
+	}
+	if want.Library == "" {
+		return nil, errors.New("offload: a lease needs a function library (Want.Library)")
+	}
+	want.Library = library
+	chosen, err := chooseTransport()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lease{session: s, want: want, transport: chosen, functions: map[string]*function{}}
+	if l.link, _, err = s.dial(ctx, l.unasked); err != nil {
+		return nil, err
+	}
+	if err := l.acquire(ctx); err != nil {
+		l.link.close()
+		for _, e := range l.executors {
+			e.release()
+		}
+		l.watching.Wait()
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		go l.Release()
+		return nil, classify(ErrClosed, "offload: the session was closed")
+	}
+	s.leases[l] = struct{}{}
+	return l, nil
+}
+
+// hot is the hot timeout as the executor wants it, and how long a client spins.
+func (w *Want) hot() time.Duration {
+	switch {
+	case w.HotTimeout == 0:
+		return DefaultHotTimeout
+	case w.HotTimeout == NeverHot:
+		return 0
+	}
+	return w.HotTimeout
+}
+
+// acquire asks for the lease and opens the way to each executor.
+func (l *Lease) acquire(ctx context.Context) error {
+	request := control.LeaseRequest{
+		Executors: l.want.Executors, Library: l.want.Library, HotTimeout: l.want.hot(),
+		Oversubscribe: l.want.Oversubscribe, Environment: l.want.Environment, StackSize: l.want.StackSize,
+	}
+	frame, err := l.link.callFrame(ctx, control.TypeLease, control.Manager, request, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
+	var granted control.Granted
+	if err := frame.Decode(&granted); err != nil {
+		return l.link.explain(err)
+	}
+	if len(frame.Files) != len(granted.Executors) || len(granted.Executors) != l.want.Executors {
+		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them and %d descriptors", l.want.Executors, len(granted.Executors), len(frame.Files))}
+	}
+	l.name, l.node = granted.Lease, granted.Node
+	for i, f := range granted.Functions {
+		l.functions[f.Name] = &function{name: f.Name, index: uint32(i)}
+		l.known = append(l.known, f.Name)
+	}
+	for i, info := range granted.Executors {
+		l.executors = append(l.executors, &Executor{lease: l, index: i, info: info})
+	}
+	files := frame.Files
+	frame.Files = nil
+	for i, e := range l.executors {
+		if err := e.open(ctx, granted.Executors[i], files[i]); err != nil {
+			for _, file := range files[i+1:] {
+				file.Close()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// unasked handles what the manager says by itself; it runs on the link's receiving goroutine.
+func (l *Lease) unasked(frame *control.Frame) {
+	switch frame.Type {
+	case control.TypeEnded:
+		var ended control.Ended
+		if frame.Decode(&ended) == nil && ended.Executor >= 0 && ended.Executor < len(l.executors) {
+			l.executors[ended.Executor].obituary(ended)
+		}
+	case control.TypeReplaced:
+		var info control.Executor
+		if frame.Decode(&info) == nil && info.Index >= 0 && info.Index < len(l.executors) && len(frame.Files) == 1 {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.released {
+				return
+			}
+			process := frame.Files[0]
+			frame.Files = nil
+			l.watching.Add(1)
+			go func() {
+				defer l.watching.Done()
+				l.executors[info.Index].replace(info, process)
+			}()
+		}
+	}
+}
+
+// Executors are the lease's, in the order of their indices.
+func (l *Lease) Executors() []*Executor { return l.executors }
+
+// Functions are the names of the library's functions.
+func (l *Lease) Functions() []string { return l.known }
+
+// Lost is how many executors the lease has lost so far; each is replaced if that can be done.
+func (l *Lease) Lost() int { return int(l.lost.Load()) }
+
+// Path is the transport and provider that the executors are reached by.
+func (l *Lease) Path() Path { return l.executors[0].Path() }
+
+// Invoke sends an invocation of a function to the executor that has the least to do, and returns
+// at once, or, while all slots are in use, when one is free or ctx ends. in and out may be nil;
+// constants are those that the function will see, at most 8.
+//
+// What goes wrong is the future's: [ErrUnknownFunction], [ErrClosed], or [*ExecutorLost] when no
+// executor is left.
+func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) *Future {
+	var best *Executor
+	first := int(l.turn.Add(1))
+	for i := range l.executors {
+		e := l.executors[(first+i)%len(l.executors)]
+		if !e.Ready() {
+			continue
+		}
+		if best == nil || e.load() < best.load() {
+			best = e
+		}
+	}
+	if best == nil {
+		best = l.executors[first%len(l.executors)]
+	}
+	return best.Invoke(ctx, function, in, out, constants...)
+}
+
+// Release gives the executors back: they are ended, and invocations in flight end with ErrClosed.
+func (l *Lease) Release() error {
+	l.mu.Lock()
+	if l.released {
+		l.mu.Unlock()
+		return nil
+	}
+	l.released = true
+	l.mu.Unlock()
+
+	s := l.session
+	s.mu.Lock()
+	delete(s.leases, l)
+	s.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
+	defer cancel()
+	// If the manager can not be asked, the end of the link tells it, or it is dead: its executors
+	// die in either case, which is what is waited for.
+	_ = l.link.call(ctx, control.TypeRelease, control.Manager, nil, nil)
+	l.link.close()
+	var errs []error
+	for _, e := range l.executors {
+		errs = append(errs, e.release())
+	}
+	l.watching.Wait()
+	return errors.Join(errs...)
+}
+
+// releasePatience is how long the end of killed processes may take.
+const releasePatience = 10 * time.Second
+
+// Path names the transport and provider that are really used.
+type Path = fabric.Path
+
+var errReleased = classify(ErrClosed, "offload: the lease was released")
+
+// lostTo makes the error of an executor that went away.
+func lostTo(name string, ended *control.Ended) *ExecutorLost {
+	if ended == nil {
+		return &ExecutorLost{Executor: name, Reason: "it went away together with its executor manager"}
+	}
+	return &ExecutorLost{
+		Executor: name, Signal: unix.Signal(ended.Signal), ExitCode: ended.ExitCode,
+		Function: ended.Function, ExitCalled: ended.ExitCalled,
+	}
+}

@@ -1,0 +1,146 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/version"
+)
+
+// link is the client's end of a control connection: requests with their replies, and what the
+// manager says unasked.
+type link struct {
+	conn   *control.Conn
+	unique sync.Mutex // guards what follows
+	calls  map[uint64]chan *control.Frame
+	last   uint64
+	err    error         // why the connection ended
+	closed chan struct{} // closed when it has
+
+	unasked func(*control.Frame) // called by the receiving goroutine
+}
+
+// newLink takes over a connection and says hello.
+func newLink(ctx context.Context, conn *control.Conn, hello control.Hello, unasked func(*control.Frame)) (*link, control.Welcome, error) {
+	l := &link{conn: conn, calls: map[uint64]chan *control.Frame{}, closed: make(chan struct{}), unasked: unasked}
+	go l.receive()
+	hello.Protocol, hello.Version = control.Protocol, version.Version
+	var welcome control.Welcome
+	if err := l.call(ctx, control.TypeHello, control.Manager, hello, &welcome); err != nil {
+		l.close()
+		return nil, welcome, err
+	}
+	if welcome.Protocol != control.Protocol {
+		l.close()
+		return nil, welcome, classify(ErrVersion, "the executor manager on %s is of version %s, this program of %s; rebuild one of them", welcome.Node, welcome.Version, version.Version)
+	}
+	return l, welcome, nil
+}
+
+func (l *link) receive() {
+	for {
+		frame, err := l.conn.Receive()
+		if err != nil {
+			l.end(err)
+			return
+		}
+		if frame.Call == 0 {
+			l.unasked(frame)
+			frame.Close()
+			continue
+		}
+		l.unique.Lock()
+		reply, ok := l.calls[frame.Call]
+		delete(l.calls, frame.Call)
+		l.unique.Unlock()
+		if !ok { // its caller has given up
+			frame.Close()
+			continue
+		}
+		reply <- frame
+	}
+}
+
+func (l *link) end(err error) {
+	l.unique.Lock()
+	defer l.unique.Unlock()
+	if l.err != nil {
+		return
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("the executor manager ended the connection")
+	}
+	l.err = fmt.Errorf("offload: the connection to the executor manager: %w", err)
+	close(l.closed)
+	l.conn.Close()
+}
+
+func (l *link) close() { l.end(ErrClosed) }
+
+// call sends a request and waits for its reply.
+func (l *link) call(ctx context.Context, kind string, executor int, body, reply any, files ...*os.File) error {
+	frame, err := l.callFrame(ctx, kind, executor, body, files...)
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
+	return l.explain(frame.Decode(reply))
+}
+
+// callFrame is call for replies that carry descriptors; the caller closes the frame.
+func (l *link) callFrame(ctx context.Context, kind string, executor int, body any, files ...*os.File) (*control.Frame, error) {
+	reply := make(chan *control.Frame, 1)
+	l.unique.Lock()
+	if l.err != nil {
+		defer l.unique.Unlock()
+		return nil, l.err
+	}
+	l.last++
+	call := l.last
+	l.calls[call] = reply
+	l.unique.Unlock()
+	if err := l.conn.Send(kind, call, executor, body, files...); err != nil {
+		l.forget(call)
+		return nil, fmt.Errorf("offload: sending to the executor manager: %w", err)
+	}
+	select {
+	case frame := <-reply:
+		return frame, nil
+	case <-ctx.Done():
+		l.forget(call)
+		return nil, ctx.Err()
+	case <-l.closed:
+		select { // the reply may have come just before the end
+		case frame := <-reply:
+			return frame, nil
+		default:
+			return nil, l.err
+		}
+	}
+}
+
+func (l *link) forget(call uint64) {
+	l.unique.Lock()
+	defer l.unique.Unlock()
+	delete(l.calls, call)
+}
+
+// explain makes the manager's refusals findable by errors.Is.
+func (l *link) explain(err error) error {
+	var failed *control.Failed
+	if !errors.As(err, &failed) {
+		return err
+	}
+	switch failed.Code {
+	case control.CodeNoCapacity:
+		return classify(ErrNoCapacity, "%s", failed.Text)
+	case control.CodeVersion:
+		return classify(ErrVersion, "%s", failed.Text)
+	}
+	return failed
+}

@@ -1,0 +1,98 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"math"
+)
+
+// Part is the items from Lo up to Hi that one executor gets in each step.
+type Part struct {
+	Lo, Hi   int
+	Executor *Executor
+	// Index counts the parts, from 0: for the constants that belong to each.
+	Index int
+}
+
+// Work is one step of a program's work on its items.
+type Work struct {
+	// Remote sends a part to its executor. It must not wait for the result.
+	Remote func(ctx context.Context, part Part) *Future
+	// Local computes the items from lo up to hi here. It is also called for parts whose executor
+	// was lost.
+	Local func(lo, hi int) error
+}
+
+// Split divides n items between the caller and the executors of a lease. A program written with it
+// gives the right answer with any number of executors, including none, and including those that
+// vanish half way.
+//
+// The first items are local, the last ones remote; executors get equal parts. A Split is used by
+// one goroutine.
+type Split struct {
+	local  int // items from 0 up to local are the caller's
+	items  int
+	parts  []Part
+	redone int
+}
+
+// NewSplit gives the share (0 to 1) of n items to the executors of lease, rounded to whole items.
+// With no lease (nil) everything is local. Executors for which there are no items get no part.
+func NewSplit(lease *Lease, n int, share float64) *Split {
+	s := &Split{items: n, local: n}
+	if lease == nil || n <= 0 || !(share > 0) {
+		return s
+	}
+	remote := int(math.Round(min(share, 1) * float64(n)))
+	s.local = n - remote
+	workers := min(len(lease.executors), remote)
+	for i := range workers {
+		lo, hi := s.local+remote*i/workers, s.local+remote*(i+1)/workers
+		s.parts = append(s.parts, Part{Lo: lo, Hi: hi, Executor: lease.executors[i], Index: i})
+	}
+	return s
+}
+
+// Local is the range of the caller's own items.
+func (s *Split) Local() (lo, hi int) { return 0, s.local }
+
+// Parts are the executors' parts.
+func (s *Split) Parts() []Part { return s.parts }
+
+// Redone is how many times a part was computed locally because its executor was lost.
+func (s *Split) Redone() int { return s.redone }
+
+// Step does one step: it sends the parts, computes the local items, waits, and redoes locally the
+// parts of executors that were lost. A function's own error, and that of Local, ends the step;
+// by then nothing of it is in flight any more.
+func (s *Split) Step(ctx context.Context, work Work) error {
+	futures := make([]*Future, len(s.parts))
+	for i, part := range s.parts {
+		futures[i] = work.Remote(ctx, part)
+	}
+	var errs []error
+	if s.local > 0 {
+		errs = append(errs, work.Local(0, s.local))
+	}
+	var lost []Part
+	for i, part := range s.parts {
+		_, err := futures[i].Wait(ctx)
+		var gone *ExecutorLost
+		switch {
+		case errors.As(err, &gone):
+			lost = append(lost, part)
+		case err != nil:
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, part := range lost {
+		s.redone++
+		if err := work.Local(part.Lo, part.Hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
