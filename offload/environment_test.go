@@ -1,0 +1,108 @@
+package offload
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
+)
+
+func TestChooseTransport(t *testing.T) {
+	for _, test := range []struct {
+		transport, provider string
+		want                transport
+		problem             string
+	}{
+		{"", "", transport{fabric.Ring, ""}, ""},
+		{"ring", "", transport{fabric.Ring, ""}, ""},
+		{"ofi", "", transport{fabric.OFIWrite, "tcp"}, ""},
+		{"ofi-write", "verbs", transport{fabric.OFIWrite, "verbs"}, ""},
+		{"", "tcp", transport{fabric.OFIWrite, "tcp"}, ""},
+		{"ring", "tcp", transport{}, "SUBLET_PROVIDER=tcp"},
+		{"carrier-pigeon", "", transport{}, "there are ring, ofi and ofi-write"},
+	} {
+		t.Setenv("SUBLET_TRANSPORT", test.transport)
+		t.Setenv("SUBLET_PROVIDER", test.provider)
+		got, err := chooseTransport()
+		if test.problem != "" {
+			if err == nil || !strings.Contains(err.Error(), test.problem) {
+				t.Errorf("%+v: %v", test, err)
+			}
+			continue
+		}
+		if err != nil || got != test.want {
+			t.Errorf("%+v: %+v, %v", test, got, err)
+		}
+	}
+}
+
+func TestFindBinary(t *testing.T) {
+	dir, path := t.TempDir(), t.TempDir()
+	t.Setenv("PATH", path)
+	_, err := findBinary("sublet-nothing")
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "SUBLET_BIN") {
+		t.Errorf("the error does not say where it looked: %v", err)
+	}
+	program := filepath.Join(path, "sublet-nothing")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := findBinary("sublet-nothing"); err != nil || found != program {
+		t.Errorf("in PATH: %s, %v", found, err)
+	}
+	t.Setenv("SUBLET_BIN", dir)
+	if _, err := findBinary("sublet-nothing"); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("SUBLET_BIN is not the only place: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "sublet-nothing"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := findBinary("sublet-nothing"); err == nil {
+		t.Error("a file that can not be executed is no program")
+	}
+}
+
+// Ranks of one job on one node agree on the helper's name; other jobs and users have another.
+func TestHelperSocket(t *testing.T) {
+	for _, name := range append(jobVariables, rankVariables...) {
+		t.Setenv(name, "")
+	}
+	alone := helperSocket()
+	if again := helperSocket(); again != alone {
+		t.Errorf("%s, then %s", alone, again)
+	}
+	t.Setenv("OMPI_COMM_WORLD_RANK", "0")
+	t.Setenv("PMIX_NAMESPACE", "1234")
+	rank0 := helperSocket()
+	t.Setenv("OMPI_COMM_WORLD_RANK", "1")
+	if rank1 := helperSocket(); rank1 != rank0 {
+		t.Errorf("ranks of one job: %s and %s", rank0, rank1)
+	}
+	t.Setenv("PMIX_NAMESPACE", "1235")
+	if other := helperSocket(); other == rank0 || other == alone {
+		t.Errorf("another job has the same helper: %s", other)
+	}
+	t.Setenv("PMIX_NAMESPACE", "")
+	launched := helperSocket()
+	t.Setenv("OMPI_COMM_WORLD_RANK", "")
+	t.Setenv("PMI_RANK", "3")
+	if hydra := helperSocket(); hydra != launched || hydra == alone {
+		t.Errorf("ranks of one launcher: %s and %s", launched, hydra)
+	}
+}
+
+func TestRunDirectoryIsNotIgnored(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("SUBLET_DIR", dir)
+	if err := checkRunDirectory(); err != nil {
+		t.Errorf("a directory without access.json means embedded: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "access.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkRunDirectory(); err == nil || !strings.Contains(err.Error(), "SUBLET_DIR") {
+		t.Errorf("a run directory was ignored: %v", err)
+	}
+}
