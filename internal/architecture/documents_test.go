@@ -39,7 +39,7 @@ func files(t *testing.T) []string {
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
-	fence   = regexp.MustCompile("(?ms:^```.*?^```$)")
+	fence   = regexp.MustCompile("(?s:```.*?```)")
 )
 
 // anchors are the names under which a document's headings can be linked to.
