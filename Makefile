@@ -1,0 +1,111 @@
+# `make` alone lists what there is to make. Everything but `install` stays in this folder.
+
+MODULE := github.com/sublet-hpc/sublet
+
+# Tools of the development, at exact versions; Go fetches and caches them.
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT       := go run mvdan.cc/gofumpt@v0.12.0
+GOTESTSUM     := go run gotest.tools/gotestsum@v1.13.0
+
+# Yours to set: other compilers, another MPI's wrappers, where to install.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+MPICC   ?= mpicc
+MPIRUN  ?= mpirun
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+CFLAGS   ?= -O3 -g
+WARNINGS := -Wall -Wextra -Werror
+
+# Runs a command with the flags of this system's MPI and libfabric.
+MPI := scripts/with-mpi
+
+# Open MPI refuses root unless told twice, and more ranks than cores unless told once.
+MPIRUN_FLAGS = $(if $(findstring Open MPI,$(shell $(MPIRUN) --version 2>&1)),--oversubscribe)
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT := 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
+endif
+
+export CC CXX MPICC MPIRUN
+
+# The version is stamped from a release's tag; between releases it is the one in the source.
+TAG     := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null)
+LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=%)")
+
+PROGRAMS  := bin/sublet bin/sublet-executor bin/jacobi
+LIBRARIES := bin/libjacobi.so
+HEADER    := build/include/sublet/function.h
+
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.PHONY: help deps build demo test vet race lint fmt install clean force
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install the system packages that are missing (apt), or name them
+	@scripts/deps.sh
+
+build: $(PROGRAMS) $(LIBRARIES) $(HEADER) ## build all programs and function libraries into bin/
+
+demo: build ## solve a system under mpirun with half of the rows on leased executors
+	@$(MPIRUN) $(MPIRUN_FLAGS) -n 1 bin/jacobi --size 2000 --offload 50 --compare
+
+test: build ## run all tests: vet, then everything, then under -race what needs no MPI
+	@$(MAKE) vet
+	@$(call run_tests,./...)
+	@$(MAKE) race
+
+vet: | deps ## run go vet
+	@$(MPI) go vet ./...
+
+# What links MPI is left out: the race detector reports the MPI library's own memory.
+race: | deps ## run the tests under the race detector, but those of packages with MPI
+	@packages=$$($(MPI) scripts/packages-without-mpi) && $(call run_tests,-race $$packages)
+
+lint: | deps ## run the linter, at the version named in this file
+	@$(MPI) $(GOLANGCI_LINT) run ./...
+
+fmt: | deps ## format all Go files
+	@$(GOFUMPT) -w .
+
+install: build ## install programs, libraries and the header under PREFIX (and DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sublet $(DESTDIR)$(PREFIX)/include/sublet
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(LIBRARIES) $(DESTDIR)$(PREFIX)/lib/sublet
+	install -m 644 $(HEADER) $(DESTDIR)$(PREFIX)/include/sublet
+
+clean: ## remove what was built
+	rm -rf bin build
+
+# Prints failures, one line per package, and the totals.
+define run_tests
+$(MPI) $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output -- -timeout 5m $(1)
+endef
+
+# Go knows best what is out of date: these always run, and cost a fraction of a second when
+# nothing is.
+bin/sublet: force | deps
+	@CGO_ENABLED=0 go build $(LDFLAGS) -o $@ ./cmd/sublet
+
+bin/sublet-executor: force | deps
+	@$(MPI) go build $(LDFLAGS) -o $@ ./cmd/sublet-executor
+
+bin/%: force | deps
+	@$(MPI) go build $(LDFLAGS) -o $@ ./apps/$*
+
+bin/libjacobi.so: $(wildcard apps/jacobi/kernel/*.[ch]) $(HEADER) Makefile | deps
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WARNINGS) -fPIC -shared -I build/include -o $@ $(filter %.c,$^) -lm
+
+$(HEADER): internal/fabric/function.h
+	@mkdir -p $(@D)
+	@cp $< $@
+
+force:

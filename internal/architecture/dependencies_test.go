@@ -1,0 +1,171 @@
+package architecture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const gompi = "github.com/sbromberger/gompi"
+
+// forbidden: none of these packages may be built from any of those.
+type forbidden struct {
+	packages []string
+	from     []string
+	because  string
+}
+
+var forbiddenDependencies = []forbidden{
+	{
+		[]string{"internal/fabric"},
+		[]string{"offload/...", "executors/...", "resources/...", "cmd/...", "apps/..."},
+		"the data path stands on nothing else: apps → offload → internal/fabric",
+	},
+	{
+		[]string{"offload"},
+		[]string{"executors/...", "resources/ledger", "resources/replica/...", "resources/server/..."},
+		"an MPI program links the client's side only; it talks to managers through control and resources/api",
+	},
+	{
+		[]string{"executors/..."},
+		[]string{"offload/..."},
+		"an executor serves any client, so it knows none; only offload/function may import executors/executor",
+	},
+	{
+		[]string{"executors/manager"},
+		[]string{"internal/fabric", "executors/executor"},
+		"the manager is pure Go and part of the static sublet; it knows executors by their protocol",
+	},
+	{
+		[]string{"cmd/sublet-executor"},
+		[]string{
+			"net/http", "crypto/tls", "resources/...", "executors/manager", "offload/...", gompi,
+			"github.com/hashicorp/raft/...", "go.etcd.io/bbolt", "github.com/prometheus/...",
+		},
+		"the executor runs users' functions: it holds no key, serves no HTTP, and starts fast",
+	},
+	{
+		[]string{"cmd/sublet"},
+		[]string{"internal/fabric", "apps/...", gompi},
+		"sublet is one static binary for any login node, built with CGO_ENABLED=0",
+	},
+	{
+		[]string{"resources/api"},
+		[]string{
+			"apps/...", "bench/...", "cmd/...", "devices/...", "executors/...", "internal/...", "launcher/...",
+			"offload/...", "resources/ledger", "resources/replica/...", "resources/server/...", "slurm/...",
+		},
+		"everything that talks to the resource manager imports api, so it imports none of ours",
+	},
+	{
+		[]string{"resources/ledger"},
+		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "resources/replica/...", "resources/server/..."},
+		"resources/server → replica → ledger → api",
+	},
+}
+
+// only: nothing but these packages may import that one, in tests neither.
+type only struct {
+	imported string
+	by       []string
+	because  string
+}
+
+var onlyImporters = []only{
+	{gompi, []string{"apps/..."}, "the client library needs no MPI, and MPI's flags must be needed for apps alone"},
+	{"C", []string{"internal/fabric", "apps/internal/..."}, "Go's build cache does not see a header in another package's folder, so the data path's C is in one package"},
+	{"gonum.org/v1/plot/...", []string{"bench/..."}, "figures are the benchmarks' business, and the dependency is large"},
+	{"gonum.org/v1/gonum/...", []string{"apps/...", "bench/..."}, "the library computes nothing"},
+	{"github.com/schollz/progressbar/v3", []string{"apps/...", "cmd/...", "bench/..."}, "a library draws nothing on a terminal"},
+}
+
+// planned are packages that the rules name and that are still to come.
+var planned = []string{
+	"apps/...",
+	"apps/internal/...",
+	"bench/...",
+	"cmd/sublet",
+	"executors/manager",
+	"offload",
+	"resources/api",
+	"resources/ledger",
+}
+
+func TestDependencies(t *testing.T) {
+	packages := listPackages(t)
+	for _, violation := range violations(packages, forbiddenDependencies, onlyImporters, planned) {
+		t.Error(violation)
+	}
+}
+
+// violations checks packages by the rules. What a planned pattern names need not exist, and must
+// not: it would no longer be planned.
+func violations(packages []pkg, dependencies []forbidden, importers []only, planned []string) []string {
+	var found []string
+	exists := func(pattern string) bool {
+		return slices.ContainsFunc(packages, func(p pkg) bool { return matches(pattern, p.ImportPath) })
+	}
+	subject := func(patterns []string, because string) {
+		for _, pattern := range patterns {
+			if !exists(pattern) && !slices.Contains(planned, pattern) {
+				found = append(found, fmt.Sprintf("a rule is about %s, which does not exist (%s)", pattern, because))
+			}
+		}
+	}
+	for _, rule := range dependencies {
+		subject(rule.packages, rule.because)
+		for _, p := range packages {
+			if !matchesAny(rule.packages, p.ImportPath) {
+				continue
+			}
+			for _, dependency := range p.Deps {
+				if matchesAny(rule.from, dependency) {
+					found = append(found, fmt.Sprintf("%s depends on %s: %s", short(p.ImportPath), short(dependency), rule.because))
+				}
+			}
+		}
+	}
+	for _, rule := range importers {
+		subject(rule.by, rule.because)
+		for _, p := range packages {
+			imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+			if !matchesAny(rule.by, p.ImportPath) && slices.ContainsFunc(imports, func(path string) bool { return matches(rule.imported, path) }) {
+				found = append(found, fmt.Sprintf("%s imports %s, which only %s may: %s",
+					short(p.ImportPath), rule.imported, strings.Join(rule.by, " and "), rule.because))
+			}
+		}
+	}
+	for _, pattern := range planned {
+		if exists(pattern) {
+			found = append(found, pattern+" exists: take it from the list of planned packages")
+		}
+	}
+	return found
+}
+
+func TestViolationsAreFound(t *testing.T) {
+	packages := []pkg{
+		{ImportPath: module + "/offload", Deps: []string{"fmt", module + "/executors/manager"}},
+		{ImportPath: module + "/offload/function", Deps: []string{module + "/executors/executor"}},
+		{ImportPath: module + "/executors/manager", XTestImports: []string{gompi}},
+		{ImportPath: module + "/apps/jacobi", Imports: []string{gompi}},
+		{ImportPath: module + "/appsish", Imports: []string{"C"}},
+	}
+	got := violations(packages,
+		[]forbidden{{[]string{"offload"}, []string{"executors/..."}, "reason 1"}, {[]string{"gone", "later"}, []string{"fmt"}, "reason 2"}},
+		[]only{{gompi, []string{"apps/..."}, "reason 3"}, {"C", []string{"apps/..."}, "reason 4"}},
+		[]string{"later", "apps/..."})
+	want := []string{
+		"offload depends on executors/manager: reason 1",
+		"a rule is about gone, which does not exist (reason 2)",
+		"executors/manager imports " + gompi + ", which only apps/... may: reason 3",
+		"appsish imports C, which only apps/... may: reason 4",
+		"apps/... exists: take it from the list of planned packages",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+}
