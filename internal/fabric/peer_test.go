@@ -71,7 +71,7 @@ func buildLibrary(dir, library, source string) error {
 
 // peer is an executor process and the connection to it.
 type peer struct {
-	t         *testing.T
+	t         testing.TB
 	command   *exec.Cmd
 	exited    chan struct{} // closed when the process has been reaped
 	conn      *control.Conn
@@ -97,14 +97,14 @@ type transport struct {
 var transports = []transport{{"ring", openRing}}
 
 // startPeer starts an executor process and opens the transport to it.
-func startPeer(t *testing.T, transport transport, o peerOptions) *peer {
+func startPeer(t testing.TB, transport transport, o peerOptions) *peer {
 	t.Helper()
 	p := startExecutor(t, o)
 	transport.open(p, o)
 	return p
 }
 
-func startExecutor(t *testing.T, o peerOptions) *peer {
+func startExecutor(t testing.TB, o peerOptions) *peer {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	check(t, err)
@@ -252,7 +252,7 @@ func (p *peer) invoke(function string, input, output fabric.Payload, constants .
 	return last
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

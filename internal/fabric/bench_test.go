@@ -1,0 +1,35 @@
+package fabric_test
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
+)
+
+// BenchmarkRoundTrip is one invocation of 8 bytes at a time, with fresh input and the output read.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, transport := range transports {
+		b.Run(transport.name, func(b *testing.B) {
+			p := startPeer(b, transport, peerOptions{slots: 8, hot: -1})
+			buffer := p.region(fabric.Buffers, 16)
+			input, output := buffer.memory.Bytes()[:8], buffer.memory.Bytes()[8:]
+			request := &fabric.Request{Function: p.functions["echo"], Input: buffer.payload(0, 8), Output: buffer.payload(8, 8)}
+			i := uint64(0)
+			for b.Loop() {
+				i++
+				binary.NativeEndian.PutUint64(input, i)
+				id, responses, err := p.client.SubmitAndHarvest(request, time.Second)
+				check(b, err)
+				for len(responses) == 0 {
+					responses, err = p.client.Harvest(id, time.Second)
+					check(b, err)
+				}
+				if binary.NativeEndian.Uint64(output) != i {
+					b.Fatal("wrong output")
+				}
+			}
+		})
+	}
+}
