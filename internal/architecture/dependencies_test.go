@@ -89,7 +89,6 @@ var planned = []string{
 	"bench/...",
 	"cmd/sublet",
 	"executors/manager",
-	"offload",
 	"resources/api",
 	"resources/ledger",
 }

@@ -32,8 +32,10 @@ func TestDocumentedFunctionsCompile(t *testing.T) {
 	// In C++ a void pointer must be cast, which would only distract in the document.
 	for _, compiler := range [][]string{{"gcc"}, {"g++", "-x", "c++", "-fpermissive", "-w"}} {
 		library := filepath.Join(folder, "lib"+compiler[0]+".so")
-		arguments := append(compiler[1:], "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden",
-			"-I", filepath.Join(folder, "include"), "-o", library, source)
+		arguments := slices.Concat(compiler[1:], []string{
+			"-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden",
+			"-I", filepath.Join(folder, "include"), "-o", library, source,
+		})
 		if out, err := exec.CommandContext(t.Context(), compiler[0], arguments...).CombinedOutput(); err != nil {
 			t.Errorf("%s %s: %v\n%s", compiler[0], strings.Join(arguments, " "), err, out)
 			continue
