@@ -157,6 +157,8 @@ func (e *executor) open(frame *control.Frame) (*control.Opened, error) {
 		files := fabric.RingFiles{Memory: frame.Files[0], ExecutorDoorbell: frame.Files[1], ClientDoorbell: frame.Files[2]}
 		frame.Files = nil
 		endpoint, err = e.fabric.OpenRing(files, open.Slots)
+	case fabric.OFIWrite:
+		endpoint, opened.Name, err = e.fabric.ListenOFI(fabric.OFIListen{Provider: open.Provider, Address: open.Address, Nonce: open.Nonce, Slots: open.Slots})
 	default:
 		return nil, &control.Failed{Code: control.CodeTransport, Text: fmt.Sprintf("this executor does not have the transport %q", open.Transport)}
 	}

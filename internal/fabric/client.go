@@ -95,6 +95,7 @@ type Client struct {
 	responses []C.struct_fabric_response // what C harvests into; outside the Go heap
 	harvested []Response
 	attach    attacher // nil on the ring, where regions need no registering
+	release   func()   // frees what C used, after it is closed; may be nil
 }
 
 // harvestBatch is how many responses one call into C can bring.
@@ -229,6 +230,13 @@ func (c *Client) Want() { atomic.AddUint32(&c.wanted, 1) }
 // Unwant takes back a Want.
 func (c *Client) Unwant() { atomic.AddUint32(&c.wanted, ^uint32(0)) }
 
+// Abandon makes what waits for the executor in Submit or Push return ErrBroken soon: an executor
+// that does not poll, or a node that has vanished, would hold it. The client is broken from then
+// on. It may be called beside other methods, but not beside Close.
+func (c *Client) Abandon() {
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(&c.c.abandoned)), 1)
+}
+
 // Arm prepares for sleeping on Descriptor. It returns false if there is something to harvest
 // now; else the caller sleeps and then calls Disarm.
 func (c *Client) Arm() bool { return C.fabric_arm(c.c) > 0 }
@@ -245,4 +253,7 @@ func (c *Client) Close() {
 	C.fabric_close(c.c)
 	C.free(unsafe.Pointer(&c.responses[0]))
 	c.c, c.responses, c.broken = nil, nil, ErrBroken
+	if c.release != nil {
+		c.release()
+	}
 }

@@ -210,12 +210,15 @@ int fabric_serve(struct fabric_endpoint *endpoint, uint64_t stack_size, char *te
     if (error) {
         snprintf(text, FABRIC_TEXT, "a thread with a stack of %llu bytes: %s", (unsigned long long)stack_size, strerror(error));
         serving.result = FABRIC_FAILED;
-    } else
+    } else {
         pthread_join(thread, NULL);
+        memcpy(text, endpoint->text, FABRIC_TEXT);
+    }
     set_state(endpoint->executor->page, STATE_ENDED);
-    endpoint->ops->close(endpoint);
     return serving.result;
 }
+
+void fabric_endpoint_close(struct fabric_endpoint *endpoint) { endpoint->ops->close(endpoint); }
 
 void fabric_stop(struct fabric_executor *executor, struct fabric_endpoint *endpoint) {
     atomic_store(&executor->stop, 1);

@@ -27,13 +27,13 @@ type Executor struct {
 	library  unsafe.Pointer
 	mu       sync.Mutex
 	endpoint *Endpoint // set while one is served
-	mirrors  mirrorer  // set while the endpoint is libfabric's
+	mirrors  mirrorer  // set while there is an endpoint of libfabric's
 	regions  map[uint32]*executorRegion
 }
 
 // executorRegion is what has to be undone when a region is unmapped.
 type executorRegion struct {
-	input, output []byte // mappings with their guard pages
+	input, output []byte // mappings with their guard pages; nil if it is a mirror
 }
 
 // mirrorer is what a transport does on the executor's side for regions that can not be mapped.
@@ -82,7 +82,7 @@ func (e *Executor) SetHotTimeout(d time.Duration) { e.c.hot_nanoseconds = C.int6
 // Endpoint is an executor's end of one connection.
 type Endpoint struct {
 	c       *C.struct_fabric_endpoint
-	release func() // frees what the endpoint used, after it is closed
+	release func() // frees what the endpoint used, after it is closed; holds Executor.mu
 }
 
 // OpenRing makes the executor's end of a ring; it takes the files.
@@ -143,8 +143,8 @@ func checkSize(file *os.File, size uint64) error {
 }
 
 // Serve runs the loop on a thread of its own with a stack of that many bytes (0: the default)
-// until Stop or the end of the client, and frees the endpoint. It returns nil after Stop and
-// ErrBroken when the client went away.
+// until Stop or the end of the client, and frees the endpoint and the mirrors of its client's
+// regions. It returns nil after Stop and ErrBroken when the client went away.
 func (e *Executor) Serve(endpoint *Endpoint, stackSize int64) error {
 	if stackSize <= 0 {
 		stackSize = DefaultStackSize
@@ -163,12 +163,16 @@ func (e *Executor) Serve(endpoint *Endpoint, stackSize int64) error {
 
 	e.mu.Lock()
 	e.endpoint = nil
-	e.mu.Unlock()
+	C.fabric_endpoint_close(endpoint.c)
 	endpoint.release()
+	e.mu.Unlock()
 	switch result {
 	case C.FABRIC_OK:
 		return nil
 	case C.FABRIC_BROKEN:
+		if reason := C.GoString(text); reason != "" {
+			return fmt.Errorf("%w: %s", ErrBroken, reason)
+		}
 		return ErrBroken
 	}
 	return errors.New("fabric: " + C.GoString(text))

@@ -3,6 +3,7 @@
 #define SUBLET_FABRIC_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "function.h"
@@ -80,6 +81,8 @@ struct fabric_client {
     int descriptor;      // becomes readable after arm when there is something to harvest; -1: none
     uint64_t submitted;  // id of the last invocation submitted
     uint64_t harvested;  // id of the last response harvested
+    _Atomic uint32_t abandoned;  // ends what waits for the executor, from another thread
+    uint32_t reserved;
     struct fabric_pending pending[WIRE_SLOTS_MAX];
     char text[FABRIC_TEXT];  // why the last function failed
 };
@@ -99,6 +102,32 @@ void fabric_close(struct fabric_client *);
 // The ring's client: memory of wire_ring_size(slots) bytes, zeroed, which stays the caller's, as
 // the doorbells (eventfds) do. may_sleep: the executor's hot_timeout is not "always".
 struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int executor_doorbell, int client_doorbell, int may_sleep);
+
+// libfabric's client. Its memory, requests and responses of WIRE_REQUEST_STRIDE and
+// WIRE_RESPONSE_STRIDE bytes a slot, stays the caller's until the client is closed. name is what
+// fabric_ofi_listen gave, nonce what it was given. NULL and the text if it could not connect.
+struct fabric_ofi_options {
+    const char *provider;  // libfabric's name, or "" for its first choice
+    const uint8_t *nonce;  // WIRE_NONCE bytes
+    void *requests;
+    void *responses;
+    uint32_t slots;
+    int milliseconds;  // patience
+};
+
+enum {
+    FABRIC_OFI_NAME = 128,     // most bytes of a listening name
+    FABRIC_OFI_PROVIDER = 64,  // most bytes of a provider's name, with its NUL
+};
+
+struct fabric_client *fabric_ofi_connect(const struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);
+// Registers a region, to which the executor may write outputs if it is writable.
+int fabric_ofi_attach(struct fabric_client *, uint32_t region, void *base, uint64_t size, int writable, uint64_t *address, uint64_t *key);
+// Says where the executor's mirror of it is.
+int fabric_ofi_attached(struct fabric_client *, uint32_t region, uint64_t address, uint64_t key);
+// Writes the whole region into the mirror and waits until it is there.
+int fabric_ofi_push(struct fabric_client *, uint32_t region);
+int fabric_ofi_detach(struct fabric_client *, uint32_t region);
 
 // ---------------------------------------------------------------- the executor's end
 
@@ -152,6 +181,7 @@ struct fabric_endpoint {
     struct fabric_executor *executor;
     uint32_t slots;
     uint32_t reserved;
+    char text[FABRIC_TEXT];  // why the last function failed
 };
 
 struct fabric_executor {
@@ -172,11 +202,24 @@ int fabric_library_resolve(void *handle, struct fabric_function *function, char 
 int fabric_note_deaths(struct fabric_executor *);
 
 // Serves the endpoint on a thread of its own with a stack of that size, until fabric_stop, the
-// end of the client (FABRIC_BROKEN) or an error; then closes the endpoint.
+// end of the client (FABRIC_BROKEN) or an error. The endpoint stays open: its memory may be in use
+// by threads that stop it or map regions.
 int fabric_serve(struct fabric_endpoint *, uint64_t stack_size, char *text);
 void fabric_stop(struct fabric_executor *, struct fabric_endpoint *);
+void fabric_endpoint_close(struct fabric_endpoint *);
 
 // The ring's endpoint. memory and doorbells stay the caller's until the endpoint is closed.
 struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *, void *memory, uint32_t slots, int executor_doorbell, int client_doorbell);
+
+// libfabric's endpoint listens at an address of this node ("": any) and serves the first client
+// that knows the nonce. name (FABRIC_OFI_NAME bytes) and provider are results. Memory as for
+// fabric_ofi_connect.
+struct fabric_endpoint *fabric_ofi_listen(struct fabric_executor *, const struct fabric_ofi_options *, const char *address,
+                                          uint8_t *name, size_t *name_size, char *provider, char *text);
+// Registers memory of that size as the mirror of the client's region, from another thread than
+// the loop's, and puts it into the executor's table.
+int fabric_ofi_mirror(struct fabric_endpoint *, uint32_t region, void *base, uint64_t size, int read_only, uint64_t client_address,
+                      uint64_t client_key, uint64_t *address, uint64_t *key, char *text);
+void fabric_ofi_unmirror(struct fabric_endpoint *, uint32_t region);
 
 #endif

@@ -33,12 +33,12 @@ func Usage(p Purpose) (count int, bytes int64) {
 	return int(usage[p].count.Load()), usage[p].bytes.Load()
 }
 
-// Memory is a piece of memory outside the Go heap, shared through a memfd. A page that can not be
+// Memory is a piece of memory outside the Go heap, most of it shared through a memfd. A page that can not be
 // touched follows it, so that what writes past its end is caught there.
 type Memory struct {
 	purpose Purpose
-	file    *os.File
-	mapping []byte // with the guard page
+	file    *os.File // nil: not shared
+	mapping []byte   // with the guard page
 	bytes   []byte
 }
 
@@ -108,9 +108,29 @@ func NewMemory(purpose Purpose, size int) (*Memory, error) {
 		file.Close()
 		return nil, fmt.Errorf("fabric: mapping %d bytes of %s: %w", size, purpose, err)
 	}
+	return newMemory(purpose, file, mapping, size), nil
+}
+
+// newPrivateMemory makes zeroed memory that no other process maps; only a NIC may write to it.
+func newPrivateMemory(purpose Purpose, size int) (*Memory, error) {
+	mapping, err := reserve(size)
+	if err != nil {
+		return nil, fmt.Errorf("fabric: %d bytes of %s: %w", size, purpose, err)
+	}
+	pages := mapping[:len(mapping)-pageSize]
+	if err = unix.Mprotect(pages, unix.PROT_READ|unix.PROT_WRITE); err == nil {
+		err = unix.Madvise(pages, unix.MADV_DONTFORK)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("fabric: %d bytes of %s: %w", size, purpose, err), unix.Munmap(mapping))
+	}
+	return newMemory(purpose, nil, mapping, size), nil
+}
+
+func newMemory(purpose Purpose, file *os.File, mapping []byte, size int) *Memory {
 	usage[purpose].count.Add(1)
 	usage[purpose].bytes.Add(int64(size))
-	return &Memory{purpose: purpose, file: file, mapping: mapping, bytes: mapping[:size:size]}, nil
+	return &Memory{purpose: purpose, file: file, mapping: mapping, bytes: mapping[:size:size]}
 }
 
 // Bytes is the memory.
@@ -134,7 +154,10 @@ func (m *Memory) Close() error {
 	}
 	usage[m.purpose].count.Add(-1)
 	usage[m.purpose].bytes.Add(-int64(len(m.bytes)))
-	err := errors.Join(unix.Munmap(m.mapping), m.file.Close())
+	err := unix.Munmap(m.mapping)
+	if m.file != nil {
+		err = errors.Join(err, m.file.Close())
+	}
 	m.mapping, m.bytes = nil, nil
 	return err
 }

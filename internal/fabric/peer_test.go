@@ -1,6 +1,7 @@
 package fabric_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -94,7 +95,7 @@ type transport struct {
 	open func(p *peer, o peerOptions)
 }
 
-var transports = []transport{{"ring", openRing}}
+var transports = []transport{{"ring", openRing}, {"ofi-write over tcp", openOFI}}
 
 // startPeer starts an executor process and opens the transport to it.
 func startPeer(t testing.TB, transport transport, o peerOptions) *peer {
@@ -172,6 +173,24 @@ func openRing(p *peer, o peerOptions) {
 	p.client, p.close = ring.Client, ring.Close
 	p.call(control.TypeOpen, control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: o.slots}, &control.Opened{},
 		ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
+}
+
+func openOFI(p *peer, o peerOptions) {
+	p.t.Helper()
+	name, nonce := p.listen(o)
+	client, err := fabric.ConnectOFI(fabric.OFIOptions{Provider: "tcp", Name: name, Nonce: nonce, Slots: o.slots})
+	check(p.t, err)
+	p.client, p.close = client, client.Close
+}
+
+// listen makes the executor await a client over libfabric.
+func (p *peer) listen(o peerOptions) (name, nonce []byte) {
+	p.t.Helper()
+	nonce = make([]byte, fabric.NonceSize)
+	rand.Read(nonce)
+	var opened control.Opened
+	p.call(control.TypeOpen, control.Open{Wire: fabric.WireVersion, Transport: fabric.OFIWrite, Slots: o.slots, Provider: "tcp", Address: "127.0.0.1", Nonce: nonce}, &opened)
+	return opened.Name, nonce
 }
 
 // region is memory that both ends know.

@@ -112,6 +112,39 @@ enum {
     WIRE_RESPONSE_STRIDE = WIRE_LINE + WIRE_SLOT_PAYLOAD,
 };
 
+// ofi: what a client says when it connects and what the executor answers when it accepts. All of
+// it is within the 56 bytes that verbs takes.
+enum {
+    WIRE_NONCE = 16,
+    WIRE_CONNECTION_DATA = 56,
+};
+
+struct wire_connect {
+    uint32_t version;
+    uint32_t slots;
+    uint8_t nonce[WIRE_NONCE];
+    uint64_t response_address;  // where the executor's responses go
+    uint64_t response_key;
+};
+
+struct wire_accept {
+    uint32_t version;
+    uint32_t slots;
+    uint64_t request_address;  // where the client's requests go
+    uint64_t request_key;
+};
+
+// Why an executor refuses a connection: four bytes, where the provider carries them.
+enum wire_refusal {
+    WIRE_REFUSED_NONCE = 1,
+    WIRE_REFUSED_VERSION = 2,
+    WIRE_REFUSED_SLOTS = 3,
+};
+
+static_assert(sizeof(struct wire_connect) == 40, "no padding");
+static_assert(sizeof(struct wire_connect) <= WIRE_CONNECTION_DATA, "verbs takes no more");
+static_assert(sizeof(struct wire_accept) <= WIRE_CONNECTION_DATA, "verbs takes no more");
+
 // The stats page of an executor: it writes, its manager maps it read-only. Offsets are also in
 // package internal/statspage, and a test compares them.
 enum wire_state {

@@ -1,0 +1,109 @@
+package fabric
+
+// #include <stdlib.h>
+// #include "fabric.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+// OFIListen says where an executor awaits its client.
+type OFIListen struct {
+	// Provider is libfabric's name of it: "tcp", "verbs". Empty: what libfabric names first.
+	Provider string
+	// Address is one of this node's network addresses or host names. Empty: libfabric's choice.
+	Address string
+	// Nonce is what the client will prove itself with: NonceSize bytes.
+	Nonce []byte
+	// Slots is a power of two, at most MaxSlots.
+	Slots int
+}
+
+// ListenOFI makes the executor's end of an ofi-write connection and returns at once: with the
+// endpoint to Serve, and the name to send to the client. Serve accepts the first client that knows
+// the nonce and refuses all others; until it comes, the loop is hot and then sleeps as ever.
+//
+// Regions can be mapped as soon as ListenOFI has returned. What is mapped is a mirror: memory of
+// this process into which the client writes inputs and constants, and from which outputs go back.
+// It is freed by Unmap, or when Serve returns.
+func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
+	// This process is ours alone, and registers only memory that it unregisters before it frees
+	// it: libfabric need not watch what functions allocate. (A rank's environment is its MPI's.)
+	if os.Getenv("FI_MR_CACHE_MONITOR") == "" {
+		os.Setenv("FI_MR_CACHE_MONITOR", "disabled")
+	}
+	slots, err := newOFISlots(o.Provider, o.Nonce, o.Slots)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer slots.freeArguments()
+	address := C.CString(o.Address)
+	defer C.free(unsafe.Pointer(address))
+	name := (*C.uint8_t)(C.calloc(1, C.FABRIC_OFI_NAME))
+	defer C.free(unsafe.Pointer(name))
+	var size C.size_t
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mirrors != nil {
+		slots.close()
+		return nil, nil, errors.New("fabric: an executor serves one client at a time")
+	}
+	result := &slots.result
+	c := C.fabric_ofi_listen(e.c, slots.options, address, name, &size, &result.provider[0], &result.text[0])
+	if c == nil {
+		slots.close()
+		return nil, nil, errors.New("fabric: listening for a client: " + C.GoString(&result.text[0]))
+	}
+	mirrors := &ofiMirrors{endpoint: c, memory: map[uint32]*Memory{}}
+	e.mirrors = mirrors
+	release := func() {
+		e.mirrors = nil
+		for region, memory := range mirrors.memory {
+			delete(e.regions, region)
+			memory.Close()
+		}
+		slots.close()
+	}
+	return &Endpoint{c: c, release: release}, C.GoBytes(unsafe.Pointer(name), C.int(size)), nil
+}
+
+// ofiMirrors are an executor's copies of its client's regions. Executor.mu is held.
+type ofiMirrors struct {
+	endpoint *C.struct_fabric_endpoint
+	memory   map[uint32]*Memory
+}
+
+func (m *ofiMirrors) mirror(region uint32, size uint64, readOnly bool, client RemoteMemory) (RemoteMemory, error) {
+	if size > 1<<47 {
+		return RemoteMemory{}, fmt.Errorf("fabric: region %d of %d bytes: that is more than an address space", region, size)
+	}
+	memory, err := newPrivateMemory(Mirrors, int(size))
+	if err != nil {
+		return RemoteMemory{}, err
+	}
+	constant := C.int(0)
+	if readOnly {
+		constant = 1
+	}
+	var address, key C.uint64_t
+	text := (*C.char)(C.calloc(1, C.FABRIC_TEXT))
+	defer C.free(unsafe.Pointer(text))
+	if C.fabric_ofi_mirror(m.endpoint, C.uint32_t(region), unsafe.Pointer(&memory.mapping[0]), C.uint64_t(size), constant,
+		C.uint64_t(client.Address), C.uint64_t(client.Key), &address, &key, text) < 0 {
+		return RemoteMemory{}, errors.Join(fmt.Errorf("fabric: mirroring region %d: %s", region, C.GoString(text)), memory.Close())
+	}
+	m.memory[region] = memory
+	return RemoteMemory{Address: uint64(address), Key: uint64(key)}, nil
+}
+
+func (m *ofiMirrors) unmirror(region uint32) error {
+	C.fabric_ofi_unmirror(m.endpoint, C.uint32_t(region))
+	memory := m.memory[region]
+	delete(m.memory, region)
+	return memory.Close()
+}
