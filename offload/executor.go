@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -128,8 +129,11 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 			return err
 		}
 		c.client, c.closeClient = ring.Client, ring.Close
-	default:
-		return fmt.Errorf("no such transport: %s", e.lease.transport.name)
+	case fabric.OFIWrite:
+		if c.client, err = e.connectOFI(ctx, slots); err != nil {
+			return err
+		}
+		c.closeClient = c.client.Close
 	}
 	c.inFlight = make([]*Future, slots)
 	c.doorbell, err = pollable(c.client.Descriptor(), "doorbell")
@@ -137,6 +141,25 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 		c.closeClient()
 	}
 	return err
+}
+
+// connectOFI meets the executor over libfabric. It proves itself with a nonce that only this
+// lease's control connection has carried.
+func (e *Executor) connectOFI(ctx context.Context, slots int) (*fabric.Client, error) {
+	nonce := make([]byte, fabric.NonceSize)
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, err
+	}
+	provider := e.lease.transport.provider
+	open := control.Open{
+		Wire: fabric.WireVersion, Transport: fabric.OFIWrite, Slots: slots,
+		Provider: provider, Address: loopback, Nonce: nonce,
+	}
+	var opened control.Opened
+	if err := e.lease.link.call(ctx, control.TypeOpen, e.index, open, &opened); err != nil {
+		return nil, err
+	}
+	return fabric.ConnectOFI(fabric.OFIOptions{Provider: provider, Name: opened.Name, Nonce: nonce, Slots: slots})
 }
 
 // Invoke is Lease.Invoke on this executor.
@@ -258,6 +281,7 @@ func (e *Executor) watch(c *connection, obituaries <-chan control.Ended) {
 	e.mu.Lock()
 	e.loss = loss
 	e.mu.Unlock()
+	c.client.Abandon() // whoever waits in it for the executor's progress
 	for _, f := range c.fail(loss) {
 		f.end(0, loss)
 	}

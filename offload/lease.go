@@ -148,12 +148,15 @@ func (l *Lease) acquire(ctx context.Context) error {
 	}
 	files := frame.Files
 	frame.Files = nil
+	opening := make([]error, len(l.executors))
+	var all sync.WaitGroup
 	for i, e := range l.executors {
-		if err := e.open(ctx, granted.Executors[i], files[i]); err != nil {
-			for _, file := range files[i+1:] {
-				file.Close()
-			}
-			return err
+		all.Go(func() { opening[i] = e.open(ctx, granted.Executors[i], files[i]) })
+	}
+	all.Wait()
+	for _, err := range opening {
+		if err != nil {
+			return err // the others usually fail for the same reason
 		}
 	}
 	return nil

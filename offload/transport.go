@@ -13,6 +13,9 @@ type transport struct {
 	provider string // libfabric's; empty for the ring
 }
 
+// loopback is where a node's own executors listen.
+const loopback = "127.0.0.1"
+
 // defaultProvider is libfabric's provider where nothing says otherwise.
 const defaultProvider = "tcp"
 
