@@ -1,0 +1,54 @@
+package offload_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// What these tests lease is real: the programs and the function library are built first.
+var library string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "offload")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("SUBLET_BIN", dir)
+	return m.Run()
+}
+
+func build(dir string) error {
+	for _, program := range []string{"sublet", "sublet-executor"} {
+		if out, err := exec.Command("go", "build", "-o", dir, "../cmd/"+program).CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", program, err, out)
+		}
+	}
+	header, err := os.ReadFile("../internal/fabric/function.h")
+	if err != nil {
+		return err
+	}
+	include := filepath.Join(dir, "include", "sublet", "function.h")
+	if err := os.MkdirAll(filepath.Dir(include), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(include, header, 0o644); err != nil {
+		return err
+	}
+	library = filepath.Join(dir, "libfunctions.so")
+	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I", filepath.Join(dir, "include"),
+		"-o", library, "testdata/functions.c").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("building the function library: %w\n%s", err, out)
+	}
+	return nil
+}

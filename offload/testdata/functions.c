@@ -1,0 +1,70 @@
+// The function library of this package's tests and examples.
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sublet/function.h"
+
+// rFaaS's kind: copies its input.
+uint32_t echo(void *args, uint32_t size, void *res) {
+    memcpy(res, args, size);
+    return size;
+}
+
+// Squares its input, an array of doubles.
+SUBLET_FUNCTION(square) {
+    uint64_t n = call->input_size / sizeof(double);
+    if (call->output_capacity < call->input_size)
+        return sublet_need(call, call->input_size);
+    const double *in = call->input;
+    double *out = call->output;
+    for (uint64_t i = 0; i < n; i++)
+        out[i] = in[i] * in[i];
+    call->output_size = n * sizeof(double);
+    return 0;
+}
+
+// Adds the first constant, a vector, to its input.
+SUBLET_FUNCTION(add) {
+    uint64_t n = call->input_size / sizeof(double);
+    if (call->constant_count < 1 || call->constants[0].size < call->input_size)
+        return sublet_fail(call, 2, "the constant has too few values");
+    if (call->output_capacity < call->input_size)
+        return sublet_need(call, call->input_size);
+    const double *in = call->input, *constant = call->constants[0].data;
+    double *out = call->output;
+    for (uint64_t i = 0; i < n; i++)
+        out[i] = in[i] + constant[i];
+    call->output_size = n * sizeof(double);
+    return 0;
+}
+
+SUBLET_FUNCTION(fail) { return sublet_fail(call, 9, "as you wished"); }
+
+SUBLET_FUNCTION(crash) {
+    (void)call;
+    abort();
+}
+
+// Sleeps for the milliseconds in its first four bytes of input.
+SUBLET_FUNCTION(nap) {
+    uint32_t milliseconds;
+    memcpy(&milliseconds, call->input, sizeof milliseconds);
+    struct timespec time = {.tv_sec = milliseconds / 1000, .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    nanosleep(&time, NULL);
+    return 0;
+}
+
+// The value of the environment variable named by the input.
+SUBLET_FUNCTION(environment) {
+    char name[128] = {0};
+    memcpy(name, call->input, call->input_size < sizeof name ? call->input_size : sizeof name - 1);
+    const char *value = getenv(name);
+    if (!value)
+        return sublet_fail(call, 1, "%s is not set", name);
+    call->output_size = strlen(value);
+    if (call->output_size > call->output_capacity)
+        return sublet_need(call, call->output_size);
+    memcpy(call->output, value, call->output_size);
+    return 0;
+}
