@@ -34,6 +34,10 @@ endif
 
 export CC CXX MPICC MPIRUN
 
+# Go would ask git about every program it links, and fail where git will not answer (a checkout of
+# another user's).
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
 # The version is stamped from a release's tag; between releases it is the one in the source.
 TAG     := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null)
 LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=%)")
@@ -69,7 +73,8 @@ vet: | deps ## run go vet
 race: | deps ## run the tests under the race detector, but those of packages with MPI
 	@packages=$$($(MPI) scripts/packages-without-mpi) && $(call run_tests,-race $$packages)
 
-lint: | deps ## run the linter, at the version named in this file
+lint: | deps ## run the linter, at the version named in this file; check go.mod
+	@go mod tidy -diff
 	@$(MPI) $(GOLANGCI_LINT) run ./...
 
 fmt: | deps ## format all Go files

@@ -43,7 +43,7 @@ func TestReadmeCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(folder, "overlay.json"), string(overlay))
-	command := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(folder, "overlay.json"),
+	command := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-overlay", filepath.Join(folder, "overlay.json"),
 		"-o", filepath.Join(folder, "example"), "./readme")
 	command.Dir = root
 	if out, err := command.CombinedOutput(); err != nil {
