@@ -262,7 +262,7 @@ func (e *Executor) watch(c *connection, obituaries <-chan control.Ended) {
 	released := e.lease.released
 	e.lease.mu.Unlock()
 
-	var loss error = errReleased
+	loss := errReleased
 	if !released {
 		e.lease.lost.Add(1)
 		var ended *control.Ended

@@ -92,20 +92,17 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 		return nil, err
 	}
 	if err := l.acquire(ctx); err != nil {
-		l.link.close()
-		for _, e := range l.executors {
-			e.release()
-		}
-		l.watching.Wait()
-		return nil, err
+		return nil, errors.Join(err, l.Release())
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		go l.Release()
-		return nil, classify(ErrClosed, "offload: the session was closed")
+	closed := s.closed
+	if !closed {
+		s.leases[l] = struct{}{}
 	}
-	s.leases[l] = struct{}{}
+	s.mu.Unlock()
+	if closed {
+		return nil, errors.Join(classify(ErrClosed, "offload: the session was closed"), l.Release())
+	}
 	return l, nil
 }
 

@@ -142,7 +142,7 @@ func (r *regions) close() (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	for id, owner := range r.table {
+	for id, owner := range &r.table {
 		if owner != nil {
 			if closeErr := owner.memory.Close(); err == nil {
 				err = closeErr

@@ -79,7 +79,7 @@ func TestBuffersKeepTheirContents(t *testing.T) {
 				}
 				live = append(live[:i], live[i+1:]...)
 			},
-			"": func(rt *rapid.T) {
+			"": func(*rapid.T) {
 				for _, h := range live {
 					check(h)
 				}

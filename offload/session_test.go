@@ -348,7 +348,7 @@ func TestHelperKilled(t *testing.T) {
 // helper is the parent of an executor.
 func helper(t testing.TB, pid int) int {
 	t.Helper()
-	status, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "status"))
+	status, err := os.ReadFile("/proc/" + itoa(pid) + "/status")
 	check(t, err)
 	for line := range strings.Lines(string(status)) {
 		if parent, ok := strings.CutPrefix(line, "PPid:\t"); ok {

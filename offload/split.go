@@ -63,8 +63,9 @@ func (s *Split) Parts() []Part { return s.parts }
 func (s *Split) Redone() int { return s.redone }
 
 // Step does one step: it sends the parts, computes the local items, waits, and redoes locally the
-// parts of executors that were lost. A function's own error, and that of Local, ends the step;
-// by then nothing of it is in flight any more.
+// parts of executors that were lost. A function's own error, and that of Local, ends the step
+// when nothing of it is in flight any more. The end of ctx ends it at once: parts that were sent
+// may still run, and their buffers stay lent.
 func (s *Split) Step(ctx context.Context, work Work) error {
 	futures := make([]*Future, len(s.parts))
 	for i, part := range s.parts {
