@@ -59,7 +59,7 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 	c := C.fabric_ofi_connect(slots.options, (*C.uint8_t)(name), C.size_t(len(o.Name)), &result.provider[0], &result.text[0])
 	if c == nil {
 		slots.close()
-		return nil, errors.New("fabric: connecting to an executor: " + C.GoString(&result.text[0]))
+		return nil, fmt.Errorf("fabric: connecting to an executor with provider %q: %s", o.Provider, C.GoString(&result.text[0]))
 	}
 	client, err := newClient(c, Path{Transport: OFIWrite, Provider: C.GoString(&result.provider[0])}, o.Slots)
 	if err != nil {

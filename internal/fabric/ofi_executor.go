@@ -57,7 +57,7 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	c := C.fabric_ofi_listen(e.c, slots.options, address, name, &size, &result.provider[0], &result.text[0])
 	if c == nil {
 		slots.close()
-		return nil, nil, errors.New("fabric: listening for a client: " + C.GoString(&result.text[0]))
+		return nil, nil, fmt.Errorf("fabric: listening at %q with provider %q: %s", o.Address, o.Provider, C.GoString(&result.text[0]))
 	}
 	mirrors := &ofiMirrors{endpoint: c, memory: map[uint32]*Memory{}}
 	e.mirrors = mirrors

@@ -31,6 +31,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if arguments := os.Getenv(asClient); arguments != "" {
+		if err := runClient(arguments); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
 	os.Exit(run(m))
 }
 
@@ -95,7 +101,7 @@ type transport struct {
 	open func(p *peer, o peerOptions)
 }
 
-var transports = []transport{{"ring", openRing}, {"ofi-write over tcp", openOFI}}
+var transports = []transport{{"ring", openRing}, ofi}
 
 // startPeer starts an executor process and opens the transport to it.
 func startPeer(t testing.TB, transport transport, o peerOptions) *peer {
