@@ -67,6 +67,9 @@ func mapRegion(file *os.File, size uint64, readOnly bool) (*executorRegion, erro
 		return nil, err
 	}
 	if readOnly {
+		// A constant is complete and will be read all over. Where the kernel does not know the
+		// advice (before 5.14), its pages come when they are touched.
+		_ = unix.Madvise(input[:len(input)-pageSize], unix.MADV_POPULATE_READ)
 		return &executorRegion{input: input}, nil
 	}
 	output, err := mapFile(file, int(size), unix.PROT_READ|unix.PROT_WRITE)

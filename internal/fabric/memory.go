@@ -144,7 +144,16 @@ func (m *Memory) Prefault() error {
 	if len(m.bytes) == 0 {
 		return nil
 	}
-	return unix.Madvise(m.mapping[:len(m.mapping)-pageSize], unix.MADV_POPULATE_WRITE)
+	err := unix.Madvise(m.mapping[:len(m.mapping)-pageSize], unix.MADV_POPULATE_WRITE)
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	// Linux before 5.14 does not know it. Nobody else writes yet: what is read can be written back.
+	for i := 0; i < len(m.bytes); i += pageSize {
+		b := (*uint32)(unsafe.Pointer(&m.mapping[i]))
+		atomic.StoreUint32(b, atomic.LoadUint32(b))
+	}
+	return nil
 }
 
 // Close gives the memory back; nothing may use it any more. A second Close does nothing.
