@@ -347,3 +347,40 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// What the loop writes into the stats page is what statspage reads, field by field.
+func TestStatsPage(t *testing.T) {
+	p := startPeer(t, transports[0], peerOptions{slots: 8, hot: -1})
+	buffer := p.region(fabric.Buffers, 16)
+	binary.NativeEndian.PutUint32(buffer.memory.Bytes(), 50)
+	for range 3 {
+		p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
+	}
+	before := p.page.Read()
+	p.invoke("nap", buffer.payload(0, 4), fabric.Payload{})
+	after := p.page.Read()
+	if after.Invocations < 3 || after.RunningID != 4 || after.Function != "nap" || after.Signal != 0 || after.ExitCalled {
+		t.Errorf("the page says %+v", after)
+	}
+	// The sums are written after the response, so the nap may not be in them yet.
+	waitFor(t, "the nap's time", func() bool {
+		napped := float64(p.page.Read().ComputeTicks-before.ComputeTicks) / float64(after.TicksPerSec)
+		return napped > 0.049 && napped < 5
+	})
+	waitFor(t, "time spent spinning", func() bool { return p.page.Read().HotTicks > after.HotTicks })
+	_, err := p.client.Submit(&fabric.Request{Function: p.functions["segfault"]})
+	check(t, err)
+	<-p.exited
+	if stats := p.page.Read(); stats.FaultAddress != 16 {
+		t.Errorf("the fault was at %#x", stats.FaultAddress)
+	}
+}
+
+func waitFor(t *testing.T, what string, ready func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ready(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
