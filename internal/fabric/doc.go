@@ -10,9 +10,23 @@
 //
 // A rank makes [Memory] for its buffers, and one [Client] per executor, on one of the transports:
 // [NewRing] on one host, [ConnectOFI] over libfabric. An executor process makes one [Executor],
-// loads a function library into it, maps regions, and serves one client with [Executor.ServeRing]
-// or [Executor.ListenOFI]. How the two exchange descriptors, addresses and memory keys is the business of
-// package control; this package never opens a path or a socket of its own except libfabric's.
+// loads a function library into it, maps regions, opens an [Endpoint] with [Executor.OpenRing] or
+// [Executor.ListenOFI], and serves one client on it with [Executor.Serve]. How the two exchange
+// descriptors, addresses and memory keys is the business of package control; this package never
+// opens a path or a socket of its own except libfabric's.
+//
+// # Over libfabric
+//
+// The executor can not map a session's regions, so it has a mirror of each: as much memory of its
+// own, touched only where it is used. A payload of at most 32 bytes rides in a header, one of at
+// most 64 KiB behind it, in one operation each way; a larger one is written between region and
+// mirror, at the same offset, ahead of the header. Each connection has an endpoint, a domain and
+// queues of its own, so that it can be revoked by itself.
+//
+//	executor: ListenOFI ── name ──▶ client: ConnectOFI ── nonce ──▶ executor: in Serve
+//	client: Attach ── address, key ──▶ executor: Map ── mirror's ──▶ client: Attached, Push
+//
+// Bytes move only while an end polls, in Submit, Harvest, Push, Arm, and between functions.
 //
 // # Slots, ids, and order
 //
@@ -25,7 +39,8 @@
 // # Who may call what
 //
 // A Client is used by one goroutine at a time; its owner holds a lock. (Different clients never
-// share one.) Memory may be used from anywhere.
+// share one.) Want, Unwant and Abandon are for the others. Memory may be used from anywhere. An
+// Executor's regions are mapped while another goroutine is in Serve.
 //
 // # Who owns which memory
 //

@@ -124,6 +124,8 @@ func newPrivateMemory(purpose Purpose, size int) (*Memory, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("fabric: %d bytes of %s: %w", size, purpose, err), unix.Munmap(mapping))
 	}
+	// The first touch is what costs, a third of it with huge pages; some kernels have none.
+	_ = unix.Madvise(pages, unix.MADV_HUGEPAGE)
 	return newMemory(purpose, nil, mapping, size), nil
 }
 

@@ -10,6 +10,7 @@ enum {
     COMPLETIONS = 16,       // read at once
     IDLE_POLLS = 1024,      // then the event queue is looked at
     COMPLETION_QUEUE = 1024,
+    SPAN = 16 << 20,  // larger payloads go in parts on every provider, not only where they must
 };
 
 // ---------------------------------------------------------------- opening and closing
@@ -36,7 +37,9 @@ int ofi_open(struct ofi_link *l, struct fi_info *info) {
     l->info = info;
     l->next_key = 1;
     l->inject = info->tx_attr->inject_size;
-    l->span = info->ep_attr->max_msg_size;
+    l->span = SPAN;
+    if (l->span > info->ep_attr->max_msg_size)
+        l->span = info->ep_attr->max_msg_size;
     if (l->span > info->ep_attr->max_order_waw_size)
         l->span = info->ep_attr->max_order_waw_size;
     // Now and then a write has to ask for a completion, or verbs never frees its send queue.

@@ -111,6 +111,16 @@ func TestWhatCannotBeHad(t *testing.T) {
 	}
 }
 
+// The user's choice of a provider for MPI is not ours, but it hides what we want: say so.
+func TestProviderIsHidden(t *testing.T) {
+	t.Setenv("FI_PROVIDER", "udp")
+	p := startExecutor(t, peerOptions{})
+	failed := p.refused(control.TypeOpen, control.Open{Wire: fabric.WireVersion, Transport: fabric.OFIWrite, Slots: 8, Provider: "tcp", Nonce: make([]byte, fabric.NonceSize)})
+	if failed == nil || !strings.Contains(failed.Text, "no provider here has connected endpoints (FI_PROVIDER=udp hides the others)") {
+		t.Errorf("%v", failed)
+	}
+}
+
 // refused sends a request that can not be met.
 func (p *peer) refused(kind string, body any) *control.Failed {
 	p.t.Helper()
@@ -221,6 +231,43 @@ func TestLargePipelines(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A provider that wants all that tcp does not want: receives, local registration, addresses, small
+// writes, no gathering, no copying, patience. See testdata/awkward.c.
+func TestAwkwardProvider(t *testing.T) {
+	if os.Getenv("AWKWARD_REAL") != "" {
+		t.Fatal("this test runs itself")
+	}
+	startPeer(t, ofi, peerOptions{slots: 8, hot: -1}) // loads libfabric
+	dir := t.TempDir()
+	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", filepath.Join(dir, "libfabric.so.1"),
+		"-Wl,--version-script=testdata/awkward.map", "testdata/awkward.c", "-ldl").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	self, err := os.Executable()
+	check(t, err)
+	child := exec.Command(self, "-test.run=^(TestSizes|TestPartsOfRegions|TestFailures|TestConstants|TestSleepAndWake|TestLargePipelines|TestMemoryInNoRegion|TestRegionsComeAndGo|TestClientIsKilled)$", "-test.v")
+	child.Env = append(os.Environ(), "AWKWARD_REAL="+loadedLibfabric(t), "LD_LIBRARY_PATH="+dir)
+	out, err = child.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestSizes/ofi-write_over_tcp")) || !bytes.Contains(out, []byte("awkward: ")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// loadedLibfabric is the path of the library that this process uses.
+func loadedLibfabric(t *testing.T) string {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/self/maps")
+	check(t, err)
+	for line := range strings.Lines(string(maps)) {
+		if at := strings.IndexByte(line, '/'); at >= 0 && strings.Contains(line[at:], "/libfabric.so.1") {
+			return strings.TrimSpace(line[at:])
+		}
+	}
+	t.Fatal("libfabric is not loaded")
+	return ""
 }
 
 // Regions come and go while the loop spins; a constant may go as soon as it has been pushed.
