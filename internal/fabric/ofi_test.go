@@ -54,7 +54,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	for _, text := range []string{"", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\xff", 4096), strings.Repeat("\x00", 4096)} {
 		stranger, err := net.Dial("tcp", address)
 		check(t, err)
-		defer stranger.Close()
+		t.Cleanup(func() { stranger.Close() })
 		_, err = stranger.Write([]byte(text))
 		check(t, err)
 		strangers = append(strangers, stranger)
@@ -387,9 +387,9 @@ func runClient(arguments string) error {
 			return err
 		}
 	}
-	fmt.Println("connected")
+	fmt.Fprintln(os.Stdout, "connected")
 	<-terminated
-	fmt.Println("terminated")
+	fmt.Fprintln(os.Stdout, "terminated")
 	select {}
 }
 
