@@ -2,6 +2,7 @@ package fabric_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func TestAnySequence(t *testing.T) {
 			r.Repeat(map[string]func(*rapid.T){
 				"submit": func(r *rapid.T) {
 					if len(flight) == lanes {
-						if _, err := p.client.Submit(&fabric.Request{}); err != fabric.ErrFull {
+						if _, err := p.client.Submit(&fabric.Request{}); !errors.Is(err, fabric.ErrFull) {
 							r.Fatalf("a request too many: %v", err)
 						}
 						return
@@ -89,7 +90,7 @@ func TestAnySequence(t *testing.T) {
 					}
 					flight = append(flight, next)
 				},
-				"look": func(r *rapid.T) { took(p.client.Harvest(p.client.Submitted(), 0)) },
+				"look": func(*rapid.T) { took(p.client.Harvest(p.client.Submitted(), 0)) },
 				"wait": func(*rapid.T) { finish() },
 				"sleep": func(r *rapid.T) {
 					for len(flight) > 0 {
