@@ -15,6 +15,9 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
+// maxExecutors is the most that a lease can ask for.
+const maxExecutors = 1024
+
 // lease is a lease of one client: being granted, granted, or ended.
 type lease struct {
 	client  *client
@@ -42,9 +45,8 @@ func newLease(c *client, call uint64, request control.LeaseRequest, files []*os.
 	invalid := func(format string, args ...any) error {
 		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf(format, args...)}
 	}
-	// The pidfds of a lease's executors travel in one frame.
-	if request.Executors < 1 || request.Executors > control.MaxDescriptors {
-		return nil, invalid("a lease of %d executors; on one node it can be 1 to %d", request.Executors, control.MaxDescriptors)
+	if request.Executors < 1 || request.Executors > maxExecutors {
+		return nil, invalid("a lease of %d executors; it can be 1 to %d", request.Executors, maxExecutors)
 	}
 	if !filepath.IsAbs(request.Library) || strings.ContainsRune(request.Library, 0) {
 		return nil, invalid("the function library %q is not an absolute path", request.Library)
@@ -116,6 +118,10 @@ func (l *lease) grant() error {
 	}
 	l.record = record
 	l.log = l.log.With("lease", record.ID)
+	if len(record.Executors) > control.MaxDescriptors {
+		return &control.Failed{Code: control.CodeLimit, Text: fmt.Sprintf("a lease of %d executors; on one node it can be at most %d, for their descriptors travel in one frame; ask for several leases",
+			len(record.Executors), control.MaxDescriptors)}
+	}
 
 	executors := make([]*executor, len(record.Executors))
 	starting, ctx := errgroup.WithContext(l.ctx)

@@ -72,9 +72,12 @@ func (e *NoCapacity) Error() string {
 			fmt.Fprintf(&text, "; cores %s are %s", ranges(user.Cores), user.By)
 		}
 	}
-	if free > 0 {
+	switch {
+	case e.Asked[api.Cores] > has:
+		text.WriteString("; ask for fewer, or for oversubscribed executors")
+	case free > 0:
 		fmt.Fprintf(&text, "; ask for at most %d, or for oversubscribed executors", free)
-	} else {
+	default:
 		text.WriteString("; ask again later, or for oversubscribed executors")
 	}
 	return text.String()
