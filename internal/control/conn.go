@@ -238,6 +238,7 @@ func (c *Conn) read() (int, error) {
 		return c.stream.Read(c.chunk)
 	}
 	n, controlSize, flags, _, err := c.unix.ReadMsgUnix(c.chunk, c.control)
+	n = max(n, 0) // -1 comes with an error
 	if controlSize > 0 {
 		if adoptErr := c.adopt(c.control[:controlSize]); adoptErr != nil {
 			return n, adoptErr

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/executors/manager"
+)
+
+func embeddedCommand() *command {
+	return &command{
+		name: "embedded", summary: "lend this node's spare cores to the ranks of one job",
+		details: `
+The first rank of a job on a node starts this helper where no resource manager is used. All ranks
+of the job there share it, and it ends when the last of them has gone. If another helper has the
+socket, it ends at once, successfully.
+
+SUBLET_LOG=debug|info|warn|error says what it logs to standard error; warn if not set.`,
+		internal: true,
+		setUp: func(flags *pflag.FlagSet) runFunc {
+			socket := flags.String("socket", "", "name of the abstract Unix socket to serve `NAME` at")
+			return func(args []string, _, stderr io.Writer) error {
+				if err := noArguments("embedded", args); err != nil {
+					return err
+				}
+				if *socket == "" || len(*socket) > maxSocketName {
+					return usagef("embedded: --socket needs a name of at most %d bytes", maxSocketName)
+				}
+				return runEmbedded(*socket, stderr)
+			}
+		},
+	}
+}
+
+// maxSocketName is what fits behind the zero byte of an abstract address.
+const maxSocketName = 106
+
+func runEmbedded(socket string, stderr io.Writer) error {
+	if err := manager.BecomeHelper(); err != nil {
+		return err
+	}
+	log, err := newLogger(stderr, os.Getenv("SUBLET_LOG"))
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	err = manager.RunEmbedded(ctx, socket, manager.Options{Log: log})
+	if errors.Is(err, manager.ErrSocketTaken) {
+		return nil
+	}
+	return err
+}
+
+// newLogger logs from a level on; an empty one is warn.
+func newLogger(w io.Writer, level string) (*slog.Logger, error) {
+	parsed := slog.LevelWarn
+	if level != "" {
+		if err := parsed.UnmarshalText([]byte(level)); err != nil {
+			return nil, usagef("SUBLET_LOG is %q; it is debug, info, warn or error", level)
+		}
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: parsed})).With("sublet", "embedded", "pid", fmt.Sprint(os.Getpid())), nil
+}

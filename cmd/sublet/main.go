@@ -1,0 +1,92 @@
+// Command sublet is Sublet's one command for people and scripts.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// command is one of sublet's commands; each has a file of its own.
+type command struct {
+	name     string
+	synopsis string // its arguments
+	summary  string // one line
+	details  string // more lines, may be empty
+	examples []string
+	internal bool // of use to Sublet itself only
+	// setUp declares flags and returns what runs the command.
+	setUp func(*pflag.FlagSet) runFunc
+}
+
+// runFunc runs a command with the arguments that are no flags.
+type runFunc func(args []string, stdout, stderr io.Writer) error
+
+// usageError says that the command line is wrong.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func doMain(args []string, stdout, stderr io.Writer) int {
+	err := dispatch(args, stdout, stderr)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "sublet:", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func dispatch(args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		writeOverview(stderr)
+		return usagef("which command?")
+	}
+	switch args[0] {
+	case "-h", "--help":
+		writeOverview(stdout)
+		return nil
+	case "--version":
+		args = []string{"version"}
+	}
+	c, err := findCommand(args[0])
+	if err != nil {
+		return err
+	}
+	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	run := c.setUp(flags)
+	if err := flags.Parse(args[1:]); errors.Is(err, pflag.ErrHelp) {
+		writeHelp(stdout, c)
+		return nil
+	} else if err != nil {
+		return usagef("%s: %v; see: sublet help %s", c.name, err, c.name)
+	}
+	return run(flags.Args(), stdout, stderr)
+}
+
+// noArguments refuses arguments that a command does not take.
+func noArguments(name string, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s: unexpected argument %q; see: sublet help %s", name, args[0], name)
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+package manager
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+// capacity is what the manager has to lend: the ledger, the claims on cores, and the ranks that
+// keep others from being lent.
+type capacity struct {
+	log   *slog.Logger
+	node  api.Node
+	cores map[int]core
+	list  []core
+
+	surveying sync.Mutex // held while ranks are looked for
+
+	mu      sync.Mutex // guards what follows
+	state   *ledger.State
+	claims  *claims
+	foreign map[int]bool     // occupied by another manager's executor
+	ranks   map[int]*os.File // pid → pidfd
+
+	watchers sync.WaitGroup
+}
+
+// foreignUser completes the sentence "core 3 is used by".
+const foreignUser = "another executor manager of this user"
+
+func newCapacity(node api.Node, cores []core, log *slog.Logger) (*capacity, error) {
+	c := &capacity{
+		log: log, node: node, cores: map[int]core{}, list: cores,
+		state: ledger.New(), claims: newClaims(node.UID), foreign: map[int]bool{}, ranks: map[int]*os.File{},
+	}
+	for _, core := range cores {
+		c.cores[core.ID] = core
+	}
+	_, err := ledger.Apply(c.state, ledger.RegisterNode{Node: node})
+	return c, err
+}
+
+// cpus are those that an executor on a core may run on.
+func (c *capacity) cpus(core int) []int { return c.cores[core].CPUs }
+
+// lendable is how many cores can be lent at all: those that no rank is on.
+func (c *capacity) lendable() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, core := range c.state.Nodes[c.node.Name].Cores {
+		if core.Occupant == "" || c.foreign[core.ID] {
+			n++
+		}
+	}
+	return n
+}
+
+// grant begins a lease whose cores no other manager can lend meanwhile.
+func (c *capacity) grant(executors int, oversubscribe bool) (api.Lease, error) {
+	id := make([]byte, 6)
+	_, _ = rand.Read(id) // never fails
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.reviewForeign(); err != nil {
+		return api.Lease{}, err
+	}
+	command := ledger.Grant{
+		Lease: hex.EncodeToString(id), Node: c.node.Name, UID: c.node.UID, User: c.node.User, Account: c.node.Account,
+		Executors: executors, Oversubscribe: oversubscribe, At: time.Now(),
+	}
+	for { // each turn finds another core taken, or is the last
+		result, err := ledger.Apply(c.state, command)
+		if err != nil {
+			return api.Lease{}, err
+		}
+		lease := result.Leases[0]
+		taken, err := c.claim(lease)
+		if err == nil && taken == api.NoCore {
+			return lease, nil
+		}
+		c.giveBack(lease)
+		if err != nil {
+			return api.Lease{}, err
+		}
+		if err := c.occupy(taken, foreignUser); err != nil {
+			return api.Lease{}, err
+		}
+		c.foreign[taken] = true
+	}
+}
+
+// claim claims a lease's cores. If another manager has one of them, that is the result.
+func (c *capacity) claim(lease api.Lease) (taken int, err error) {
+	for _, executor := range lease.Executors {
+		if executor.Oversubscribed {
+			continue
+		}
+		ok, err := c.claims.take(executor.Core)
+		if err != nil {
+			return api.NoCore, err
+		}
+		if !ok {
+			return executor.Core, nil
+		}
+	}
+	return api.NoCore, nil
+}
+
+// reviewForeign looks which cores other managers have given back.
+func (c *capacity) reviewForeign() error {
+	for core := range c.foreign {
+		ok, err := c.claims.take(core)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		c.claims.drop(core)
+		delete(c.foreign, core)
+		if _, err := ledger.Apply(c.state, ledger.Vacate{Node: c.node.Name, Core: core}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release ends a lease, of which nothing runs any more.
+func (c *capacity) release(lease string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if record, ok := c.state.Leases[lease]; ok {
+		c.giveBack(record.Clone())
+	}
+}
+
+func (c *capacity) giveBack(lease api.Lease) {
+	if _, err := ledger.Apply(c.state, ledger.Release{Lease: lease.ID, At: time.Now()}); err != nil {
+		c.log.Error("a lease could not be released", "lease", lease.ID, "error", err)
+		return
+	}
+	for _, executor := range lease.Executors {
+		c.dropIfFree(executor.Core)
+	}
+}
+
+// replace notes that an executor's process is replaced.
+func (c *capacity) replace(lease string, index int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := ledger.Apply(c.state, ledger.Replace{Lease: lease, Executor: index})
+	return err
+}
+
+// lose notes that an executor is gone for good; its core can be lent again.
+func (c *capacity) lose(lease string, index int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	result, err := ledger.Apply(c.state, ledger.Lose{Lease: lease, Executor: index})
+	if err != nil {
+		c.log.Error("a lost executor could not be written off", "lease", lease, "executor", index, "error", err)
+		return
+	}
+	c.dropIfFree(result.Leases[0].Executors[index].Core)
+}
+
+// dropIfFree gives up the claim on a core that neither a lease nor a rank of ours has.
+func (c *capacity) dropIfFree(id int) {
+	core := c.state.Nodes[c.node.Name].Core(id)
+	if core != nil && core.Lease == "" && (core.Occupant == "" || c.foreign[id]) {
+		c.claims.drop(id)
+	}
+}
+
+func (c *capacity) occupy(core int, by string) error {
+	_, err := ledger.Apply(c.state, ledger.Occupy{Node: c.node.Name, Core: core, By: by})
+	return err
+}
+
+// noteRanks keeps the cores of a job's ranks from being lent, as long as the ranks live. The first
+// of them to say hello waits for the others.
+func (c *capacity) noteRanks(ctx context.Context, pid, launcher, expected int) {
+	c.surveying.Lock()
+	defer c.surveying.Unlock()
+	if c.knows(pid) {
+		return
+	}
+	var ranks []rank
+	for _, pid := range findRanks(ctx, pid, launcher, expected, c.log) {
+		if c.knows(pid) {
+			continue
+		}
+		r := rank{pid: pid}
+		if err := unix.SchedGetaffinity(pid, &r.cpus); err != nil {
+			continue // it has gone meanwhile
+		}
+		ranks = append(ranks, r)
+	}
+	c.seat(ranks)
+}
+
+// knows tells whether a process, or the wrapper that started it, has been noted as a rank.
+func (c *capacity) knows(pid int) bool {
+	parent, hasParent := parentOf(pid)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ranks[pid] != nil || hasParent && c.ranks[parent] != nil
+}
+
+func (c *capacity) seat(ranks []rank) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := map[int]bool{}
+	for _, core := range c.state.Nodes[c.node.Name].Cores {
+		taken[core.ID] = core.Occupant != "" && !c.foreign[core.ID] || core.Lease != ""
+	}
+	seats := map[int]int{}
+	for core, pid := range seatRanks(ranks, c.list, taken) {
+		seats[pid] = core
+	}
+	for _, r := range ranks {
+		pidfd, err := openProcess(r.pid)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			c.log.Warn("the end of a rank will not be noticed", "pid", r.pid, "error", err)
+			continue
+		}
+		c.ranks[r.pid] = pidfd
+		core, seated := seats[r.pid]
+		if seated {
+			seated = c.seatRank(core, r.pid)
+		} else {
+			core = api.NoCore
+		}
+		c.log.Debug("rank", "pid", r.pid, "core", core)
+		c.watchers.Go(func() { c.watchRank(r.pid, pidfd, core, seated) })
+	}
+}
+
+// seatRank occupies a core for a rank, and claims it so that other jobs' managers keep off. It
+// returns whether the core is the rank's: two ranks can be bound to one.
+func (c *capacity) seatRank(core, pid int) bool {
+	if c.foreign[core] {
+		delete(c.foreign, core)
+		_, _ = ledger.Apply(c.state, ledger.Vacate{Node: c.node.Name, Core: core})
+	}
+	if err := c.occupy(core, fmt.Sprintf("rank pid %d", pid)); err != nil {
+		c.log.Debug("a rank shares its core", "pid", pid, "error", err)
+		return false
+	}
+	if ok, err := c.claims.take(core); err != nil || !ok {
+		c.log.Debug("a rank's core is claimed by another manager", "core", core, "error", err)
+	}
+	return true
+}
+
+func (c *capacity) watchRank(pid int, pidfd *os.File, core int, seated bool) {
+	err := waitExit(pidfd)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		return // closed
+	}
+	pidfd.Close()
+	delete(c.ranks, pid)
+	if !seated {
+		return
+	}
+	if _, err := ledger.Apply(c.state, ledger.Vacate{Node: c.node.Name, Core: core}); err != nil {
+		c.log.Error("a rank's core could not be freed", "pid", pid, "error", err)
+	}
+	c.dropIfFree(core)
+}
+
+// close gives everything back.
+func (c *capacity) close() {
+	c.mu.Lock()
+	for _, pidfd := range c.ranks {
+		pidfd.Close()
+	}
+	c.mu.Unlock()
+	c.watchers.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claims.dropAll()
+}

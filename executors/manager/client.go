@@ -1,0 +1,228 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/version"
+)
+
+// helloPatience is how long a client may take to say who it is.
+const helloPatience = 10 * time.Second
+
+// client is one connection of a client; a lease at most is its.
+type client struct {
+	manager *Manager
+	conn    *control.Conn
+	pid     int
+	process *os.File // its pidfd
+	log     *slog.Logger
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+	lease  *lease // the receiving goroutine's; it may have ended by itself
+}
+
+// newClient admits a client of our own user. If it fails the stream stays the caller's.
+func newClient(m *Manager, stream *net.UnixConn) (*client, error) {
+	peer, err := peerOf(stream)
+	if err != nil {
+		return nil, err
+	}
+	if int(peer.Uid) != m.node.UID {
+		return nil, fmt.Errorf("process %d of user %d connects; this manager serves user %d alone", peer.Pid, peer.Uid, m.node.UID)
+	}
+	c := &client{manager: m, pid: int(peer.Pid), log: m.log.With("client", peer.Pid)}
+	if c.process, err = openProcess(c.pid); err != nil {
+		return nil, err
+	}
+	c.conn = control.New(stream)
+	c.ctx, c.cancel = context.WithCancel(m.ctx)
+	return c, nil
+}
+
+// serve receives until the connection ends, and then ends what is left of it.
+func (c *client) serve() {
+	c.log.Debug("connected")
+	// The end of the connection's context is the end of the connection: Receive returns.
+	stop := context.AfterFunc(c.ctx, func() { c.conn.Close() })
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if waitExit(c.process) == nil {
+			c.log.Debug("the client's process has exited")
+			c.cancel()
+		}
+	}()
+	if err := c.receive(); err != nil {
+		c.log.Warn("a client's connection was ended", "error", err)
+	}
+	c.cancel()
+	if c.lease != nil {
+		<-c.lease.ended
+	}
+	stop()
+	c.conn.Close()
+	c.process.Close()
+	<-watched
+	c.log.Debug("disconnected")
+}
+
+func (c *client) receive() error {
+	if err := c.welcome(); err != nil {
+		return c.unlessGone(err)
+	}
+	for {
+		frame, err := c.conn.Receive()
+		if err != nil {
+			return c.unlessGone(err)
+		}
+		if frame.Executor == control.Manager {
+			c.answer(frame)
+		} else {
+			c.pass(frame)
+		}
+		frame.Close()
+	}
+}
+
+// unlessGone drops the errors of a client that has gone, or that we have left.
+func (c *client) unlessGone(err error) error {
+	var broken *control.ProtocolError
+	var refused *control.Failed
+	if !errors.As(err, &broken) && !errors.As(err, &refused) && (c.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)) {
+		return nil
+	}
+	return err
+}
+
+// welcome exchanges hello and welcome.
+func (c *client) welcome() error {
+	if err := c.conn.Stream().SetReadDeadline(time.Now().Add(helloPatience)); err != nil {
+		return err
+	}
+	frame, err := c.conn.Receive()
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
+	if err := c.checkHello(frame); err != nil {
+		c.reply(frame, control.TypeFailed, asFailed(err))
+		return err
+	}
+	if err := c.conn.Stream().SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	c.reply(frame, control.TypeWelcome, control.Welcome{
+		Protocol: control.Protocol, Version: version.Version,
+		Node: c.manager.node.Name, Cores: c.manager.capacity.lendable(),
+	})
+	return nil
+}
+
+func (c *client) checkHello(frame *control.Frame) error {
+	if frame.Type != control.TypeHello || frame.Executor != control.Manager {
+		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("a connection begins with hello, not with %q", frame.Type)}
+	}
+	var hello control.Hello
+	if err := frame.Decode(&hello); err != nil {
+		return err
+	}
+	if hello.Protocol != control.Protocol {
+		return &control.Failed{Code: control.CodeVersion, Text: fmt.Sprintf(
+			"the client is of version %s and speaks protocol %d, the executor manager on %s of version %s and speaks %d; rebuild the older one",
+			hello.Version, hello.Protocol, c.manager.node.Name, version.Version, control.Protocol)}
+	}
+	if hello.PID != c.pid {
+		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("the client says that it is process %d, the kernel says %d; both ends must be in one PID namespace", hello.PID, c.pid)}
+	}
+	c.manager.capacity.noteRanks(c.ctx, hello.PID, hello.Launcher, hello.LocalRanks)
+	return nil
+}
+
+// answer does what a frame for the manager asks.
+func (c *client) answer(frame *control.Frame) {
+	var err error
+	switch frame.Type {
+	case control.TypeLease:
+		err = c.begin(frame)
+	case control.TypeRelease:
+		if c.lease == nil {
+			err = &control.Failed{Code: control.CodeInvalid, Text: "there is no lease to release on this connection"}
+			break
+		}
+		c.lease.end()
+		c.lease = nil
+		c.reply(frame, control.TypeReleased, nil)
+	case control.TypeKill:
+		var kill control.Kill
+		if err = frame.Decode(&kill); err == nil && c.lease != nil {
+			c.lease.kill(kill)
+		}
+	default:
+		err = &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("an executor manager does not know frames of type %q", frame.Type)}
+	}
+	if err != nil {
+		c.log.Info("a request was refused", "type", frame.Type, "error", err)
+		if frame.Call != 0 {
+			c.reply(frame, control.TypeFailed, asFailed(err))
+		}
+	}
+}
+
+// begin starts to grant a lease; the answer comes when its executors have started.
+func (c *client) begin(frame *control.Frame) error {
+	if c.lease != nil && !c.lease.isFreed() {
+		return &control.Failed{Code: control.CodeInvalid, Text: "this connection has a lease already; another lease needs another connection"}
+	}
+	var request control.LeaseRequest
+	if err := frame.Decode(&request); err != nil {
+		return err
+	}
+	if c.lease != nil {
+		<-c.lease.ended
+	}
+	l, err := newLease(c, frame.Call, request, frame.Files)
+	if err != nil {
+		return err
+	}
+	frame.Files = nil // the lease's
+	c.lease = l
+	go l.run()
+	return nil
+}
+
+// pass hands a frame to an executor of the lease.
+func (c *client) pass(frame *control.Frame) {
+	if c.lease == nil {
+		c.refusePassing(frame, &control.Failed{Code: control.CodeInvalid, Text: "there is no lease on this connection"})
+		return
+	}
+	if err := c.lease.pass(frame); err != nil {
+		c.refusePassing(frame, err)
+	}
+}
+
+func (c *client) refusePassing(frame *control.Frame, err error) {
+	if frame.Call != 0 {
+		c.reply(frame, control.TypeFailed, asFailed(err))
+	}
+}
+
+// reply answers a frame. If the client is gone, receiving finds out.
+func (c *client) reply(request *control.Frame, kind string, body any) {
+	c.send(kind, request.Call, request.Executor, body)
+}
+
+func (c *client) send(kind string, call uint64, executor int, body any, files ...*os.File) {
+	if err := c.conn.Send(kind, call, executor, body, files...); err != nil {
+		c.log.Debug("a frame could not be sent", "type", kind, "error", err)
+	}
+}

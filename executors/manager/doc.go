@@ -1,0 +1,50 @@
+// Package manager is the executor manager: it lends the cores of one node. It admits leases, starts
+// their executors (package executors/executor) as processes of their own, pins, watches, replaces
+// and reaps them, and passes on what client and executor say to each other before the data path
+// runs (package internal/control). It stands on no data path itself.
+//
+//	                 ┌───────────────── executor manager ─────────────────┐
+//	rank ── control ─┤ client ── lease ──┬ executor ── instance ─ process ├─ control ── executor
+//	rank ── control ─┤ client            └ executor ── ...                ├─ control ── executor
+//	                 │   └────── ledger, claims, ranks ──── starter       │
+//	                 └────────────────────────────────────────────────────┘
+//
+// [Manager.Serve] serves one client until one of them ends; [RunEmbedded] is the loop of
+// `sublet embedded`, the helper that the ranks of a job share on a node.
+//
+// # A client's connection
+//
+//	connected ── hello ──▶ welcomed ── lease ──▶ granting ── granted ──▶ leased
+//	                          ▲                     │ failed               │ release
+//	                          └─────────────────────┴──────────────────────┘
+//
+// The end of the connection, or of the client's process, ends the lease wherever it is. The
+// process is watched by pidfd, because its forked children may keep the socket open.
+//
+// # An executor of a lease
+//
+//	starting ── started ──▶ running ── its process exits ──▶ replaced ── started ──▶ running
+//	   │ failed                │                               │ twice in vain
+//	   ▼                       ▼ the lease ends                ▼
+//	lease fails              killed                           lost: the lease shrinks
+//
+// Executors hold no state that would have to be put in order, so they are ended with SIGKILL. What
+// the manager starts dies with it.
+//
+// # Cores
+//
+// Lendable are the whole physical cores of the job's cpuset (never of the inherited affinity), but
+// those that ranks compute on, and those that another manager of the same user has claimed on this
+// machine. The ledger (package resources/ledger) keeps the book.
+//
+// # Memory and descriptors
+//
+// A client's descriptors pass through and are closed here. The manager makes each executor's stats
+// page, maps it read-only, and unmaps it when the process has been reaped.
+//
+// # Errors
+//
+// What a client asks for in vain is answered with a control.Failed that says why and leaves
+// nothing behind. A client that breaks the protocol loses its connection, which is logged; nobody
+// else notices.
+package manager

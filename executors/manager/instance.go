@@ -1,0 +1,244 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/statspage"
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+const (
+	// startPatience is how long an executor may take to load its library, from a slow file system.
+	startPatience = time.Minute
+	// passPatience is how long an executor may leave frames unread: its control goroutine has
+	// nothing else to do.
+	passPatience = 10 * time.Second
+	// remainsPatience is how long to read what a process that has exited left in its socket. It is
+	// there at once; only a child of its own that kept the socket makes us wait.
+	remainsPatience = 100 * time.Millisecond
+)
+
+// instance is one process of an executor.
+type instance struct {
+	process   *Process
+	conn      *control.Conn
+	page      *statspage.Page
+	functions []control.Function
+	started   time.Time // when its library was loaded
+
+	mu    sync.Mutex
+	calls map[uint64]struct{} // requests passed on and not answered yet; nil when it is gone
+}
+
+// start starts a process for an executor and has it load the library.
+func (l *lease) start(ctx context.Context, index, core int) (*instance, error) {
+	i, err := l.spawn(index, core)
+	if err != nil {
+		return nil, &control.Failed{Code: control.CodeStart, Text: fmt.Sprintf("executor %d of the lease on %s: %v", index, l.manager.node.Name, err)}
+	}
+	// From here on the process is killed when it takes too long or is not wanted any more.
+	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("it has not loaded %s within %v", l.request.Library, startPatience))
+	defer cancel()
+	stop := context.AfterFunc(ctx, i.process.Kill)
+	err = i.load(l, index)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		return i, nil
+	}
+	i.end()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) || errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("it %s before it had loaded %s", describeStatus(i.process.Status()), l.request.Library)
+	}
+	var failed *control.Failed
+	if !errors.As(err, &failed) {
+		failed = &control.Failed{Code: control.CodeStart, Text: fmt.Sprintf("executor %d of the lease on %s could not be started: %v", index, l.manager.node.Name, err)}
+	}
+	return nil, failed
+}
+
+// spawn starts the process.
+func (l *lease) spawn(index, core int) (*instance, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("a socket for its control connection: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "control connection")
+	defer theirs.Close()
+	conn, err := control.FromFile(os.NewFile(uintptr(pair[0]), "control connection"))
+	if err != nil {
+		return nil, err
+	}
+	page, pageFile, err := statspage.New()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	defer pageFile.Close()
+	cpus := l.manager.cpus
+	if core != api.NoCore {
+		cpus = l.manager.capacity.cpus(core)
+	}
+	process, err := l.manager.starter.Start(&Command{
+		Path: l.program,
+		Args: []string{"sublet-executor", "--lease", l.record.ID, "--index", strconv.Itoa(index)},
+		Env:  l.env, CPUs: cpus, Output: l.output, Files: []*os.File{theirs, pageFile},
+	})
+	if err != nil {
+		conn.Close()
+		page.Close()
+		return nil, err
+	}
+	return &instance{process: process, conn: conn, page: page, calls: map[uint64]struct{}{}}, nil
+}
+
+// load sends the task and waits for the library to be loaded.
+func (i *instance) load(l *lease, index int) error {
+	const call = 1
+	start := control.Start{Lease: l.record.ID, Index: index, Library: l.request.Library, HotTimeout: l.request.HotTimeout, StackSize: l.request.StackSize}
+	if err := i.conn.Send(control.TypeStart, call, index, start); err != nil && !isReset(err) {
+		return err
+	}
+	stop := i.bounded()
+	defer stop()
+	frame, err := i.conn.Receive()
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
+	var started control.Started
+	if err := frame.Decode(&started); err != nil {
+		return err
+	}
+	if frame.Type != control.TypeStarted || frame.Call != call {
+		return &control.ProtocolError{Reason: "an executor answers its start with " + frame.Type}
+	}
+	i.functions, i.started = started.Functions, time.Now()
+	return nil
+}
+
+// bounded makes receiving end soon after the process has: children of its own may keep the
+// socket. The result stops that.
+func (i *instance) bounded() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-i.process.Exited():
+			_ = i.conn.Stream().SetReadDeadline(time.Now().Add(remainsPatience))
+		case <-quit:
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// pass forwards a request and remembers that it wants an answer.
+func (i *instance) pass(frame *control.Frame) error {
+	i.mu.Lock()
+	if i.calls == nil {
+		i.mu.Unlock()
+		return errGone
+	}
+	if frame.Call != 0 {
+		i.calls[frame.Call] = struct{}{}
+	}
+	i.mu.Unlock()
+	if err := i.conn.Stream().SetWriteDeadline(time.Now().Add(passPatience)); err != nil {
+		return nil // it is ending; that answers the call
+	}
+	if err := i.conn.Forward(frame); err != nil {
+		// Half a frame may be written: the connection is of no more use, and neither is the
+		// process. Its end answers the call.
+		i.process.Kill()
+	}
+	return nil
+}
+
+// relay forwards the executor's answers to the client until the connection ends. What nobody asked
+// for is dropped: a function could write to the socket as well.
+func (i *instance) relay(index int, client *control.Conn) error {
+	for {
+		frame, err := i.conn.Receive()
+		if err != nil {
+			return err
+		}
+		i.mu.Lock()
+		_, asked := i.calls[frame.Call]
+		delete(i.calls, frame.Call)
+		i.mu.Unlock()
+		if asked {
+			frame.Executor = index
+			_ = client.Forward(frame) // a client that is gone ends its lease elsewhere
+		}
+		frame.Close()
+	}
+}
+
+// abandon returns the requests that will not be answered any more; there will be no others.
+func (i *instance) abandon() []uint64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var calls []uint64
+	for call := range i.calls {
+		calls = append(calls, call)
+	}
+	i.calls = nil
+	return calls
+}
+
+// end kills the process, waits for its end and frees what belonged to it.
+func (i *instance) end() {
+	i.process.Forget()
+	i.conn.Close()
+	i.page.Close()
+}
+
+// epitaph says how the process ended, once it has.
+func (i *instance) epitaph(index int) control.Ended {
+	ended := control.Ended{Executor: index}
+	status, stats := i.process.Status(), i.page.Read()
+	if status.Signaled() {
+		ended.Signal = int(status.Signal())
+	} else {
+		ended.ExitCode = status.ExitStatus()
+	}
+	if !stats.Initialized || stats.State != statspage.Running {
+		return ended
+	}
+	ended.Function, ended.ExitCalled = stats.Function, stats.ExitCalled
+	if ended.Signal == 0 && stats.Signal > 0 && stats.Signal < 65 {
+		// The signal came while the function ran, and something in the process turned it into an exit.
+		ended.Signal, ended.ExitCode = stats.Signal, 0
+	}
+	return ended
+}
+
+// fruitless tells whether the process, which has ended, has been of no use at all.
+func (i *instance) fruitless() bool {
+	stats := i.page.Read()
+	return stats.Invocations == 0 && stats.State != statspage.Running && time.Since(i.started) < fruitlessLife
+}
+
+func describeStatus(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return "was killed by " + unix.SignalName(status.Signal())
+	}
+	return fmt.Sprintf("exited with status %d", status.ExitStatus())
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"slices"
+	"time"
+)
+
+// NoCore is the Core of an executor that is pinned to none.
+const NoCore = -1
+
+// Lease is the right to some executors on a node.
+type Lease struct {
+	ID      string `json:"id"`
+	Node    string `json:"node"`
+	UID     int    `json:"uid"`
+	User    string `json:"user"`
+	Account string `json:"account,omitempty"`
+	// Executors in the order of their indices.
+	Executors []Executor `json:"executors"`
+	Granted   time.Time  `json:"granted"`
+	// Ended is zero while the lease lasts.
+	Ended time.Time `json:"ended,omitzero"`
+}
+
+// Executor is one executor of a lease.
+type Executor struct {
+	Core int `json:"core"`
+	// Oversubscribed: it shares its core with ranks or with other executors.
+	Oversubscribed bool `json:"oversubscribed,omitempty"`
+	// Replaced is how often another process took its place.
+	Replaced int `json:"replaced,omitempty"`
+	// Lost: it is gone and will not be replaced; it holds no core any more.
+	Lost bool `json:"lost,omitempty"`
+}
+
+// Resources counts what the lease has to itself.
+func (l Lease) Resources() Resources {
+	held := Resources{}
+	for _, e := range l.Executors {
+		if !e.Oversubscribed && !e.Lost {
+			held[Cores]++
+		}
+	}
+	return held
+}
+
+// Clone copies the record.
+func (l Lease) Clone() Lease {
+	l.Executors = slices.Clone(l.Executors)
+	return l
+}

@@ -1,0 +1,21 @@
+package ledger
+
+import "github.com/sublet-hpc/sublet/resources/api"
+
+// Command is one of this package's: RegisterNode, DrainNode, RemoveNode, Occupy, Vacate, Grant,
+// Replace, Lose, Release.
+type Command interface {
+	// apply checks everything before it changes anything.
+	apply(*State) (Result, error)
+}
+
+// Result is what came of a command.
+type Result struct {
+	// Leases that the command began, changed or ended, as they are afterwards.
+	Leases []api.Lease
+}
+
+// Apply changes the state by a command. If it fails the state is as it was.
+func Apply(state *State, command Command) (Result, error) { return command.apply(state) }
+
+func one(lease *api.Lease) Result { return Result{Leases: []api.Lease{lease.Clone()}} }

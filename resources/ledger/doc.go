@@ -1,0 +1,35 @@
+// Package ledger is the book of nodes, cores and leases: a pure state machine. [Apply] changes a
+// [State] by one [Command]; the same commands in the same order give the same state, wherever and
+// whenever. It knows no clock, no randomness and no I/O: times and names come in with commands.
+//
+//	st := ledger.New()
+//	_, err := ledger.Apply(st, ledger.RegisterNode{Node: node})
+//	result, err := ledger.Apply(st, ledger.Grant{Lease: "l-1", Node: node.Name, Executors: 2, At: now})
+//
+// A core of a node:
+//
+//	         Grant
+//	free ───────────▶ lent      a lent core has one executor that has it to itself
+//	 ▲ │ ◀─────────── │         (Release, Lose, RemoveNode)
+//	 │ │              │
+//	 │ │ Occupy       │ Occupy: the executor stays, the core is not free afterwards
+//	 │ ▼              ▼
+//	occupied ◀─────── lent and occupied
+//	     Vacate: the way back
+//
+// Executors of an oversubscribed lease that found no free core share one. They are counted at the
+// core, which is not free as long as one of them is there.
+//
+// A lease lasts from Grant to Release (or RemoveNode). Meanwhile each of its executors can be
+// replaced any number of times on its core, until it is lost, which gives the core back.
+//
+// # Ownership
+//
+// The State belongs to the caller, who serialises its use. Results are copies.
+//
+// # Errors
+//
+// A command that fails has changed nothing. [ErrUnknown] and [ErrExists] say that a name is
+// wrong, [ErrInvalid] that the command makes no sense, [ErrDraining] and [ErrUser] that the node
+// takes no such lease, and [*NoCapacity] that cores are missing, which, and who has them.
+package ledger

@@ -1,0 +1,299 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func apply(t testing.TB, s *ledger.State, command ledger.Command) ledger.Result {
+	t.Helper()
+	result, err := ledger.Apply(s, command)
+	if err != nil {
+		t.Fatalf("%+v: %v", command, err)
+	}
+	return result
+}
+
+func node(cores ...int) ledger.RegisterNode {
+	return ledger.RegisterNode{Node: api.Node{Name: "n1", UID: 7, User: "ann", Cores: cores}}
+}
+
+func grant(lease string, executors int) ledger.Grant {
+	return ledger.Grant{Lease: lease, Node: "n1", UID: 7, User: "ann", Account: "a1", Executors: executors, At: noon}
+}
+
+func TestLeaseFromGrantToRelease(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, node(3, 1, 2))
+	got := apply(t, s, grant("l1", 2))
+	want := ledger.Result{Leases: []api.Lease{{
+		ID: "l1", Node: "n1", UID: 7, User: "ann", Account: "a1", Granted: noon,
+		Executors: []api.Executor{{Core: 1}, {Core: 2}},
+	}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("grant (-want +got):\n%s", diff)
+	}
+	if held := got.Leases[0].Resources(); held[api.Cores] != 2 {
+		t.Errorf("the lease holds %v", held)
+	}
+	apply(t, s, ledger.Replace{Lease: "l1", Executor: 0})
+	apply(t, s, ledger.Lose{Lease: "l1", Executor: 1})
+	if got := s.Nodes["n1"].Free()[api.Cores]; got != 2 {
+		t.Errorf("%d cores are free after one was lost, want 2", got)
+	}
+	if _, err := ledger.Apply(s, ledger.Replace{Lease: "l1", Executor: 1}); !errors.Is(err, ledger.ErrInvalid) {
+		t.Errorf("a lost executor was replaced: %v", err)
+	}
+	ended := apply(t, s, ledger.Release{Lease: "l1", At: noon.Add(time.Hour)}).Leases[0]
+	wantExecutors := []api.Executor{{Core: 1, Replaced: 1}, {Core: 2, Lost: true}}
+	if diff := cmp.Diff(wantExecutors, ended.Executors); diff != "" {
+		t.Errorf("release (-want +got):\n%s", diff)
+	}
+	if !ended.Ended.Equal(noon.Add(time.Hour)) || len(s.Leases) != 0 || s.Nodes["n1"].Free()[api.Cores] != 3 {
+		t.Errorf("after the release: ended %v, leases %v, free %v", ended.Ended, s.Leases, s.Nodes["n1"].Free())
+	}
+}
+
+func TestRefusalsExplain(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, node(0, 1, 2, 3, 4, 5))
+	apply(t, s, ledger.Occupy{Node: "n1", Core: 0, By: "rank pid 123"})
+	apply(t, s, grant("l1", 3))
+	for _, c := range []struct {
+		executors int
+		want      string
+	}{
+		{3, "3 executors asked, 2 of 6 cores on n1 are free; core 0 is used by rank pid 123; cores 1-3 are lent to lease l1; ask for at most 2, or for oversubscribed executors"},
+		{7, "7 executors asked, 2 of 6 cores on n1 are free; core 0 is used by rank pid 123; cores 1-3 are lent to lease l1; ask for fewer, or for oversubscribed executors"},
+	} {
+		_, err := ledger.Apply(s, grant("l2", c.executors))
+		var missing *ledger.NoCapacity
+		if !errors.As(err, &missing) {
+			t.Fatalf("%d executors: %v", c.executors, err)
+		}
+		if diff := cmp.Diff(c.want, err.Error()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	apply(t, s, grant("l2", 2))
+	_, err := ledger.Apply(s, grant("l3", 1))
+	want := "1 executor asked, 0 of 6 cores on n1 are free; core 0 is used by rank pid 123; cores 1-3 are lent to lease l1; cores 4-5 are lent to lease l2; ask again later, or for oversubscribed executors"
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOtherRefusals(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, node(0, 1))
+	apply(t, s, grant("l1", 1))
+	other := grant("l2", 1)
+	other.UID, other.User = 8, "bob"
+	elsewhere := grant("l2", 1)
+	elsewhere.Node = "n2"
+	for name, c := range map[string]struct {
+		command ledger.Command
+		want    error
+	}{
+		"another user":         {other, ledger.ErrUser},
+		"an unknown node":      {elsewhere, ledger.ErrUnknown},
+		"no executors":         {grant("l2", 0), ledger.ErrInvalid},
+		"no name":              {grant("", 1), ledger.ErrInvalid},
+		"the same lease":       {grant("l1", 1), ledger.ErrExists},
+		"the same node":        {node(5), ledger.ErrExists},
+		"a core twice":         {ledger.RegisterNode{Node: api.Node{Name: "n2", Cores: []int{1, 1}}}, ledger.ErrInvalid},
+		"a nameless node":      {ledger.RegisterNode{}, ledger.ErrInvalid},
+		"release of nothing":   {ledger.Release{Lease: "l9"}, ledger.ErrUnknown},
+		"loss of nothing":      {ledger.Lose{Lease: "l1", Executor: 1}, ledger.ErrUnknown},
+		"removal of nothing":   {ledger.RemoveNode{Node: "n2"}, ledger.ErrUnknown},
+		"drain of nothing":     {ledger.DrainNode{Node: "n2"}, ledger.ErrUnknown},
+		"an unknown core":      {ledger.Occupy{Node: "n1", Core: 7, By: "x"}, ledger.ErrUnknown},
+		"an empty core":        {ledger.Vacate{Node: "n1", Core: 1}, ledger.ErrUnknown},
+		"a nameless occupant":  {ledger.Occupy{Node: "n1", Core: 1}, ledger.ErrInvalid},
+		"a negative executor":  {ledger.Lose{Lease: "l1", Executor: -1}, ledger.ErrUnknown},
+		"replacing of nothing": {ledger.Replace{Lease: "l2"}, ledger.ErrUnknown},
+	} {
+		before := s.Clone()
+		if _, err := ledger.Apply(s, c.command); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(before, s); diff != "" {
+			t.Errorf("%s changed the state:\n%s", name, diff)
+		}
+	}
+	apply(t, s, ledger.DrainNode{Node: "n1"})
+	if _, err := ledger.Apply(s, grant("l2", 1)); !errors.Is(err, ledger.ErrDraining) {
+		t.Errorf("a draining node: %v", err)
+	}
+	apply(t, s, ledger.Release{Lease: "l1"})
+}
+
+func TestOversubscribedShareEvenly(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, node(0, 1, 2))
+	apply(t, s, ledger.Occupy{Node: "n1", Core: 0, By: "rank pid 1"})
+	command := grant("l1", 7)
+	command.Oversubscribe = true
+	lease := apply(t, s, command).Leases[0]
+	want := []api.Executor{
+		{Core: 1},
+		{Core: 2},
+		{Core: 1, Oversubscribed: true}, // rather beside an executor than beside a rank
+		{Core: 2, Oversubscribed: true},
+		{Core: 0, Oversubscribed: true},
+		{Core: 1, Oversubscribed: true},
+		{Core: 2, Oversubscribed: true},
+	}
+	if diff := cmp.Diff(want, lease.Executors); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	apply(t, s, ledger.Release{Lease: "l1"})
+	if free := s.Nodes["n1"].Free()[api.Cores]; free != 2 {
+		t.Errorf("%d cores are free, want 2", free)
+	}
+}
+
+func TestNodeWithoutCoresSharesNone(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, node())
+	command := grant("l1", 1)
+	command.Oversubscribe = true
+	lease := apply(t, s, command).Leases[0]
+	if diff := cmp.Diff([]api.Executor{{Core: api.NoCore, Oversubscribed: true}}, lease.Executors); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	apply(t, s, ledger.Lose{Lease: "l1", Executor: 0})
+	apply(t, s, ledger.Release{Lease: "l1"})
+}
+
+func TestRemovedNodeEndsItsLeases(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, node(0, 1))
+	apply(t, s, ledger.RegisterNode{Node: api.Node{Name: "n2", UID: 7, Cores: []int{0}}})
+	apply(t, s, grant("b", 1))
+	apply(t, s, grant("a", 1))
+	other := grant("c", 1)
+	other.Node = "n2"
+	apply(t, s, other)
+	ended := apply(t, s, ledger.RemoveNode{Node: "n1", At: noon}).Leases
+	if len(ended) != 2 || ended[0].ID != "a" || ended[1].ID != "b" || !ended[0].Ended.Equal(noon) {
+		t.Errorf("ended: %+v", ended)
+	}
+	if len(s.Leases) != 1 || s.Leases["c"] == nil || len(s.Nodes) != 1 {
+		t.Errorf("left: %v, %v", s.Leases, s.Nodes)
+	}
+}
+
+// anyCommand draws from few names, so that commands meet.
+func anyCommand(t *rapid.T) ledger.Command {
+	nodeName := rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node")
+	lease := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "lease")
+	index := rapid.IntRange(0, 4).Draw(t, "index")
+	at := noon.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "at")) * time.Second)
+	switch rapid.IntRange(0, 11).Draw(t, "command") {
+	case 0, 1:
+		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores")}}
+	case 2:
+		return ledger.DrainNode{Node: nodeName}
+	case 3:
+		return ledger.RemoveNode{Node: nodeName, At: at}
+	case 4:
+		return ledger.Occupy{Node: nodeName, Core: index, By: "rank"}
+	case 5:
+		return ledger.Vacate{Node: nodeName, Core: index}
+	case 6:
+		return ledger.Replace{Lease: lease, Executor: index}
+	case 7:
+		return ledger.Lose{Lease: lease, Executor: index}
+	case 8:
+		return ledger.Release{Lease: lease, At: at}
+	}
+	return ledger.Grant{Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"), At: at}
+}
+
+// Whatever happens in whatever order: the books agree, a refusal changes nothing, and a replay
+// gives the same.
+func TestBooksAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, replayed := ledger.New(), ledger.New()
+		var done []ledger.Command
+		for range rapid.IntRange(1, 60).Draw(t, "commands") {
+			command := anyCommand(t)
+			before := s.Clone()
+			if _, err := ledger.Apply(s, command); err != nil {
+				if diff := cmp.Diff(before, s); diff != "" {
+					t.Fatalf("%+v was refused (%v) and changed the state:\n%s", command, err, diff)
+				}
+			}
+			done = append(done, command)
+			checkBooks(t, s)
+		}
+		for _, command := range done {
+			_, _ = ledger.Apply(replayed, command)
+		}
+		if diff := cmp.Diff(s, replayed); diff != "" {
+			t.Fatalf("a replay gives another state:\n%s", diff)
+		}
+	})
+}
+
+// checkBooks compares the cores' side of the books with the leases' side.
+func checkBooks(t *rapid.T, s *ledger.State) {
+	type place struct {
+		node string
+		core int
+	}
+	holders, sharers := map[place]string{}, map[place]int{}
+	for id, lease := range s.Leases {
+		if s.Nodes[lease.Node] == nil {
+			t.Fatalf("lease %s is on node %s, which is gone", id, lease.Node)
+		}
+		for i, e := range lease.Executors {
+			at := place{lease.Node, e.Core}
+			switch {
+			case e.Lost || e.Core == api.NoCore:
+			case e.Oversubscribed:
+				sharers[at]++
+			case holders[at] != "":
+				t.Fatalf("core %d of %s is lent twice: to %s and %s/%d", e.Core, lease.Node, holders[at], id, i)
+			default:
+				holders[at] = fmt.Sprintf("%s/%d", id, i)
+			}
+		}
+	}
+	for name, node := range s.Nodes {
+		free, used := int64(0), int64(0)
+		for _, core := range node.Cores {
+			at, holder := place{name, core.ID}, ""
+			if core.Lease != "" {
+				holder = fmt.Sprintf("%s/%d", core.Lease, core.Executor)
+			}
+			if holder != holders[at] || core.Shared != sharers[at] {
+				t.Fatalf("core %+v of %s: its leases say %q and %d shares", core, name, holders[at], sharers[at])
+			}
+			delete(holders, at)
+			delete(sharers, at)
+			if core.Free() {
+				free++
+			} else {
+				used++
+			}
+		}
+		if free+used != node.Record.Resources()[api.Cores] || free != node.Free()[api.Cores] {
+			t.Fatalf("node %s: %d free and %d used of %v; it says %v are free", name, free, used, node.Record.Resources(), node.Free())
+		}
+	}
+	if len(holders)+len(sharers) > 0 {
+		t.Fatalf("leases have cores that no node has: %v %v", holders, sharers)
+	}
+}

@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// RegisterNode makes a node's cores known.
+type RegisterNode struct{ Node api.Node }
+
+func (c RegisterNode) apply(s *State) (Result, error) {
+	if c.Node.Name == "" {
+		return Result{}, &refusal{ErrInvalid, "a node needs a name"}
+	}
+	if s.Nodes[c.Node.Name] != nil {
+		return Result{}, &refusal{ErrExists, fmt.Sprintf("node %q is registered already; remove it first", c.Node.Name)}
+	}
+	node := &Node{Record: c.Node.Clone()}
+	slices.Sort(node.Record.Cores)
+	for i, id := range node.Record.Cores {
+		if id < 0 || i > 0 && id == node.Record.Cores[i-1] {
+			return Result{}, &refusal{ErrInvalid, fmt.Sprintf("node %q names core %d, which is negative or named twice", c.Node.Name, id)}
+		}
+		node.Cores = append(node.Cores, Core{ID: id})
+	}
+	s.Nodes[c.Node.Name] = node
+	return Result{}, nil
+}
+
+// DrainNode lets a node's leases go on, and no new ones begin.
+type DrainNode struct{ Node string }
+
+func (c DrainNode) apply(s *State) (Result, error) {
+	node, err := s.node(c.Node)
+	if err != nil {
+		return Result{}, err
+	}
+	node.Draining = true
+	return Result{}, nil
+}
+
+// RemoveNode forgets a node; leases that it still has end, and are the result.
+type RemoveNode struct {
+	Node string
+	At   time.Time
+}
+
+func (c RemoveNode) apply(s *State) (Result, error) {
+	if _, err := s.node(c.Node); err != nil {
+		return Result{}, err
+	}
+	var result Result
+	for _, id := range slices.Sorted(maps.Keys(s.Leases)) {
+		lease := s.Leases[id]
+		if lease.Node != c.Node {
+			continue
+		}
+		lease.Ended = c.At
+		result.Leases = append(result.Leases, lease.Clone())
+		delete(s.Leases, id)
+	}
+	delete(s.Nodes, c.Node)
+	return result, nil
+}
+
+// Occupy notes that somebody uses a core without a lease: a rank, or another manager's executor.
+// If the core is lent it stays so until that executor gives it back.
+type Occupy struct {
+	Node string
+	Core int
+	// By completes the sentence "core 3 is used by".
+	By string
+}
+
+func (c Occupy) apply(s *State) (Result, error) {
+	core, err := s.core(c.Node, c.Core)
+	if err != nil {
+		return Result{}, err
+	}
+	if c.By == "" {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("core %d of node %q is occupied by nobody named", c.Core, c.Node)}
+	}
+	if core.Occupant != "" {
+		return Result{}, &refusal{ErrExists, fmt.Sprintf("core %d of node %q is used by %s already", c.Core, c.Node, core.Occupant)}
+	}
+	core.Occupant = c.By
+	return Result{}, nil
+}
+
+// Vacate ends what Occupy began.
+type Vacate struct {
+	Node string
+	Core int
+}
+
+func (c Vacate) apply(s *State) (Result, error) {
+	core, err := s.core(c.Node, c.Core)
+	if err != nil {
+		return Result{}, err
+	}
+	if core.Occupant == "" {
+		return Result{}, &refusal{ErrUnknown, fmt.Sprintf("core %d of node %q is not occupied", c.Core, c.Node)}
+	}
+	core.Occupant = ""
+	return Result{}, nil
+}
+
+func (s *State) core(name string, id int) (*Core, error) {
+	node, err := s.node(name)
+	if err != nil {
+		return nil, err
+	}
+	core := node.Core(id)
+	if core == nil {
+		return nil, &refusal{ErrUnknown, fmt.Sprintf("node %q has no core %d to lend", name, id)}
+	}
+	return core, nil
+}

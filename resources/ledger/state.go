@@ -1,0 +1,102 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// State is all that the ledger knows.
+type State struct {
+	Nodes  map[string]*Node
+	Leases map[string]*api.Lease
+}
+
+// Node is a registered node with its cores.
+type Node struct {
+	Record   api.Node
+	Draining bool
+	Cores    []Core // by ascending ID
+}
+
+// Core is one core that can be lent.
+type Core struct {
+	ID int
+	// Occupant says who uses the core without a lease, empty if nobody does.
+	Occupant string
+	// Lease has the core to itself, for its executor of this index; empty if none has.
+	Lease    string
+	Executor int
+	// Shared is how many oversubscribed executors are pinned to the core besides.
+	Shared int
+}
+
+// Free tells whether the core can be lent: nobody uses it.
+func (c *Core) Free() bool { return c.Occupant == "" && c.Lease == "" && c.Shared == 0 }
+
+// load is how many compete for the core.
+func (c *Core) load() int {
+	n := c.Shared
+	if c.Occupant != "" {
+		n++
+	}
+	if c.Lease != "" {
+		n++
+	}
+	return n
+}
+
+// New is the state without any nodes.
+func New() *State {
+	return &State{Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}}
+}
+
+// Clone copies the state.
+func (s *State) Clone() *State {
+	c := New()
+	for name, node := range s.Nodes {
+		c.Nodes[name] = &Node{Record: node.Record.Clone(), Draining: node.Draining, Cores: slices.Clone(node.Cores)}
+	}
+	for id, lease := range s.Leases {
+		copied := lease.Clone()
+		c.Leases[id] = &copied
+	}
+	return c
+}
+
+func (s *State) node(name string) (*Node, error) {
+	node := s.Nodes[name]
+	if node == nil {
+		return nil, &refusal{ErrUnknown, fmt.Sprintf("there is no node %q", name)}
+	}
+	return node, nil
+}
+
+func (s *State) lease(id string) (*api.Lease, error) {
+	lease := s.Leases[id]
+	if lease == nil {
+		return nil, &refusal{ErrUnknown, fmt.Sprintf("there is no lease %q", id)}
+	}
+	return lease, nil
+}
+
+// Core finds a core by its number; nil if the node has not registered it.
+func (n *Node) Core(id int) *Core {
+	i, found := slices.BinarySearchFunc(n.Cores, id, func(c Core, id int) int { return c.ID - id })
+	if !found {
+		return nil
+	}
+	return &n.Cores[i]
+}
+
+// Free counts what can be lent now.
+func (n *Node) Free() api.Resources {
+	free := api.Resources{api.Cores: 0}
+	for i := range n.Cores {
+		if n.Cores[i].Free() {
+			free[api.Cores]++
+		}
+	}
+	return free
+}
