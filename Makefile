@@ -20,6 +20,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 CFLAGS   ?= -O3 -g
+CXXFLAGS ?= -O2
 WARNINGS := -Wall -Wextra -Werror
 
 # Runs a command with the flags of this system's MPI and libfabric.
@@ -43,7 +44,7 @@ TAG     := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null)
 LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=%)")
 
 PROGRAMS  := bin/sublet bin/sublet-executor bin/jacobi
-LIBRARIES := bin/libjacobi.so
+LIBRARIES := bin/libjacobi.so bin/libfunctions.so
 HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
@@ -108,6 +109,10 @@ bin/%: force | deps
 bin/libjacobi.so: $(wildcard apps/jacobi/kernel/*.[ch]) $(HEADER) Makefile | deps
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WARNINGS) -fPIC -shared -I build/include -o $@ $(filter %.c,$^) -lm
+
+bin/libfunctions.so: examples/functions.cpp Makefile | deps
+	@mkdir -p $(@D)
+	@$(CXX) $(CXXFLAGS) $(WARNINGS) -fPIC -shared -o $@ $<
 
 $(HEADER): internal/fabric/function.h
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 package fabric_test
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -91,8 +92,9 @@ type peer struct {
 }
 
 type peerOptions struct {
-	slots int
-	hot   time.Duration
+	slots   int
+	hot     time.Duration
+	library string // "" is the test library
 }
 
 // transport is one way to reach an executor; the conformance suite runs over each.
@@ -139,7 +141,7 @@ func startExecutor(t testing.TB, o peerOptions) *peer {
 	}()
 	t.Cleanup(p.stop)
 	var started control.Started
-	p.call(control.TypeStart, control.Start{Lease: "test", Library: testLibrary, HotTimeout: o.hot}, &started)
+	p.call(control.TypeStart, control.Start{Lease: "test", Library: cmp.Or(o.library, testLibrary), HotTimeout: o.hot}, &started)
 	p.functions = map[string]uint32{}
 	for i, f := range started.Functions {
 		p.functions[f.Name] = uint32(i)
