@@ -1,0 +1,202 @@
+package collective
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	mpi "github.com/sbromberger/gompi"
+
+	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
+)
+
+// asRank names the part that this test binary plays as a rank under mpirun.
+const asRank = "COLLECTIVE_TEST"
+
+func TestMain(m *testing.M) {
+	if part := os.Getenv(asRank); part != "" {
+		os.Exit(rankMain(part))
+	}
+	os.Exit(m.Run())
+}
+
+func rankMain(part string) int {
+	if _, err := Join(); err == nil {
+		fmt.Fprintln(os.Stderr, "test: joined before MPI was started")
+		return 1
+	}
+	mpi.Start(true)
+	world, err := Join()
+	if err == nil {
+		err = parts[part](world)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "test: rank %d: %v\n", mpi.WorldRank(), err)
+		return 1
+	}
+	mpi.Stop()
+	return 0
+}
+
+var parts = map[string]func(*World) error{
+	"operations": operations,
+	"agree":      agree,
+	"errors":     mpiErrors,
+	"abort":      abort,
+}
+
+func runPart(t *testing.T, ranks int, part string) mpitest.Result {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mpitest.Run(t, ranks, []string{asRank + "=" + part}, program)
+}
+
+func TestParts(t *testing.T) {
+	for _, part := range []string{"operations", "agree", "errors"} {
+		for _, ranks := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s on %d", part, ranks), func(t *testing.T) {
+				if result := runPart(t, ranks, part); result.Status != 0 {
+					t.Errorf("exit status %d\n%s", result.Status, result.Stderr)
+				}
+			})
+		}
+	}
+}
+
+func operations(w *World) error {
+	// Rank r has r numbers, so rank 0 has none.
+	var lengths []int
+	var want []float64
+	start := 0
+	for rank := range w.Size() {
+		lengths = append(lengths, rank)
+		if rank == w.Rank() {
+			start = len(want)
+		}
+		for i := range rank {
+			want = append(want, float64(10*rank+i))
+		}
+	}
+	division, err := w.Parts(lengths)
+	if err != nil {
+		return err
+	}
+	x := make([]float64, len(want))
+	copy(x[start:], want[start:start+w.Rank()])
+	for range 1000 { // often enough to get out of step, if that can be
+		if err := w.Allgather(x, division); err != nil {
+			return err
+		}
+	}
+	if diff := cmp.Diff(want, append([]float64{}, x...)); diff != "" && len(want) > 0 {
+		return fmt.Errorf("gathered (-want +got):\n%s", diff)
+	}
+	if len(x) > 0 {
+		if err := w.Allgather(x[1:], division); err == nil {
+			return errors.New("gathered into too small a slice")
+		}
+	}
+	if _, err := w.Parts(make([]int, w.Size()+1)); err == nil {
+		return errors.New("divided among ranks that there are not")
+	}
+	for _, length := range []int{-1, 1 << 31} {
+		lengths[0] = length
+		if _, err := w.Parts(lengths); err == nil {
+			return fmt.Errorf("a part of %d numbers", length)
+		}
+	}
+
+	last := w.Size() - 1
+	largest := []float64{float64(w.Rank()), -float64(w.Rank()), 7}
+	if err := errors.Join(w.Max(largest), w.Max(nil)); err != nil {
+		return err
+	}
+	if diff := cmp.Diff([]float64{float64(last), 0, 7}, largest); diff != "" {
+		return fmt.Errorf("largest (-want +got):\n%s", diff)
+	}
+
+	// The bytes behind the message must stay: gompi's broadcast overruns them.
+	sent := bytes.Repeat([]byte{byte(w.Rank())}, 1001)
+	if err := errors.Join(w.Broadcast(sent[:1000], last), w.Broadcast(nil, last)); err != nil {
+		return err
+	}
+	if !bytes.Equal(sent[:1000], bytes.Repeat([]byte{byte(last)}, 1000)) || sent[1000] != byte(w.Rank()) {
+		return fmt.Errorf("broadcast: %v", sent)
+	}
+
+	texts, err := w.Gather([]byte(strings.Repeat("x", 2*w.Rank())))
+	if err != nil {
+		return err
+	}
+	if w.Rank() != 0 {
+		if texts != nil {
+			return fmt.Errorf("rank %d got %q", w.Rank(), texts)
+		}
+		return w.Barrier()
+	}
+	for rank, text := range texts {
+		if string(text) != strings.Repeat("x", 2*rank) {
+			return fmt.Errorf("gathered %q of rank %d", text, rank)
+		}
+	}
+	return w.Barrier()
+}
+
+var errOwn = errors.New("it went wrong")
+
+func agree(w *World) error {
+	if err := w.Agree(nil); err != nil {
+		return fmt.Errorf("agreed on %w where nobody had an error", err)
+	}
+	last := w.Size() - 1
+	var own error
+	if w.Rank() == last {
+		own = errOwn
+	}
+	err := w.Agree(own)
+	var agreed *RankError
+	if !errors.As(err, &agreed) || agreed.Rank != last || agreed.Text != errOwn.Error() {
+		return fmt.Errorf("agreed on %v", err)
+	}
+	if errors.Is(err, errOwn) != (w.Rank() == last) {
+		return fmt.Errorf("%v is wrapped wrongly", err)
+	}
+	if names := strings.Contains(err.Error(), fmt.Sprintf("rank %d of %d: ", last, w.Size())); names != (w.Size() > 1) {
+		return fmt.Errorf("one rank's error is %q", err)
+	}
+	if err := w.Agree(fmt.Errorf("%w on %d", errOwn, w.Rank())); err == nil || err.Error() != "it went wrong on 0" {
+		return fmt.Errorf("of everybody's errors: %v", err)
+	}
+	return nil
+}
+
+// MPI returns errors instead of ending the job, and they are noticed.
+func mpiErrors(w *World) error {
+	err := w.Broadcast([]byte{1}, w.Size()+5)
+	var failed *MPIError
+	if !errors.As(err, &failed) || failed.Text == "" || failed.Operation != "broadcast" {
+		return fmt.Errorf("a broadcast from a rank that does not exist: %v", err)
+	}
+	return nil
+}
+
+// One rank aborts while the others wait for it.
+func abort(w *World) error {
+	if w.Rank() == w.Size()-1 {
+		w.Abort(7)
+	}
+	return w.Barrier()
+}
+
+func TestAbortEndsAll(t *testing.T) {
+	if result := runPart(t, 3, "abort"); result.Status != 7 {
+		t.Errorf("exit status %d\n%s", result.Status, result.Stderr)
+	}
+}

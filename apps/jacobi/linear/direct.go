@@ -1,0 +1,61 @@
+package linear
+
+import (
+	"errors"
+	"math"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack"
+	"gonum.org/v1/gonum/lapack/lapack64"
+)
+
+// Solution is a system's solution as a direct method finds it.
+type Solution struct {
+	X []float64
+	// Condition is LAPACK's estimate of the matrix's condition in the maximum norm: how much of
+	// a relative residual can be error in x.
+	Condition float64
+}
+
+// Direct solves the whole system by gonum's LU decomposition, in about 2/3·N³ operations and 8·N²
+// bytes.
+func (s System) Direct() (Solution, error) {
+	a := blas64.General{Rows: s.N, Cols: s.N, Stride: s.N, Data: make([]float64, s.N*s.N)}
+	x := make([]float64, s.N)
+	for i := range s.N {
+		_, x[i] = s.Row(i, a.Data[i*s.N:(i+1)*s.N])
+	}
+	norm := lapack64.Lange(lapack.MaxRowSum, a, nil)
+	pivots := make([]int, s.N)
+	if !lapack64.Getrf(a, pivots) {
+		return Solution{}, errors.New("the system is singular: it has no direct solution to compare with")
+	}
+	reciprocal := lapack64.Gecon(lapack.MaxRowSum, a, norm, make([]float64, 4*s.N), make([]int, s.N))
+	lapack64.Getrs(blas.NoTrans, a, blas64.General{Rows: s.N, Cols: 1, Stride: 1, Data: x}, pivots)
+	return Solution{X: x, Condition: 1 / reciprocal}, nil
+}
+
+// Check compares a vector, whose residual should be at most tolerance, with the solution. It
+// returns their Distance and whether that is what such a residual allows for: the condition times
+// the tolerance, doubled because the condition is an estimate, with room for rounding.
+func (s Solution) Check(x []float64, tolerance float64) (distance float64, within bool) {
+	const epsilon = 0x1p-52
+	distance = Distance(x, s.X)
+	return distance, distance <= 2*s.Condition*(tolerance+epsilon*float64(len(s.X)))
+}
+
+// Distance is max|x-y| / max|y|.
+func Distance(x, y []float64) float64 {
+	difference := 0.0
+	for i := range y {
+		difference = math.Max(difference, math.Abs(x[i]-y[i]))
+	}
+	switch {
+	case math.IsNaN(difference):
+		return math.Inf(1)
+	case difference == 0:
+		return 0
+	}
+	return difference / MaxAbs(y)
+}

@@ -1,0 +1,171 @@
+package linear
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// kernel is the executors' function library, and a program that calls it without an executor.
+type kernel struct{ library, caller, dir string }
+
+func buildKernel(t *testing.T) kernel {
+	t.Helper()
+	dir := t.TempDir()
+	include := filepath.Join(dir, "include", "sublet")
+	header, err := os.ReadFile("../../../internal/fabric/function.h")
+	if err == nil {
+		err = os.MkdirAll(include, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(include, "function.h"), header, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kernel{filepath.Join(dir, "libjacobi.so"), filepath.Join(dir, "call"), dir}
+	compile(t, dir, "-fPIC", "-shared", "-o", k.library, "../kernel/jacobi.c")
+	compile(t, dir, "-o", k.caller, "testdata/call.c", "-ldl")
+	return k
+}
+
+func compile(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	compiler := os.Getenv("CC")
+	if compiler == "" {
+		compiler = "cc"
+	}
+	flags := []string{"-O3", "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(dir, "include")}
+	if out, err := exec.CommandContext(t.Context(), compiler, append(flags, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", compiler, err, out)
+	}
+}
+
+// sweep has the library do what Block.Sweep does, for the whole block. The error is the function's.
+func (k kernel) sweep(t *testing.T, block []byte, x []float64, capacity int) ([]float64, error) {
+	t.Helper()
+	constant, input := filepath.Join(k.dir, "constant"), filepath.Join(k.dir, "input")
+	if err := errors.Join(os.WriteFile(constant, block, 0o600), os.WriteFile(input, bytesOf(x), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), k.caller, k.library, "jacobi_sweep", constant, input, strconv.Itoa(capacity)).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		if failed.ExitCode() != 3 {
+			t.Fatalf("%v: %s", err, failed.Stderr)
+		}
+		return nil, errors.New(strings.TrimSpace(string(failed.Stderr)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := make([]float64, len(out)/8)
+	copy(bytesOf(next), out)
+	return next, nil
+}
+
+func bytesOf(values []float64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*8)
+}
+
+func placed(t *testing.T, s System, lo, hi int) (*Block, []byte) {
+	t.Helper()
+	memory := bytesOf(make([]float64, s.BlockBytes(hi-lo)/8))
+	block, err := PlaceBlock(s, lo, hi, memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return block, memory
+}
+
+func vector(s System, random *rand.Rand) []float64 {
+	x := make([]float64, s.Stride())
+	for i := range x[:s.N] {
+		x[i] = 2*random.Float64() - 1
+	}
+	return x
+}
+
+// How closely the kernels agree decides whether it matters who computes a row. On x86-64 they form
+// the same sums in the same order, so nothing at all may differ; elsewhere gonum has no assembler,
+// and they differ by rounding: at most what adding a row's numbers up in any order can differ by.
+func TestKernelsAgree(t *testing.T) {
+	k := buildKernel(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, shape := range []struct{ n, lo, hi int }{
+		{1, 0, 1}, {2, 1, 2}, {3, 0, 3}, {7, 2, 7}, {8, 0, 8}, {9, 3, 9}, {16, 5, 5},
+		{100, 0, 50}, {101, 50, 101}, {250, 3, 250}, {1000, 500, 1000}, {1023, 1, 1022},
+	} {
+		s := System{N: shape.n, Seed: 7, Dominance: 1.1}
+		block, memory := placed(t, s, shape.lo, shape.hi)
+		x := vector(s, random)
+		want := make([]float64, s.Stride())
+		block.Sweep(want, x, shape.lo, shape.hi)
+		got, err := k.sweep(t, memory, x, 8*block.Rows)
+		if err != nil || len(got) != block.Rows {
+			t.Fatalf("%+v: %d numbers, %v", shape, len(got), err)
+		}
+		for i := range got {
+			row := block.Matrix[i*s.Stride() : (i+1)*s.Stride()]
+			sum := math.Abs(block.RHS[i])
+			for j, a := range row {
+				sum += math.Abs(a * x[j])
+			}
+			allowed := 0.0
+			if runtime.GOARCH != "amd64" {
+				allowed = 0x1p-52 * float64(s.N) * sum / block.Diagonal[i]
+			}
+			if difference := math.Abs(got[i] - want[shape.lo+i]); !(difference <= allowed) {
+				t.Fatalf("%+v: row %d is %v in C and %v in Go, %g apart; at most %g is rounding",
+					shape, shape.lo+i, got[i], want[shape.lo+i], difference, allowed)
+			}
+		}
+	}
+}
+
+// The library believes nothing that it is sent.
+func TestKernelRefuses(t *testing.T) {
+	k := buildKernel(t)
+	s := System{N: 20, Seed: 1, Dominance: 1.1}
+	_, good := placed(t, s, 4, 10)
+	x := vector(s, rand.New(rand.NewPCG(3, 4)))
+	word := func(index int, value uint64) []byte {
+		changed := bytes.Clone(good)
+		*(*uint64)(unsafe.Pointer(&changed[8*index])) = value
+		return changed
+	}
+	for _, test := range []struct {
+		name     string
+		block    []byte
+		x        []float64
+		capacity int
+		want     string
+	}{
+		{"no constant", nil, x, 48, "1 needs 1 constant, the block of rows; got 0"},
+		{"short constant", good[:40], x, 48, "2 the constant is not a block of rows"},
+		{"other constant", word(0, 1), x, 48, "2 the constant is not a block of rows"},
+		{"no system", word(1, 0), x, 48, "2 the block says that it has 6 rows from row 4 on of a system of 0"},
+		{"too large a system", word(1, 1<<63), x, 48, "2 the block says"},
+		{"wrong stride", word(2, 32), x, 48, "2 the block says"},
+		{"rows behind the end", word(3, 15), x, 48, "2 the block says that it has 6 rows from row 15 on"},
+		{"first row far away", word(3, 1<<63), x, 48, "2 the block says"},
+		{"more rows than there are", word(4, 14), x, 200, "2 the block has"},
+		{"cut off", good[:len(good)-8], x, 48, "2 the block has"},
+		{"short x", good, x[:20], 48, "3 x has 160 bytes; the block needs 192"},
+		{"small output", good, x, 47, "-3"},
+	} {
+		_, err := k.sweep(t, test.block, test.x, test.capacity)
+		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: %v; want %s", test.name, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package options
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Options are a run's.
+type Options struct {
+	Size      int
+	Seed      uint64
+	Dominance float64
+
+	Offload   float64 // percent of each rank's rows
+	Executors int     // per rank
+	Library   string  // empty: beside the program
+
+	Tolerance     float64
+	MaxIterations int
+	Iterations    int // exactly; 0: until the tolerance is reached
+
+	Compare bool
+	Verify  Verify
+	Output  string // file of the solution, empty for none
+	Report  Report
+}
+
+// Report is the form of the report.
+type Report string
+
+// Forms of the report.
+const (
+	Table Report = "table"
+	JSON  Report = "json"
+)
+
+// Verify says whether the solution is compared with a direct one.
+type Verify int
+
+// Verify's values.
+const (
+	VerifyIfSmall Verify = iota // up to VerifiedSize
+	VerifyAlways
+	VerifyNever
+)
+
+// VerifiedSize is the largest system that is verified without being asked to: the direct solution
+// takes a few seconds. MaxSize is where matrices' bytes no longer count in 64 bits.
+const (
+	VerifiedSize = 2500
+	MaxSize      = 1 << 29
+	MaxExecutors = 1024
+)
+
+// MinTolerance is about what 64-bit numbers can reach.
+const MinTolerance = 1e-14
+
+// Verifies tells whether the run ends with a verification.
+func (o *Options) Verifies() bool {
+	return o.Verify == VerifyAlways || o.Verify == VerifyIfSmall && o.Size <= VerifiedSize && o.Iterations == 0
+}
+
+// Limit is the number of iterations after which a run ends at the latest.
+func (o *Options) Limit() int {
+	if o.Iterations > 0 {
+		return o.Iterations
+	}
+	return o.MaxIterations
+}
+
+// ErrHelp is returned by Parse for --help.
+var ErrHelp = errors.New("help was asked for")
+
+// Parse reads the arguments behind the program's name. Errors other than ErrHelp say in one line
+// what is wrong with them.
+func Parse(args []string) (Options, error) {
+	var o Options
+	var report string
+	var verify bool
+	flags := flagSet(&o, &report, &verify)
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return o, ErrHelp
+		}
+		return o, err
+	}
+	o.Report = Report(report)
+	if flags.Changed("verify") {
+		o.Verify = VerifyNever
+		if verify {
+			o.Verify = VerifyAlways
+		}
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("%q is no option of this program, which takes no other arguments", flags.Arg(0))
+	}
+	return o, o.check(flags)
+}
+
+func (o *Options) check(flags *pflag.FlagSet) error {
+	switch {
+	case o.Size < 1 || o.Size > MaxSize:
+		return fmt.Errorf("--size %d: a system has 1 to %d unknowns", o.Size, MaxSize)
+	case !(o.Offload >= 0 && o.Offload <= 100):
+		return fmt.Errorf("--offload %v: the offloaded part of the rows is 0 to 100 percent", o.Offload)
+	case o.Executors < 0 || o.Executors > MaxExecutors || o.Executors == 0 && o.Offload > 0:
+		return fmt.Errorf("--executors %d: 1 to %d per rank; --offload 0 runs without any", o.Executors, MaxExecutors)
+	case !(o.Dominance > 0 && o.Dominance <= 1e6):
+		return fmt.Errorf("--dominance %v: it is above 0 and at most 1e6", o.Dominance)
+	case !(o.Tolerance >= MinTolerance && o.Tolerance < 1):
+		return fmt.Errorf("--tolerance %v: it lies between %v, which 64-bit numbers can just reach, and 1", o.Tolerance, MinTolerance)
+	case o.MaxIterations < 1:
+		return fmt.Errorf("--max-iterations %d: at least 1", o.MaxIterations)
+	case flags.Changed("iterations") && o.Iterations < 1:
+		return fmt.Errorf("--iterations %d: at least 1", o.Iterations)
+	case flags.Changed("iterations") && flags.Changed("max-iterations"):
+		return errors.New("--iterations and --max-iterations: the one is the exact number, the other a limit; choose one")
+	case o.Report != Table && o.Report != JSON:
+		return fmt.Errorf("--report %s: there are table and json", o.Report)
+	case o.Compare && o.Offload == 0:
+		return errors.New("--compare with --offload 0: there is nothing to compare; offload some rows")
+	}
+	return nil
+}
+
+func flagSet(o *Options, report *string, verify *bool) *pflag.FlagSet {
+	flags := pflag.NewFlagSet("jacobi", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.IntVar(&o.Size, "size", 1000, "number of unknowns `N`")
+	flags.Uint64Var(&o.Seed, "seed", 1, "`number` that the system is generated from")
+	flags.Float64Var(&o.Dominance, "dominance", 1.1, "`factor` by which the diagonal outweighs the rest of its row; each iteration shrinks the error by about that, and up to 1 it converges slowly or never")
+	flags.Float64Var(&o.Offload, "offload", 50, "`percent` of each rank's rows that its executors compute")
+	flags.IntVar(&o.Executors, "executors", 1, "`number` of executors that each rank leases")
+	flags.StringVar(&o.Library, "library", "", "`path` of the executors' function library (default: libjacobi.so beside this program, or in ../lib/sublet from there)")
+	flags.Float64Var(&o.Tolerance, "tolerance", 1e-10, "`residual` max|b-Ax| / max|b| to be reached")
+	flags.IntVar(&o.MaxIterations, "max-iterations", 10000, "give up after this `number` of iterations")
+	flags.IntVar(&o.Iterations, "iterations", 0, "do exactly this `number` of iterations, for timing")
+	flags.BoolVar(&o.Compare, "compare", false, "solve without executors as well, and report the speed-up")
+	flags.BoolVar(verify, "verify", false, fmt.Sprintf("compare with gonum's direct solution, which takes about N³ operations (default: up to N = %d, unless --iterations is given); --verify=false never does", VerifiedSize))
+	flags.StringVar(&o.Output, "output", "", "write the solution to this `file`, in MatrixMarket's array format")
+	flags.StringVar(report, "report", string(Table), "`form` of the report on standard output: table or json")
+	return flags
+}
+
+// Help is the text of --help.
+func Help() string {
+	var o Options
+	var report string
+	var verify bool
+	var b strings.Builder
+	b.WriteString(`Solves a dense, diagonally dominant system of linear equations by the Jacobi method.
+The rows are divided among the ranks; each rank has executors compute part of its own.
+
+Usage: mpirun -n RANKS jacobi [options]
+
+`)
+	b.WriteString(flagSet(&o, &report, &verify).FlagUsagesWrapped(100))
+	b.WriteString(`
+Examples:
+  mpirun -n 1 jacobi --size 2000 --compare           half of the rows on one executor; is it faster?
+  mpirun -n 3 jacobi --size 4000 --executors 2       two executors for each of three ranks
+  mpirun -n 2 jacobi --offload 0 --report json       no executors; a report for programs
+  mpirun -n 1 jacobi --size 4000 --iterations 500    as many iterations as that, for timing
+
+Environment:
+  SUBLET_TRANSPORT, SUBLET_PROVIDER    how executors are reached: ring or ofi, and libfabric's provider
+  SUBLET_BIN                           the directory of sublet and sublet-executor
+
+Exit status: 0 solved; 1 failed, or not converged, or wrong; 2 wrong usage.
+`)
+	return b.String()
+}

@@ -1,0 +1,101 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Report is what a run found out. Fields that were not measured are left out, or null where a
+// reader will look for them.
+type Report struct {
+	N         int     `json:"n"`
+	Seed      uint64  `json:"seed"`
+	Dominance float64 `json:"dominance"`
+
+	Ranks          int     `json:"ranks"`
+	OffloadPercent float64 `json:"offload_percent"`
+	// Executors of all ranks.
+	Executors int `json:"executors"`
+	// Transport and Provider that executors were reached by, null if there were none; where
+	// they differ, all of them, joined by "+".
+	Transport *string `json:"transport"`
+	Provider  *string `json:"provider"`
+
+	Iterations int     `json:"iterations"`
+	Tolerance  float64 `json:"tolerance"`
+	// Residual is max|b-Ax| / max|b|, computed from the system anew at the end.
+	Residual float64 `json:"residual"`
+
+	// Seconds that the iterations took, and SetupSeconds what had to be done before: connecting,
+	// leasing, generating the system, and sending the executors their rows.
+	Seconds      float64 `json:"seconds"`
+	SetupSeconds float64 `json:"setup_seconds"`
+	// SecondsLocal is what the iterations took without executors, if the run has measured it, and
+	// Speedup how many times as long as with them.
+	SecondsLocal *float64 `json:"seconds_local,omitempty"`
+	Speedup      *float64 `json:"speedup,omitempty"`
+	// Difference is how far the two solutions are apart: max|x-y| / max|y|.
+	Difference *float64 `json:"difference,omitempty"`
+
+	// Cores that the run used, and CoresLocal those that its ranks used without executors.
+	Cores      int `json:"cores"`
+	CoresLocal int `json:"cores_local"`
+	// Oversubscribed: executors shared their cores with ranks or with each other.
+	Oversubscribed bool `json:"oversubscribed"`
+	// Lost counts the executors that were lost, whose rows were computed by their ranks.
+	Lost int `json:"lost"`
+
+	// Verified tells whether the solution agrees with gonum's direct one; null: not compared.
+	Verified *bool `json:"verified"`
+	// Distance from the direct solution, if compared: max|x-y| / max|y|.
+	Distance *float64 `json:"distance,omitempty"`
+
+	Leased []Executor `json:"leased"`
+}
+
+// Executor is one executor that a rank leased.
+type Executor struct {
+	Rank           int    `json:"rank"`
+	Index          int    `json:"index"`
+	Node           string `json:"node"`
+	Core           int    `json:"core"` // -1: not pinned
+	Oversubscribed bool   `json:"oversubscribed"`
+	Transport      string `json:"transport"`
+	Provider       string `json:"provider"`
+	Rows           int    `json:"rows"`
+}
+
+// Add enters a rank's executors.
+func (r *Report) Add(leased []Executor) {
+	r.Leased = append(r.Leased, leased...)
+	r.Executors = len(r.Leased)
+	r.Transport = names(r.Leased, func(e Executor) string { return e.Transport })
+	r.Provider = names(r.Leased, func(e Executor) string { return e.Provider })
+	r.Oversubscribed = slices.ContainsFunc(r.Leased, func(e Executor) bool { return e.Oversubscribed })
+}
+
+func names(leased []Executor, of func(Executor) string) *string {
+	if len(leased) == 0 {
+		return nil
+	}
+	var all []string
+	for _, e := range leased {
+		all = append(all, of(e))
+	}
+	slices.Sort(all)
+	joined := strings.Join(slices.Compact(all), "+")
+	return &joined
+}
+
+// WriteJSON writes the report as one JSON object.
+func (r *Report) WriteJSON(w io.Writer) error {
+	whole := *r
+	if whole.Leased == nil {
+		whole.Leased = []Executor{}
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(&whole)
+}

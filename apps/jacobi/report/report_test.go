@@ -1,0 +1,145 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func ptr[T any](value T) *T { return &value }
+
+func sample() *Report {
+	r := &Report{
+		N: 2000, Seed: 1, Dominance: 1.1, Ranks: 1, OffloadPercent: 50, Iterations: 200, Tolerance: 1e-10, Residual: 9.1e-11,
+		Seconds: 0.12, SetupSeconds: 0.08, SecondsLocal: ptr(0.228), Speedup: ptr(1.9), Difference: ptr(0.0),
+		Cores: 2, CoresLocal: 1, Verified: ptr(true), Distance: ptr(3e-12),
+	}
+	r.Add([]Executor{{Node: "n1", Core: 1, Transport: "ring", Provider: "memfd", Rows: 1000}})
+	return r
+}
+
+func TestTable(t *testing.T) {
+	var b bytes.Buffer
+	if err := sample().WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := `problem      dense system of 2000 unknowns, seed 1
+processes    1 rank, 1 executor
+transport    ring, provider memfd
+             all local   half offloaded
+seconds      0.228       0.120
+cores        1           2
+speed-up     1.90 on 2 times the cores, 0.95 per core
+iterations   200, 600.0 µs each, after 0.080 s of set-up
+residual     9.1e-11 (tolerance 1e-10)
+difference   0 between the two solutions
+solution     verified: 3e-12 from gonum's direct solution
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Where cores are too few the table says so, and only a solution that was compared is verified.
+func TestTableDoesNotPretend(t *testing.T) {
+	for _, test := range []struct {
+		change       func(*Report)
+		want, absent string
+	}{
+		{func(r *Report) { r.Leased[0].Oversubscribed, r.Oversubscribed, r.Cores = true, true, 1 }, "too few cores, so 1 of 1 executor shared", "times the cores"},
+		{func(r *Report) { r.Verified, r.Distance = nil, nil }, "not compared", "verified"},
+		{func(r *Report) { r.Verified = ptr(false) }, "WRONG", "verified"},
+		{func(r *Report) { r.SecondsLocal, r.Speedup, r.Difference = nil, nil, nil }, "half offloaded", "speed-up"},
+		{func(r *Report) { r.Lost = 2 }, "2 executors; their ranks computed", ""},
+		{func(r *Report) { r.OffloadPercent = 12.5 }, "12.5 % offloaded", "half"},
+		{func(r *Report) {
+			r.SecondsLocal, r.OffloadPercent, r.Transport, r.Provider, r.Leased, r.Executors = nil, 0, nil, nil, nil, 0
+		}, "none: no executors", "ring"},
+	} {
+		r := sample()
+		test.change(r)
+		var b bytes.Buffer
+		if err := r.WriteTable(&b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), test.want) || test.absent != "" && strings.Contains(b.String(), test.absent) {
+			t.Errorf("want %q and not %q in\n%s", test.want, test.absent, &b)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	decode := func(r *Report) map[string]any {
+		var b bytes.Buffer
+		if err := r.WriteJSON(&b); err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(b.Bytes(), &fields); err != nil {
+			t.Fatal(err)
+		}
+		return fields
+	}
+	got := decode(sample())
+	for name, want := range map[string]any{
+		"n": 2000.0, "ranks": 1.0, "executors": 1.0, "transport": "ring", "provider": "memfd", "iterations": 200.0,
+		"residual": 9.1e-11, "seconds": 0.12, "setup_seconds": 0.08, "seconds_local": 0.228, "lost": 0.0,
+		"oversubscribed": false, "verified": true,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	got = decode(&Report{N: 3})
+	for _, name := range []string{"transport", "provider", "verified"} {
+		if value, there := got[name]; value != nil || !there {
+			t.Errorf("%s is %v, %v without executors and verification", name, value, there)
+		}
+	}
+	if _, there := got["seconds_local"]; there {
+		t.Error("seconds_local was not measured")
+	}
+	if _, isList := got["leased"].([]any); !isList {
+		t.Errorf("leased is %v", got["leased"])
+	}
+}
+
+func TestAdd(t *testing.T) {
+	r := &Report{}
+	r.Add(nil)
+	if r.Transport != nil || r.Executors != 0 || r.Oversubscribed {
+		t.Errorf("of no executors: %+v", r)
+	}
+	r.Add([]Executor{{Transport: "ring", Provider: "memfd"}})
+	r.Add([]Executor{{Rank: 1, Transport: "ofi-write", Provider: "tcp", Oversubscribed: true}, {Rank: 1, Transport: "ring", Provider: "memfd"}})
+	if *r.Transport != "ofi-write+ring" || *r.Provider != "memfd+tcp" || r.Executors != 3 || !r.Oversubscribed {
+		t.Errorf("of two ranks: %+v, %s, %s", r, *r.Transport, *r.Provider)
+	}
+}
+
+func TestCountCores(t *testing.T) {
+	bound := func(node string, core int) Seat { return Seat{node, core, 4} }
+	on := func(node string, core int) Executor { return Executor{Node: node, Core: core} }
+	for name, test := range map[string]struct {
+		ranks           []Seat
+		executors       []Executor
+		local, together int
+	}{
+		"one bound rank":               {[]Seat{bound("a", 0)}, nil, 1, 1},
+		"and an executor beside it":    {[]Seat{bound("a", 0)}, []Executor{on("a", 1)}, 1, 2},
+		"and one on the same core":     {[]Seat{bound("a", 0)}, []Executor{on("a", 0), on("a", 1)}, 1, 2},
+		"two unbound ranks":            {[]Seat{bound("a", -1), bound("a", -1)}, []Executor{on("a", 2)}, 2, 3},
+		"more processes than cores":    {[]Seat{{"a", -1, 2}, {"a", -1, 2}, {"a", -1, 2}}, []Executor{on("a", 0), on("a", 1)}, 2, 2},
+		"two nodes":                    {[]Seat{bound("a", 0), bound("b", 0)}, []Executor{on("b", 1)}, 2, 3},
+		"executors elsewhere":          {[]Seat{bound("a", 0)}, []Executor{on("c", 0), on("c", 1)}, 1, 3},
+		"two ranks bound to one core":  {[]Seat{bound("a", 0), bound("a", 0)}, nil, 1, 1},
+		"an executor that is unpinned": {[]Seat{bound("a", 0)}, []Executor{on("a", -1)}, 1, 2},
+	} {
+		if local, together := CountCores(test.ranks, test.executors); local != test.local || together != test.together {
+			t.Errorf("%s: %d and %d cores, want %d and %d", name, local, together, test.local, test.together)
+		}
+	}
+}

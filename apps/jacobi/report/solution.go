@@ -1,0 +1,99 @@
+package report
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// CheckSolutionPath tells whether a solution could be written to path, so that work is not done in
+// vain.
+func CheckSolutionPath(path string) error {
+	file, err := create(path)
+	if err != nil {
+		return err
+	}
+	file.discard()
+	return nil
+}
+
+// WriteSolution writes a vector in MatrixMarket's array format, with a comment in one line. The
+// numbers are written so that reading them gives the very same ones. An older file stays until the
+// new one is complete.
+func WriteSolution(path string, x []float64, comment string) error {
+	f, err := create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f.file)
+	fmt.Fprintf(w, "%%%%MatrixMarket matrix array real general\n%% %s\n%d 1\n", comment, len(x))
+	var number []byte
+	for _, value := range x {
+		number = append(strconv.AppendFloat(number[:0], value, 'e', -1, 64), '\n')
+		_, _ = w.Write(number)
+	}
+	// Flush returns the error of any write before.
+	if err := w.Flush(); err != nil {
+		f.discard()
+		return outputError(path, err)
+	}
+	return f.keep(path)
+}
+
+// solutionFile is a file being written: beside its final place, unless that is a device or a pipe.
+type solutionFile struct {
+	file *os.File
+	temp bool
+}
+
+func create(path string) (solutionFile, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return solutionFile{}, fmt.Errorf("--output %s: it is a directory", path)
+	}
+	f := solutionFile{temp: err != nil || info.Mode().IsRegular()}
+	if f.temp {
+		f.file, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	} else {
+		f.file, err = os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	if err != nil {
+		return f, outputError(path, err)
+	}
+	return f, nil
+}
+
+// outputError names the path that was asked for, rather than that of the file on the way to it.
+func outputError(path string, err error) error {
+	var inner *os.PathError
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return fmt.Errorf("--output %s: %w", path, err)
+}
+
+func (f solutionFile) keep(path string) error {
+	var err error
+	if f.temp {
+		err = f.file.Chmod(0o644)
+	}
+	err = errors.Join(err, f.file.Close())
+	if f.temp && err == nil {
+		err = os.Rename(f.file.Name(), path)
+	}
+	if err != nil {
+		f.discard()
+		return outputError(path, err)
+	}
+	return nil
+}
+
+func (f solutionFile) discard() {
+	f.file.Close()
+	if f.temp {
+		os.Remove(f.file.Name())
+	}
+}

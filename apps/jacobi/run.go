@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
+	"github.com/sublet-hpc/sublet/apps/jacobi/options"
+	"github.com/sublet-hpc/sublet/apps/jacobi/report"
+)
+
+// run solves the system, checks the solution and reports, on all ranks. Its error is the same on
+// all of them, unless it is an MPIError.
+func run(ctx context.Context, world *collective.World, o *options.Options, stdout io.Writer) error {
+	system := linear.System{N: o.Size, Seed: o.Seed, Dominance: o.Dominance}
+	library := ""
+	err := checkMemory(world, system, o.Verifies())
+	if err == nil && o.Offload > 0 {
+		library, err = findLibrary(o.Library)
+	}
+	if err == nil && o.Output != "" && world.Rank() == 0 {
+		err = report.CheckSolutionPath(o.Output)
+	}
+	if err := world.Agree(err); err != nil {
+		return err
+	}
+
+	result, err := solve(ctx, world, system, o, o.Offload, library)
+	if err != nil {
+		return err
+	}
+	r, err := describe(world, o, result)
+	if err != nil {
+		return err
+	}
+	if o.Compare {
+		local, err := solve(ctx, world, system, o, 0, "")
+		if err != nil {
+			return err
+		}
+		speedup, difference := local.seconds/result.seconds, linear.Distance(result.x, local.x)
+		r.SecondsLocal, r.Speedup, r.Difference = &local.seconds, &speedup, &difference
+	}
+	if world.Rank() == 0 {
+		err = conclude(o, system, result.x, r, stdout)
+	}
+	return world.Agree(err)
+}
+
+// conclude is rank 0's end of the run.
+func conclude(o *options.Options, system linear.System, x []float64, r *report.Report, stdout io.Writer) error {
+	var wrong error
+	if o.Verifies() {
+		direct, err := system.Direct()
+		if err != nil {
+			return err
+		}
+		distance, right := direct.Check(x, o.Tolerance)
+		r.Verified, r.Distance = &right, &distance
+		if !right {
+			wrong = fmt.Errorf("the solution is wrong: %.2g from the direct one (max|x-y| / max|y|), with a residual of %.2g", distance, r.Residual)
+		}
+	}
+	if o.Output != "" {
+		comment := fmt.Sprintf("Solution of the system of jacobi --size %d --seed %d --dominance %v", o.Size, o.Seed, o.Dominance)
+		if err := report.WriteSolution(o.Output, x, comment); err != nil {
+			return err
+		}
+	}
+	write := r.WriteTable
+	if o.Report == options.JSON {
+		write = r.WriteJSON
+	}
+	if err := write(stdout); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return wrong
+}
+
+// rankSummary is what rank 0 must know of every rank.
+type rankSummary struct {
+	Seat   report.Seat
+	Leased []report.Executor
+	Lost   int
+}
+
+// describe makes the report of a solution, on rank 0; on the others it is not complete.
+func describe(world *collective.World, o *options.Options, s *solution) (*report.Report, error) {
+	r := &report.Report{
+		N: o.Size, Seed: o.Seed, Dominance: o.Dominance,
+		Ranks: world.Size(), OffloadPercent: o.Offload,
+		Iterations: s.iterations, Tolerance: o.Tolerance, Residual: s.residual,
+		Seconds: s.seconds, SetupSeconds: s.setupSeconds,
+	}
+	seat, err := findSeat()
+	var mine []byte
+	if err == nil {
+		mine, err = json.Marshal(rankSummary{seat, s.leased, s.lost})
+	}
+	if err := world.Agree(err); err != nil {
+		return nil, err
+	}
+	all, err := world.Gather(mine)
+	if err != nil {
+		return nil, err
+	}
+	var seats []report.Seat
+	for rank, data := range all {
+		var summary rankSummary
+		if err = json.Unmarshal(data, &summary); err != nil {
+			err = fmt.Errorf("what rank %d says of itself: %w", rank, err)
+			break
+		}
+		seats = append(seats, summary.Seat)
+		r.Add(summary.Leased)
+		r.Lost += summary.Lost
+	}
+	r.CoresLocal, r.Cores = report.CountCores(seats, r.Leased)
+	return r, world.Agree(err)
+}
+
+// libraryName is the function library's file, libraryFolder where it is installed, as seen from
+// the programs' folder.
+const (
+	libraryName   = "libjacobi.so"
+	libraryFolder = "../lib/sublet"
+)
+
+// findLibrary returns the path of the executors' function library.
+func findLibrary(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", libraryName, err)
+	}
+	beside := filepath.Join(filepath.Dir(program), libraryName)
+	installed := filepath.Join(filepath.Dir(program), libraryFolder, libraryName)
+	for _, path := range []string{beside, installed} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("the executors' function library is neither %s nor %s; name it with --library", beside, installed)
+}
+
+// checkMemory refuses what would only fail half way, when the system has killed something.
+func checkMemory(world *collective.World, system linear.System, direct bool) error {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return fmt.Errorf("asking for the size of memory: %w", err)
+	}
+	has := float64(info.Totalram) * float64(info.Unit)
+	lo, hi := linear.Divide(system.N, world.Size(), world.Rank())
+	needs := float64(system.BlockBytes(hi - lo))
+	if direct && world.Rank() == 0 {
+		needs = math.Max(needs, float64(system.N)*float64(system.N)*8)
+	}
+	if needs <= has {
+		return nil
+	}
+	const gib = 1 << 30
+	return fmt.Errorf("a system of %d needs %.3g GiB on this rank, whose node has %.3g GiB of memory; use more ranks on more nodes, or a smaller --size", system.N, needs/gib, has/gib)
+}
+
+// newProgress shows rank 0's progress on standard error.
+func newProgress(world *collective.World, o *options.Options, percent float64) *report.Progress {
+	if world.Rank() != 0 {
+		return nil
+	}
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	return report.NewProgress(os.Stderr, terminal, report.Mode(percent), o.Tolerance, o.Iterations)
+}
+
+// first is the first of several errors: one message is enough.
+func first(err error) error {
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		if all := several.Unwrap(); len(all) > 0 {
+			return first(all[0])
+		}
+	}
+	return err
+}

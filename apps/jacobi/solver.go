@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
+	"github.com/sublet-hpc/sublet/apps/jacobi/options"
+	"github.com/sublet-hpc/sublet/apps/jacobi/report"
+	"github.com/sublet-hpc/sublet/offload"
+)
+
+// sweepFunction is the function of kernel/jacobi.c.
+const sweepFunction = "jacobi_sweep"
+
+// solution is what solving the system once has given, the same on all ranks but for leased and
+// lost, which are the rank's own.
+type solution struct {
+	x            []float64
+	iterations   int
+	residual     float64
+	seconds      float64 // of the iterations
+	setupSeconds float64
+	leased       []report.Executor
+	lost         int
+}
+
+// solver is one rank's part in solving the system once: its rows, divided between itself and its
+// executors, and the two vectors.
+//
+// x is read, by the rank and all of its executors, while everybody writes parts of next; after
+// each iteration they change places. So nobody ever reads what somebody writes.
+type solver struct {
+	world  *collective.World
+	system linear.System
+	lo, hi int // the rank's rows
+	parts  *collective.Parts
+
+	session *offload.Session // nil: no executors
+	lease   *offload.Lease
+	split   *offload.Split
+	work    offload.Work
+	rows    []*offload.Constant // of each of the split's parts
+
+	x, next  vector
+	blocks   []*linear.Block // rows that the rank has itself
+	diagonal []float64       // of all of the rank's rows
+	largest  float64         // max|b| of the whole system
+}
+
+// solve solves the system with a percentage of each rank's rows on executors. Its error is the same
+// on all ranks, unless it is an MPIError.
+func solve(ctx context.Context, world *collective.World, system linear.System, o *options.Options, percent float64, library string) (*solution, error) {
+	start := time.Now()
+	s := &solver{world: world, system: system}
+	out, err := s.solve(ctx, o, percent, library, start)
+	closing := s.close()
+	if err != nil {
+		return nil, err // closing has gone wrong for the same reason, if it has
+	}
+	return out, world.Agree(closing)
+}
+
+func (s *solver) solve(ctx context.Context, o *options.Options, percent float64, library string, start time.Time) (*solution, error) {
+	if err := s.world.Agree(s.setUp(ctx, o, percent, library)); err != nil {
+		return nil, err
+	}
+	// The first step gives the executors their rows and touches all memory. It is not counted,
+	// and its result is overwritten.
+	if err := s.world.Agree(first(s.split.Step(ctx, s.work))); err != nil {
+		return nil, err
+	}
+	maxima := []float64{s.largest, time.Since(start).Seconds()}
+	if err := s.world.Max(maxima); err != nil {
+		return nil, err
+	}
+	s.largest = maxima[0]
+	out := &solution{setupSeconds: maxima[1]}
+
+	progress := newProgress(s.world, o, percent)
+	err := s.iterate(ctx, o, out, progress)
+	progress.Close()
+	if err != nil {
+		return nil, err
+	}
+	out.x = append([]float64(nil), s.x.values[:s.system.N]...)
+	s.describeLease(out)
+	return out, nil
+}
+
+// setUp does what needs no other rank.
+func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64, library string) error {
+	var err error
+	lengths := make([]int, s.world.Size())
+	for rank := range lengths {
+		lo, hi := linear.Divide(s.system.N, s.world.Size(), rank)
+		lengths[rank] = hi - lo
+	}
+	if s.parts, err = s.world.Parts(lengths); err != nil {
+		return err
+	}
+	s.lo, s.hi = linear.Divide(s.system.N, s.world.Size(), s.world.Rank())
+	if percent > 0 {
+		if s.session, err = offload.Connect(ctx); err != nil {
+			return err
+		}
+		s.lease, err = s.session.Lease(ctx, offload.Want{Executors: o.Executors, Library: library, Oversubscribe: true})
+		if err != nil {
+			return err
+		}
+	}
+	for _, v := range []*vector{&s.x, &s.next} {
+		if *v, err = newVector(s.session, s.system.Stride()); err != nil {
+			return err
+		}
+	}
+	s.split = offload.NewSplit(s.lease, s.hi-s.lo, percent/100)
+	s.work = offload.Work{Remote: s.remote, Local: s.local}
+	return s.generate()
+}
+
+// generate makes the rank's own rows and the constants that its executors get theirs by.
+func (s *solver) generate() error {
+	s.diagonal = make([]float64, s.hi-s.lo)
+	enter := func(block *linear.Block) {
+		copy(s.diagonal[block.First-s.lo:], block.Diagonal)
+		s.largest = math.Max(s.largest, linear.MaxAbs(block.RHS))
+	}
+	lo, hi := s.split.Local()
+	own := linear.NewBlock(s.system, s.lo+lo, s.lo+hi)
+	enter(own)
+	s.blocks = []*linear.Block{own}
+	for _, part := range s.split.Parts() {
+		builder, err := s.session.NewConstant(s.system.BlockBytes(part.Hi - part.Lo))
+		if err != nil {
+			return err
+		}
+		block, err := linear.PlaceBlock(s.system, s.lo+part.Lo, s.lo+part.Hi, builder.Bytes())
+		if err != nil {
+			return err
+		}
+		enter(block)
+		s.rows = append(s.rows, builder.Seal())
+	}
+	return nil
+}
+
+// remote sends x to the executor of a part, which writes its rows of next.
+func (s *solver) remote(ctx context.Context, part offload.Part) *offload.Future {
+	return part.Executor.Invoke(ctx, sweepFunction, s.x.buffer, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), s.rows[part.Index])
+}
+
+// local computes rows of next here: the rank's own, or those of an executor that was lost. The
+// latter are generated when they are needed for the first time.
+func (s *solver) local(lo, hi int) error {
+	lo, hi = s.lo+lo, s.lo+hi
+	for _, block := range s.blocks {
+		if block.First <= lo && hi <= block.First+block.Rows {
+			block.Sweep(s.next.values, s.x.values, lo, hi)
+			return nil
+		}
+	}
+	block := linear.NewBlock(s.system, lo, hi)
+	s.blocks = append(s.blocks, block)
+	block.Sweep(s.next.values, s.x.values, lo, hi)
+	return nil
+}
+
+func (s *solver) describeLease(out *solution) {
+	if s.lease == nil {
+		return
+	}
+	out.lost = s.lease.Lost()
+	rows := make(map[int]int)
+	for _, part := range s.split.Parts() {
+		rows[part.Executor.Index()] = part.Hi - part.Lo
+	}
+	for _, e := range s.lease.Executors() {
+		path := e.Path()
+		out.leased = append(out.leased, report.Executor{
+			Rank: s.world.Rank(), Index: e.Index(), Node: s.session.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(),
+			Transport: path.Transport, Provider: path.Provider, Rows: rows[e.Index()],
+		})
+	}
+}
+
+// close gives back all that the solver has; x and next must not be used any more.
+func (s *solver) close() error {
+	if s.session != nil {
+		return s.session.Close() // with lease, constants and vectors
+	}
+	if err := s.x.unmap(); err != nil {
+		return err
+	}
+	return s.next.unmap()
+}
+
+// vector is memory outside the Go heap, where networks can register it: a buffer of the session,
+// or without one a mapping.
+type vector struct {
+	values  []float64
+	buffer  *offload.Buffer[float64]
+	mapping []byte
+}
+
+func newVector(session *offload.Session, n int) (vector, error) {
+	if session != nil {
+		buffer, err := offload.TryAlloc[float64](session, n)
+		if err != nil {
+			return vector{}, err
+		}
+		return vector{values: buffer.Slice(), buffer: buffer}, nil
+	}
+	mapping, err := unix.Mmap(-1, 0, 8*n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return vector{}, fmt.Errorf("memory for a vector of %d numbers: %w", n, err)
+	}
+	return vector{values: unsafe.Slice((*float64)(unsafe.Pointer(&mapping[0])), n), mapping: mapping}, nil
+}
+
+func (v *vector) unmap() error {
+	if v.mapping == nil {
+		return nil
+	}
+	err := unix.Munmap(v.mapping)
+	*v = vector{}
+	return err
+}
