@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/internal/control"
 )
 
@@ -95,12 +96,13 @@ func peerUID(stream *net.UnixConn) (int, error) {
 
 // startHelper starts the helper; the channel tells how it ended, if it ends before us.
 func startHelper(name string) (<-chan error, error) {
-	program, err := findBinary("sublet")
+	program, err := binaries.Find("sublet")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("offload: starting this job's node helper: %w", err)
 	}
-	if _, err := findBinary("sublet-executor"); err != nil {
-		return nil, err // the helper would only find out when a lease is wanted
+	if _, err := binaries.Find("sublet-executor"); err != nil {
+		// The helper would only find out when a lease is wanted.
+		return nil, fmt.Errorf("offload: starting this job's node helper, which starts executors: %w", err)
 	}
 	command := exec.Command(program, "embedded", "--socket", name)
 	command.Stderr = os.Stderr

@@ -38,32 +38,6 @@ func TestChooseTransport(t *testing.T) {
 	}
 }
 
-func TestFindBinary(t *testing.T) {
-	dir, path := t.TempDir(), t.TempDir()
-	t.Setenv("PATH", path)
-	_, err := findBinary("sublet-nothing")
-	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "SUBLET_BIN") {
-		t.Errorf("the error does not say where it looked: %v", err)
-	}
-	program := filepath.Join(path, "sublet-nothing")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if found, err := findBinary("sublet-nothing"); err != nil || found != program {
-		t.Errorf("in PATH: %s, %v", found, err)
-	}
-	t.Setenv("SUBLET_BIN", dir)
-	if _, err := findBinary("sublet-nothing"); err == nil || !strings.Contains(err.Error(), dir) {
-		t.Errorf("SUBLET_BIN is not the only place: %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "sublet-nothing"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := findBinary("sublet-nothing"); err == nil {
-		t.Error("a file that can not be executed is no program")
-	}
-}
-
 // Ranks of one job on one node agree on the helper's name; other jobs and users have another.
 func TestHelperSocket(t *testing.T) {
 	for _, name := range append(jobVariables, rankVariables...) {

@@ -17,15 +17,29 @@ static int counter_is_invariant(void) {
 #endif
 }
 
+// Reads both clocks at one moment: the closest of a few pairs, for others may run in between.
+static void read_both(uint64_t *ticks, uint64_t *nanoseconds) {
+    uint64_t closest = UINT64_MAX;
+    for (int i = 0; i < 8; i++) {
+        uint64_t before = clock_nanoseconds(), counter = clock_ticks(), after = clock_nanoseconds();
+        if (after - before < closest) {
+            closest = after - before;
+            *ticks = counter;
+            *nanoseconds = before + closest / 2;
+        }
+    }
+}
+
 static void measure(void) {
+    uint64_t ticks = 0, start = 0, ticks_end = 0, end = 0;
     clock_has_counter = counter_is_invariant();
     if (!clock_has_counter)
         return;
-    uint64_t ticks = clock_ticks(), start = clock_nanoseconds(), now;
-    do
-        now = clock_nanoseconds();
-    while (now - start < 1000000);
-    tick_nanoseconds = (double)(now - start) / (double)(clock_ticks() - ticks);
+    read_both(&ticks, &start);
+    while (clock_nanoseconds() - start < 1000000)
+        clock_pause();
+    read_both(&ticks_end, &end);
+    tick_nanoseconds = (double)(end - start) / (double)(ticks_end - ticks);
 }
 
 void clock_start(void) { pthread_once(&once, measure); }
