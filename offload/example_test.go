@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 
 	"github.com/sublet-hpc/sublet/offload"
 )
@@ -14,12 +13,12 @@ func Example() {
 	ctx := context.Background()
 	session, err := offload.Connect(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer session.Close()
 	lease, err := session.Lease(ctx, offload.Want{Executors: 1, Library: library, Oversubscribe: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	in, out := offload.Alloc[float64](session, 6), offload.Alloc[float64](session, 6)
@@ -31,7 +30,7 @@ func Example() {
 		out.Slice()[i] = v * v
 	}
 	if _, err := future.Wait(ctx); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(out.Slice())
 	// Output: [0 1 4 9 16 25]
@@ -42,12 +41,12 @@ func ExampleSplit() {
 	ctx := context.Background()
 	session, err := offload.Connect(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer session.Close()
 	lease, err := session.Lease(ctx, offload.Want{Executors: 2, Library: library, Oversubscribe: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	const n = 10
@@ -76,22 +75,22 @@ func ExampleSession_Constant() {
 	ctx := context.Background()
 	session, err := offload.Connect(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer session.Close()
 	lease, err := session.Lease(ctx, offload.Want{Executors: 1, Library: library, Oversubscribe: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	hundreds, err := session.Constant(offload.Bytes([]float64{100, 200, 300}))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	x := offload.Alloc[float64](session, 3)
 	copy(x.Slice(), []float64{1, 2, 3})
 	if _, err := lease.Invoke(ctx, "add", x, x, hundreds).Wait(ctx); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(x.Slice())
 	// Output: [101 202 303]
@@ -102,12 +101,12 @@ func ExampleFunctionError() {
 	ctx := context.Background()
 	session, err := offload.Connect(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer session.Close()
 	lease, err := session.Lease(ctx, offload.Want{Executors: 1, Library: library, Oversubscribe: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	_, err = lease.Invoke(ctx, "fail", nil, nil).Wait(ctx)

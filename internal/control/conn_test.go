@@ -216,7 +216,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(append(framed(`{}`), framed(`{"type":"x","descriptors":1}`)...))
 	f.Add([]byte{0, 0, 0, 2, '{'})
 	f.Add([]byte{255, 255, 255, 255})
-	f.Fuzz(func(t *testing.T, bytes []byte) {
+	f.Fuzz(func(_ *testing.T, bytes []byte) {
 		a, b := net.Pipe()
 		go func() {
 			_, _ = a.Write(bytes) // the reader may have given up

@@ -23,7 +23,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Munmap(raw)
+	defer func() { _ = unix.Munmap(raw) }()
 	put32 := func(offset int, v uint32) { binary.NativeEndian.PutUint32(raw[offset:], v) }
 	put64 := func(offset int, v uint64) { binary.NativeEndian.PutUint64(raw[offset:], v) }
 	put64(statspage.OffsetMagic, statspage.Magic)

@@ -25,7 +25,7 @@
 //
 // # Ownership
 //
-// The State belongs to the caller, who serialises its use. Results are copies.
+// The State belongs to the caller, who serializes its use. Results are copies.
 //
 // # Errors
 //

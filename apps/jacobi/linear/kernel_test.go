@@ -102,8 +102,18 @@ func TestKernelsAgree(t *testing.T) {
 	k := buildKernel(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, shape := range []struct{ n, lo, hi int }{
-		{1, 0, 1}, {2, 1, 2}, {3, 0, 3}, {7, 2, 7}, {8, 0, 8}, {9, 3, 9}, {16, 5, 5},
-		{100, 0, 50}, {101, 50, 101}, {250, 3, 250}, {1000, 500, 1000}, {1023, 1, 1022},
+		{1, 0, 1},
+		{2, 1, 2},
+		{3, 0, 3},
+		{7, 2, 7},
+		{8, 0, 8},
+		{9, 3, 9},
+		{16, 5, 5},
+		{100, 0, 50},
+		{101, 50, 101},
+		{250, 3, 250},
+		{1000, 500, 1000},
+		{1023, 1, 1022},
 	} {
 		s := System{N: shape.n, Seed: 7, Dominance: 1.1}
 		block, memory := placed(t, s, shape.lo, shape.hi)

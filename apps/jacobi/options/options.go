@@ -98,7 +98,8 @@ func Parse(args []string) (Options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%q is no option of this program, which takes no other arguments", flags.Arg(0))
 	}
-	return o, o.check(flags)
+	err := o.check(flags)
+	return o, err
 }
 
 func (o *Options) check(flags *pflag.FlagSet) error {
