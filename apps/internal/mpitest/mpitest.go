@@ -22,16 +22,21 @@ type Result struct {
 	Status         int // mpirun's exit status
 }
 
-// Lines returns the lines of standard error that start with a prefix: what the program said, as
-// against mpirun's own words about how it ended.
-func (r Result) Lines(prefix string) []string {
-	var lines []string
+// Said is what the program itself wrote to standard error, by lines: without the paragraphs between
+// dashed lines in which mpirun says that something has failed.
+func (r Result) Said() []string {
+	var said []string
+	mpiruns := false
 	for line := range strings.Lines(r.Stderr) {
-		if strings.HasPrefix(line, prefix) {
-			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case len(line) > 20 && strings.Trim(line, "-") == "":
+			mpiruns = !mpiruns
+		case !mpiruns:
+			said = append(said, line)
 		}
 	}
-	return lines
+	return said
 }
 
 // Run runs a program on some ranks, with variables added to the environment, and fails the test
@@ -44,7 +49,6 @@ func Run(t testing.TB, ranks int, environment []string, program string, args ...
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err := command.Run()
-	result := Result{stdout.String(), stderr.String(), command.ProcessState.ExitCode()}
 	if ctx.Err() != nil {
 		t.Fatalf("%v did not end within %v\n%s%s", command.Args, Limit, &stdout, &stderr)
 	}
@@ -52,11 +56,11 @@ func Run(t testing.TB, ranks int, environment []string, program string, args ...
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%v: %v", command.Args, err)
 	}
-	return result
+	return Result{stdout.String(), stderr.String(), command.ProcessState.ExitCode()}
 }
 
-// Command is the mpirun that Run runs. Its processes are a process group of their own, which is
-// killed when ctx ends.
+// Command is the mpirun that Run runs. When ctx ends, mpirun and what is in its process group is
+// killed.
 func Command(ctx context.Context, ranks int, environment []string, program string, args ...string) *exec.Cmd {
 	mpirun := os.Getenv("MPIRUN")
 	if mpirun == "" {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What these tests run is real: the programs and function libraries are built into a folder first.
+var bin string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "jacobi")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		bin, err = filepath.EvalSymlinks(dir)
+	}
+	if err == nil {
+		err = build(bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(dir string) error {
+	for program, cgo := range map[string]string{"../../cmd/sublet": "0", "../../cmd/sublet-executor": "1", ".": "1"} {
+		command := exec.Command("go", "build", "-buildvcs=false", "-o", dir, program)
+		command.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+		if out, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", program, err, out)
+		}
+	}
+	header, err := os.ReadFile("../../internal/fabric/function.h")
+	if err != nil {
+		return err
+	}
+	include := filepath.Join(dir, "include", "sublet")
+	if err := os.MkdirAll(include, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(include, "function.h"), header, 0o644); err != nil {
+		return err
+	}
+	compiler := os.Getenv("CC")
+	if compiler == "" {
+		compiler = "cc"
+	}
+	for library, source := range map[string]string{
+		"libjacobi.so": "kernel/jacobi.c", "libcrashing.so": "testdata/crashing.c", "libother.so": "testdata/other.c",
+	} {
+		out, err := exec.Command(compiler, "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+			"-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library), source).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("building %s: %w\n%s", library, err, out)
+		}
+	}
+	return nil
+}
+
+// path is that of a file in the folder of programs.
+func path(name string) string { return filepath.Join(bin, name) }
+
+// process is one that runs a program from the folder.
+type process struct {
+	pid     int
+	program string // without the folder
+}
+
+// expectNothingLeft fails the test when a process of our programs lives 2 seconds after the run.
+func expectNothingLeft(t *testing.T) {
+	t.Helper()
+	eventually(t, 2*time.Second, func() (bool, string) {
+		alive := ourProcesses(t)
+		return len(alive) == 0, fmt.Sprintf("there are still %v", alive)
+	})
+}
+
+// eventually fails the test when a condition has not come true in time. What it looks at has no
+// event that could be waited for.
+func eventually(t *testing.T, limit time.Duration, condition func() (bool, string)) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; {
+		ok, why := condition()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v later %s", limit, why)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func ourProcesses(t *testing.T) []process {
+	t.Helper()
+	var found []process
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		// Of a process that has just ended nothing can be read.
+		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if err == nil && filepath.Dir(program) == bin {
+			found = append(found, process{pid, filepath.Base(program)})
+		}
+	}
+	return found
+}
+
+// busy is how long a process has computed.
+func (p process) busy() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		return 0
+	}
+	_, afterName, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(afterName)
+	if len(fields) < 12 {
+		return 0
+	}
+	ticks, _ := strconv.Atoi(fields[11]) // in user mode, in hundredths of a second
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
