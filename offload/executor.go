@@ -176,23 +176,24 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 		return failed(e.whyNot())
 	}
 	f := &Future{connection: c, function: fn}
-	request := fabric.Request{Function: fn.index}
-	var regions [maxConstants]uint32
-	var blocks [2 + maxConstants]*block
+	f.request.Function = fn.index
 	if in != nil {
-		request.Input, blocks[0] = in.payload()
+		f.request.Input, f.lent[0] = in.payload()
 	}
 	if out != nil {
-		request.Output, blocks[1] = out.payload()
+		f.request.Output, f.lent[1] = out.payload()
 	}
 	for i, constant := range constants {
-		blocks[2+i] = constant.block
-		regions[i] = constant.block.region.id
+		f.lent[2+i] = constant.block
+		f.regions[i] = constant.block.region.id
 	}
-	request.Constants = regions[:len(constants)]
-	f.capacity = request.Output.Size
-	for i, b := range blocks {
-		f.lend(i, b)
+	f.request.Constants = f.regions[:len(constants)]
+	for _, b := range f.lent[:2+len(constants)] {
+		if b != nil {
+			b.lent.Add(1)
+		}
+	}
+	for _, b := range f.lent[:2+len(constants)] {
 		if b == nil || c.knows(b.region.id) {
 			continue
 		}
@@ -201,7 +202,7 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 			return f
 		}
 	}
-	if err := c.submit(ctx, f, &request); err != nil {
+	if err := c.submit(ctx, f, &f.request); err != nil {
 		f.end(0, err)
 	}
 	return f
@@ -225,7 +226,7 @@ func (e *Executor) explain(f *Future, r *fabric.Response) error {
 	case r.Status > 0:
 		return &FunctionError{Function: name, Executor: e.String(), Code: int(r.Status), Text: r.Text}
 	case r.Status == fabric.StatusOutputTooSmall:
-		return classify(ErrOutputTooSmall, "the output of function %s has %d bytes, the buffer given for it %d; pass a larger one", name, r.Size, f.capacity)
+		return classify(ErrOutputTooSmall, "the output of function %s has %d bytes, the buffer given for it %d; pass a larger one", name, r.Size, f.request.Output.Size)
 	}
 	return fmt.Errorf("function %s on %s was not run: %s (status %d)", name, e, r.Text, r.Status)
 }

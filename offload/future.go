@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
 // Future is an invocation that has been sent, or could not be. It ends exactly once.
@@ -15,8 +17,9 @@ type Future struct {
 	connection *connection
 	function   *function
 	id         uint64
-	lent       [2 + maxConstants]*block
-	capacity   int
+	lent       [2 + maxConstants]*block // input, output, constants
+	regions    [maxConstants]uint32     // of the constants
+	request    fabric.Request
 
 	ended  atomic.Bool
 	size   int
@@ -49,16 +52,7 @@ func (f *Future) end(size int, err error) {
 	}
 }
 
-// lend notes that the invocation may use the block.
-func (f *Future) lend(i int, b *block) {
-	if b != nil {
-		f.lent[i] = b
-		b.lent.Add(1)
-	}
-}
-
-// Done returns a channel that is closed when the invocation has ended, for select statements.
-// Waiting on it alone makes nothing move over networks that want to be polled; Wait does.
+// done returns a channel that is closed when the invocation has ended.
 func (f *Future) done() <-chan struct{} {
 	if waiting := f.waiting.Load(); waiting != nil {
 		return *waiting

@@ -90,6 +90,7 @@ type Client struct {
 	c         *C.struct_fabric_client
 	path      Path
 	slots     int
+	request   *C.struct_fabric_submission // what C reads a request from; outside the Go heap
 	broken    error
 	wanted    uint32                     // atomic: goroutines that wait for the client
 	responses []C.struct_fabric_response // what C harvests into; outside the Go heap
@@ -103,12 +104,15 @@ const harvestBatch = 16
 
 func newClient(c *C.struct_fabric_client, path Path, slots int) (*Client, error) {
 	responses := C.calloc(harvestBatch, C.sizeof_struct_fabric_response)
-	if responses == nil {
+	request := C.calloc(1, C.sizeof_struct_fabric_submission)
+	if responses == nil || request == nil {
+		C.free(responses)
+		C.free(request)
 		C.fabric_close(c)
 		return nil, errors.New("fabric: out of memory")
 	}
 	return &Client{
-		c: c, path: path, slots: slots,
+		c: c, path: path, slots: slots, request: (*C.struct_fabric_submission)(request),
 		responses: unsafe.Slice((*C.struct_fabric_response)(responses), harvestBatch),
 		harvested: make([]Response, 0, harvestBatch),
 	}, nil
@@ -152,9 +156,8 @@ func (c *Client) Submit(r *Request) (uint64, error) {
 	if c.broken != nil {
 		return 0, c.broken
 	}
-	var s C.struct_fabric_submission
-	r.fill(&s)
-	if result := C.fabric_submit(c.c, &s); result < 0 {
+	r.fill(c.request)
+	if result := C.fabric_submit(c.c, c.request); result < 0 {
 		return 0, c.failure(result)
 	}
 	return uint64(c.c.submitted), nil
@@ -176,10 +179,9 @@ func (c *Client) SubmitAndHarvest(r *Request, budget time.Duration) (uint64, []R
 	if c.broken != nil {
 		return 0, nil, c.broken
 	}
-	var s C.struct_fabric_submission
-	r.fill(&s)
+	r.fill(c.request)
 	before := c.c.submitted
-	n := C.fabric_submit_and_harvest(c.c, &s, C.uint64_t(budget), (*C.uint32_t)(&c.wanted), &c.responses[0], harvestBatch)
+	n := C.fabric_submit_and_harvest(c.c, c.request, C.uint64_t(budget), (*C.uint32_t)(&c.wanted), &c.responses[0], harvestBatch)
 	if c.c.submitted == before {
 		return 0, nil, c.failure(n)
 	}
@@ -252,7 +254,8 @@ func (c *Client) Close() {
 	}
 	C.fabric_close(c.c)
 	C.free(unsafe.Pointer(&c.responses[0]))
-	c.c, c.responses, c.broken = nil, nil, ErrBroken
+	C.free(unsafe.Pointer(c.request))
+	c.c, c.request, c.responses, c.broken = nil, nil, nil, ErrBroken
 	if c.release != nil {
 		c.release()
 	}
