@@ -5,14 +5,17 @@
  *
  * The ranks compute their own rows with gonum. Sums are formed here in the same order as gonum
  * forms them on x86-64, even and odd columns apart, so that it does not matter who computes which
- * rows. Four rows at a time keep the adders busy, and what makes this kernel as fast as memory
- * allows is that it fetches the next four meanwhile.
+ * rows. Four rows at a time keep the adders busy; what makes this kernel as fast as memory allows
+ * is that it fetches what it will read 4 KiB later.
  */
 #include <stddef.h>
 
 #include <sublet/function.h>
 
-enum { ALIGN = 8 };
+enum {
+    ALIGN = 8,   /* numbers that parts are rounded up to: a cache line */
+    AHEAD = 512, /* numbers of each row that are fetched in advance: four times that fit into L1 */
+};
 #define MAGIC UINT64_C(0x49424f43414a0001)
 
 struct header {
@@ -30,16 +33,17 @@ static inline double next_of(double x, double b, double product, double diagonal
     return x + (b - product) / diagonal;
 }
 
-/* product[0..3] = four rows times x; fetches the four rows that start at ahead. */
-static inline void four_rows(const double *row, const double *ahead, const double *x, size_t stride,
-                             double product[4]) {
+/* Adds the columns from lo up to hi of four rows times x to sums, and fetches in advance what lies
+ * that many numbers ahead in memory. */
+static inline void four_rows(const double *row, const double *x, size_t stride, size_t lo, size_t hi,
+                             ptrdiff_t ahead, pair sums[4]) {
     const double *r0 = row, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
-    pair s0 = {0, 0}, s1 = s0, s2 = s0, s3 = s0;
-    for (size_t j = 0; j < stride; j += ALIGN, ahead += 4 * ALIGN) {
-        __builtin_prefetch(ahead);
-        __builtin_prefetch(ahead + ALIGN);
-        __builtin_prefetch(ahead + 2 * ALIGN);
-        __builtin_prefetch(ahead + 3 * ALIGN);
+    pair s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    for (size_t j = lo; j < hi; j += ALIGN) {
+        __builtin_prefetch(r0 + j + ahead);
+        __builtin_prefetch(r1 + j + ahead);
+        __builtin_prefetch(r2 + j + ahead);
+        __builtin_prefetch(r3 + j + ahead);
         for (size_t k = j; k < j + ALIGN; k += 2) {
             pair v = at(x + k);
             s0 += v * at(r0 + k);
@@ -48,10 +52,10 @@ static inline void four_rows(const double *row, const double *ahead, const doubl
             s3 += v * at(r3 + k);
         }
     }
-    product[0] = sum(s0);
-    product[1] = sum(s1);
-    product[2] = sum(s2);
-    product[3] = sum(s3);
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
 static inline double one_row(const double *row, const double *x, size_t stride) {
@@ -87,15 +91,17 @@ SUBLET_FUNCTION(jacobi_sweep) {
     const double *b = (const double *)(h + 1), *diagonal = b + padded, *matrix = diagonal + padded;
     const double *x = call->input, *own = x + h->first;
     double *next = call->output;
+    const size_t cut = stride > AHEAD ? stride - AHEAD : 0;
     size_t i = 0;
     for (; i + 4 <= rows; i += 4) {
         const double *row = matrix + i * stride;
-        /* The last four rows are followed by the first, which the next call wants. */
-        const double *ahead = i + 8 <= rows ? row + 4 * stride : matrix;
-        double product[4];
-        four_rows(row, ahead, x, stride, product);
+        /* The next four rows; behind the last come the first, which the next call wants. */
+        const double *following = i + 8 <= rows ? row + 4 * stride : matrix;
+        pair sums[4] = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
+        four_rows(row, x, stride, 0, cut, AHEAD, sums);
+        four_rows(row, x, stride, cut, stride, following - row - (ptrdiff_t)cut, sums);
         for (size_t k = 0; k < 4; k++)
-            next[i + k] = next_of(own[i + k], b[i + k], product[k], diagonal[i + k]);
+            next[i + k] = next_of(own[i + k], b[i + k], sum(sums[k]), diagonal[i + k]);
     }
     for (; i < rows; i++)
         next[i] = next_of(own[i], b[i], one_row(matrix + i * stride, x, stride), diagonal[i]);
