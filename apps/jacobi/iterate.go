@@ -51,7 +51,7 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 // iteration does one sweep over all ranks' rows and returns the residual of the x that it started
 // from.
 func (s *solver) iteration(ctx context.Context) (float64, error) {
-	failed := first(s.split.Step(ctx, s.work))
+	failed := oneLine(s.split.Step(ctx, s.work))
 	maxima := []float64{linear.Step(s.next.values, s.x.values, s.lo, s.diagonal), 0}
 	if failed != nil {
 		maxima = []float64{0, 1}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -72,8 +73,7 @@ func conclude(o *options.Options, system linear.System, x []float64, r *report.R
 		}
 	}
 	if o.Output != "" {
-		comment := fmt.Sprintf("Solution of the system of jacobi --size %d --seed %d --dominance %v", o.Size, o.Seed, o.Dominance)
-		if err := report.WriteSolution(o.Output, x, comment); err != nil {
+		if err := report.WriteSolution(o.Output, x); err != nil {
 			return err
 		}
 	}
@@ -183,13 +183,14 @@ func newProgress(world *collective.World, o *options.Options, percent float64) *
 	return report.NewProgress(os.Stderr, terminal, report.Mode(percent), o.Tolerance, o.Iterations)
 }
 
-// first is the first of several errors: one message is enough.
-func first(err error) error {
-	var several interface{ Unwrap() []error }
-	if errors.As(err, &several) {
-		if all := several.Unwrap(); len(all) > 0 {
-			return first(all[0])
-		}
+// oneLine cuts several errors down to the first: one message is enough.
+func oneLine(err error) error {
+	if err == nil {
+		return nil
 	}
-	return err
+	line, _, more := strings.Cut(err.Error(), "\n")
+	if !more {
+		return err
+	}
+	return errors.New(line)
 }

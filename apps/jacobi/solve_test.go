@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sublet-hpc/sublet/apps/internal/matrixmarket"
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
 )
@@ -35,17 +36,14 @@ func solveBy(t *testing.T, ranks int, environment []string, args ...string) (rep
 
 func readSolution(t *testing.T, path string) []float64 {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var x []float64
-	for _, line := range strings.Fields(string(data[strings.LastIndex(string(data), " 1\n")+3:])) {
-		value, err := strconv.ParseFloat(line, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x = append(x, value)
+	defer file.Close()
+	x, err := matrixmarket.ReadVector(file, path)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return x
 }

@@ -64,16 +64,16 @@ func solve(ctx context.Context, world *collective.World, system linear.System, o
 	if err != nil {
 		return nil, err // closing has gone wrong for the same reason, if it has
 	}
-	return out, world.Agree(closing)
+	return out, world.Agree(oneLine(closing))
 }
 
 func (s *solver) solve(ctx context.Context, o *options.Options, percent float64, library string, start time.Time) (*solution, error) {
-	if err := s.world.Agree(s.setUp(ctx, o, percent, library)); err != nil {
+	if err := s.world.Agree(oneLine(s.setUp(ctx, o, percent, library))); err != nil {
 		return nil, err
 	}
 	// The first step gives the executors their rows and touches all memory. It is not counted,
 	// and its result is overwritten.
-	if err := s.world.Agree(first(s.split.Step(ctx, s.work))); err != nil {
+	if err := s.world.Agree(oneLine(s.split.Step(ctx, s.work))); err != nil {
 		return nil, err
 	}
 	maxima := []float64{s.largest, time.Since(start).Seconds()}

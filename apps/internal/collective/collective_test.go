@@ -163,16 +163,16 @@ func agree(w *World) error {
 	err := w.Agree(own)
 	var agreed *RankError
 	if !errors.As(err, &agreed) || agreed.Rank != last || agreed.Text != errOwn.Error() {
-		return fmt.Errorf("agreed on %v", err)
+		return fmt.Errorf("agreed on %w", err)
 	}
 	if errors.Is(err, errOwn) != (w.Rank() == last) {
-		return fmt.Errorf("%v is wrapped wrongly", err)
+		return fmt.Errorf("%w is wrapped wrongly", err)
 	}
 	if names := strings.Contains(err.Error(), fmt.Sprintf("rank %d of %d: ", last, w.Size())); names != (w.Size() > 1) {
-		return fmt.Errorf("one rank's error is %q", err)
+		return fmt.Errorf("one rank's error is %q", err.Error())
 	}
 	if err := w.Agree(fmt.Errorf("%w on %d", errOwn, w.Rank())); err == nil || err.Error() != "it went wrong on 0" {
-		return fmt.Errorf("of everybody's errors: %v", err)
+		return fmt.Errorf("of everybody's errors: %w", err)
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func mpiErrors(w *World) error {
 	err := w.Broadcast([]byte{1}, w.Size()+5)
 	var failed *MPIError
 	if !errors.As(err, &failed) || failed.Text == "" || failed.Operation != "broadcast" {
-		return fmt.Errorf("a broadcast from a rank that does not exist: %v", err)
+		return fmt.Errorf("a broadcast from a rank that does not exist: %w", err)
 	}
 	return nil
 }

@@ -1,12 +1,12 @@
 package report
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+
+	"github.com/sublet-hpc/sublet/apps/internal/matrixmarket"
 )
 
 // CheckSolutionPath tells whether a solution could be written to path, so that work is not done in
@@ -20,23 +20,14 @@ func CheckSolutionPath(path string) error {
 	return nil
 }
 
-// WriteSolution writes a vector in MatrixMarket's array format, with a comment in one line. The
-// numbers are written so that reading them gives the very same ones. An older file stays until the
-// new one is complete.
-func WriteSolution(path string, x []float64, comment string) error {
+// WriteSolution writes a vector to a MatrixMarket file. An older file stays until the new one is
+// complete.
+func WriteSolution(path string, x []float64) error {
 	f, err := create(path)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriter(f.file)
-	fmt.Fprintf(w, "%%%%MatrixMarket matrix array real general\n%% %s\n%d 1\n", comment, len(x))
-	var number []byte
-	for _, value := range x {
-		number = append(strconv.AppendFloat(number[:0], value, 'e', -1, 64), '\n')
-		_, _ = w.Write(number)
-	}
-	// Flush returns the error of any write before.
-	if err := w.Flush(); err != nil {
+	if err := matrixmarket.WriteVector(f.file, x); err != nil {
 		f.discard()
 		return outputError(path, err)
 	}
