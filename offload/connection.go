@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
@@ -23,48 +22,41 @@ const (
 // connection is the way to one executor process. A replacement is a new connection, with memory
 // of its own, so that nothing that the old one still writes can matter.
 //
-//	open ── the executor exits, breaks or is released ──▶ lost: its futures end, its memory is freed
+//	open ── the executor exits, or is released ──▶ lost: its futures end, its memory is freed
+//	  │                                             ▲
+//	  └── it breaks the protocol, or runs past ─────┘
+//	      a deadline: it is killed
 //
 // Whoever waits takes mu, polls, and files what came for everybody; the others look at their own
-// future meanwhile.
+// future meanwhile. Every way in which the executor can fail ends in lose, which ends all futures
+// with one and the same *ExecutorLost (or ErrClosed after a release).
 type connection struct {
 	executor *Executor
+	pid      int
 	spin     time.Duration
+	alive    context.Context // ends with the executor
 
 	mu          sync.Mutex
 	client      *fabric.Client
 	closeClient func()
 	inFlight    []*Future // by id mod slots
-	pending     int
+	orphans     []*Future // could not be sent, and end with the executor
 	closed      bool
 	driving     bool // a goroutine sleeps on the descriptor for those who wait
 	sleepers    int
 	doorbell    *os.File
 	process     *os.File // pidfd of the executor
 
-	mapping sync.Mutex // held while a region is made known to the executor
-	mapped  [fabric.MaxRegions / 64]atomic.Uint64
+	regions knownRegions
 
-	isBroken atomic.Bool
+	broken   atomic.Bool
 	brokenBy atomic.Pointer[error]
 	gone     chan struct{} // closed when the futures in flight have ended
 
-	// failure is why nothing can be sent any more, set before futures are ended.
+	// failure is why nothing can be sent any more; it is set before futures are ended.
 	failure atomic.Pointer[error]
 	// load is the number of invocations in flight, for choosing an executor.
 	load atomic.Int32
-}
-
-func (c *connection) knows(region uint32) bool {
-	return c.mapped[region/64].Load()&(1<<(region%64)) != 0
-}
-
-func (c *connection) setKnown(region uint32, known bool) {
-	if known {
-		c.mapped[region/64].Or(1 << (region % 64))
-	} else {
-		c.mapped[region/64].And(^uint64(1 << (region % 64)))
-	}
 }
 
 // lock takes mu; a waiter that spins in C gives way.
@@ -77,90 +69,125 @@ func (c *connection) lock() {
 	c.client.Unwant()
 }
 
-// submit sends a request whose regions the executor knows. While all slots are in use it harvests
-// for others, until ctx ends.
-func (c *connection) submit(ctx context.Context, f *Future, request *fabric.Request) error {
-	c.load.Add(1)
-	c.lock()
+// submit sends a future's request, whose regions the executor knows. While all slots are in use
+// it waits for the oldest, until ctx ends. An error is the caller's; if the executor has failed,
+// the future is an orphan and ends with it.
+func (c *connection) submit(ctx context.Context, f *Future) error {
 	for {
+		c.lock()
 		if c.closed {
 			c.mu.Unlock()
-			c.load.Add(-1)
 			return *c.failure.Load()
 		}
-		id, err := c.client.Submit(request)
+		id, err := c.client.Submit(&f.request)
 		if err == nil {
 			f.id = id
-			c.inFlight[id%uint64(len(c.inFlight))] = f
-			c.pending++
+			c.inFlight[c.slot(id)] = f
+			c.load.Add(1)
 			c.mu.Unlock()
 			return nil
 		}
-		if errors.Is(err, fabric.ErrFull) {
-			err = c.harvest(c.client.Harvested()+1, spinSlice)
-		}
-		if err == nil {
-			err = ctx.Err()
-		} else {
-			// The connection is broken: its owner will find out why, and end the others' futures.
-			c.executor.broken(c, err)
-		}
-		if err != nil {
+		if !errors.Is(err, fabric.ErrFull) {
+			c.orphans = append(c.orphans, f)
 			c.mu.Unlock()
-			c.load.Add(-1)
+			c.executor.kill(c, err)
+			return nil
+		}
+		oldest := c.inFlight[c.slot(c.client.Harvested()+1)]
+		c.mu.Unlock()
+		if err := c.await(ctx, oldest); err != nil {
 			return err
 		}
-		c.mu.Unlock()
-		runtime.Gosched()
-		c.lock()
 	}
 }
 
-// harvest spins for the response to an invocation and files all that came. mu is held.
-func (c *connection) harvest(until uint64, budget time.Duration) error {
+func (c *connection) slot(id uint64) uint64 { return id % uint64(len(c.inFlight)) }
+
+// orphan has a future that could not be sent end with the executor, which is killed.
+func (c *connection) orphan(f *Future, because error) {
+	c.lock()
+	closed := c.closed
+	if !closed {
+		c.orphans = append(c.orphans, f)
+	}
+	c.mu.Unlock()
+	if closed {
+		f.end(0, *c.failure.Load())
+		return
+	}
+	c.executor.kill(c, because)
+}
+
+// harvest spins for the response to an invocation and files all that came. mu is held. If the
+// connection turns out to be of no use, the executor is killed, and everything ends with that.
+func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 	responses, err := c.client.Harvest(until, budget)
 	for i := range responses {
 		response := &responses[i]
-		slot := response.ID % uint64(len(c.inFlight))
-		f := c.inFlight[slot]
-		c.inFlight[slot] = nil
-		c.pending--
+		f := c.inFlight[c.slot(response.ID)]
+		c.inFlight[c.slot(response.ID)] = nil
 		c.load.Add(-1)
 		f.inCall = response.InCall
 		f.end(response.Size, c.executor.explain(f, response))
 	}
-	return err
+	if err != nil {
+		c.executor.kill(c, err)
+		return false
+	}
+	if len(responses) > 0 {
+		c.endExpired()
+	}
+	return true
+}
+
+// expire is called when the context of an invocation has ended. If the invocation runs, its
+// executor is killed: nothing less stops a function. If it waits behind others, they go on first.
+func (c *connection) expire(f *Future, because error) {
+	c.lock()
+	defer c.mu.Unlock()
+	if c.closed || f.ended.Load() || f.id == 0 {
+		return
+	}
+	f.expired = because
+	c.harvest(f.id, 0)
+	c.endExpired()
+}
+
+// endExpired kills the executor if what it runs now should have ended. mu is held.
+func (c *connection) endExpired() {
+	if c.client.Harvested() == c.client.Submitted() {
+		return
+	}
+	if running := c.inFlight[c.slot(c.client.Harvested()+1)]; running.expired != nil {
+		c.executor.kill(c, fmt.Errorf("it was ended because %s ran until its context ended: %w", running.function.name, running.expired))
+	}
 }
 
 // await returns when the future or ctx has ended.
 func (c *connection) await(ctx context.Context, f *Future) error {
-	var slept time.Time // when spinning will be over
+	var tired time.Time // when spinning will be over
 	for turn := 0; ; turn++ {
+		ok := true
 		if c.mu.TryLock() {
-			if !f.ended.Load() && !c.closed {
-				if err := c.harvest(f.id, spinSlice); err != nil {
-					c.executor.broken(c, err)
-				}
+			if ok = !c.closed; ok && !f.ended.Load() {
+				ok = c.harvest(f.id, spinSlice)
 			}
-			closed := c.closed
 			c.mu.Unlock()
-			if f.ended.Load() {
-				return nil
-			}
-			if closed {
-				break // its loss is being looked into
-			}
-		} else if f.ended.Load() {
-			return nil
-		} else {
+		} else if !f.ended.Load() {
 			runtime.Gosched()
+		}
+		if f.ended.Load() {
+			return nil
+		}
+		if !ok {
+			break // the executor's end is on its way
 		}
 		if ctx.Done() != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if now := time.Now(); turn == 0 {
-			slept = now.Add(c.spin)
-		} else if c.spin >= 0 && now.After(slept) {
+			tired = now.Add(c.spin)
+		} else if c.spin >= 0 && now.After(tired) {
 			break
 		}
 	}
@@ -172,7 +199,7 @@ func (c *connection) await(ctx context.Context, f *Future) error {
 func (c *connection) sleep(ctx context.Context, f *Future) error {
 	c.lock()
 	c.sleepers++
-	if !c.driving && !c.closed {
+	if !c.driving && !c.closed && !c.broken.Load() {
 		c.driving = true
 		go c.drive()
 	}
@@ -194,27 +221,19 @@ func (c *connection) sleep(ctx context.Context, f *Future) error {
 func (c *connection) drive() {
 	for {
 		c.lock()
-		if c.closed || c.sleepers == 0 {
-			c.driving = false
-			c.mu.Unlock()
-			return
-		}
-		if c.client.Arm() {
+		if !c.closed && c.sleepers > 0 && c.client.Arm() {
 			doorbell := c.doorbell
 			c.mu.Unlock()
-			if err := waitReadable(doorbell); err != nil && !errors.Is(err, os.ErrClosed) {
-				c.executor.broken(c, err)
-			}
+			err := waitReadable(doorbell)
 			c.lock()
-			if c.closed {
-				c.driving = false
-				c.mu.Unlock()
-				return
+			if err != nil && !c.closed {
+				c.executor.kill(c, err)
 			}
-			c.client.Disarm()
+			if !c.closed {
+				c.client.Disarm()
+			}
 		}
-		if err := c.harvest(c.client.Submitted(), 0); err != nil {
-			c.executor.broken(c, err)
+		if c.closed || c.sleepers == 0 || !c.harvest(c.client.Submitted(), 0) {
 			c.driving = false
 			c.mu.Unlock()
 			return
@@ -224,83 +243,31 @@ func (c *connection) drive() {
 	}
 }
 
-// fail takes the connection out of use: whatever was answered is filed, and what was not is
-// returned for its owner to end. The executor must have exited, or nothing of what it writes may
-// reach us any more once the client is closed.
-func (c *connection) fail(reason error) []*Future {
+// lose takes the connection out of use, when the executor has exited: what it answered before is
+// filed, and everything else ends with loss.
+func (c *connection) lose(loss error) {
+	c.client.Abandon() // whoever waits in it for the executor
 	c.lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil
-	}
-	c.failure.Store(&reason)
-	_ = c.harvest(c.client.Submitted(), 0) // what it answered before it went counts
+	c.failure.Store(&loss)
+	c.harvest(c.client.Submitted(), 0)
 	c.closed = true
 	c.closeClient()
 	c.doorbell.Close()
-	var unanswered []*Future
+	unanswered := c.orphans
+	c.orphans = nil
 	for i, f := range c.inFlight {
 		if f != nil {
 			unanswered = append(unanswered, f)
 			c.inFlight[i] = nil
 		}
 	}
-	return unanswered
-}
-
-// introduce makes a region known to the executor.
-func (c *connection) introduce(ctx context.Context, r *region) error {
-	c.mapping.Lock()
-	defer c.mapping.Unlock()
-	if c.knows(r.id) {
-		return nil
-	}
-	m := control.Map{Region: r.id, Size: uint64(len(r.memory.Bytes())), ReadOnly: r.purpose == fabric.Constants}
-	var files []*os.File
-	if c.client.Path().Transport == fabric.Ring {
-		files = []*os.File{r.memory.File()}
-	}
-	here, err := withClient(c, func() (fabric.RemoteMemory, error) { return c.client.Attach(r.id, r.memory) })
-	if err != nil {
-		return err
-	}
-	m.Address, m.Key = here.Address, here.Key
-	var mapped control.Mapped
-	if err := c.executor.lease.link.call(ctx, control.TypeMap, c.executor.index, m, &mapped, files...); err != nil {
-		return fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.executor, err)
-	}
-	_, err = withClient(c, func() (struct{}, error) {
-		err := c.client.Attached(r.id, fabric.RemoteMemory{Address: mapped.Address, Key: mapped.Key})
-		if err == nil && m.ReadOnly {
-			err = c.client.Push(r.id)
+	c.mu.Unlock()
+	for _, f := range unanswered {
+		if f.expired != nil {
+			f.end(0, fmt.Errorf("%s on %s was ended with its executor: %w", f.function.name, c.executor, f.expired))
+			continue
 		}
-		return struct{}{}, err
-	})
-	if err == nil {
-		c.setKnown(r.id, true)
+		f.end(0, loss)
 	}
-	return err
-}
-
-// dismiss makes the executor forget a region; if it can not be asked any more it has forgotten.
-func (c *connection) dismiss(ctx context.Context, r *region) {
-	c.mapping.Lock()
-	defer c.mapping.Unlock()
-	if !c.knows(r.id) {
-		return
-	}
-	c.setKnown(r.id, false)
-	_ = c.executor.lease.link.call(ctx, control.TypeUnmap, c.executor.index, control.Unmap{Region: r.id}, &control.Unmap{})
-	_, _ = withClient(c, func() (struct{}, error) { return struct{}{}, c.client.Detach(r.id) })
-}
-
-// withClient calls f while nobody else uses the client.
-func withClient[T any](c *connection, f func() (T, error)) (T, error) {
-	c.lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		var none T
-		return none, *c.failure.Load()
-	}
-	return f()
+	close(c.gone)
 }

@@ -3,7 +3,9 @@ package offload
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,9 +50,17 @@ type FunctionError struct {
 func (e *FunctionError) Error() string {
 	text := fmt.Sprintf("function %s on %s failed with code %d", e.Function, e.Executor, e.Code)
 	if e.Text != "" {
-		text += ": " + e.Text
+		text += ": " + printable(e.Text)
 	}
 	return text
+}
+
+// printable shows what could move a terminal's cursor as what it is.
+func printable(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
+		return text
+	}
+	return strconv.Quote(text)
 }
 
 // ExecutorLost says that the executor went away before it answered. The invocation may have run in

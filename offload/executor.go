@@ -3,12 +3,13 @@ package offload
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
@@ -27,7 +28,7 @@ type Executor struct {
 	info       control.Executor
 	obituaries chan control.Ended // of the present process
 	path       Path
-	loss       error // why current is nil
+	loss       error // why current is nil; set before it is
 
 	current atomic.Pointer[connection]
 }
@@ -81,18 +82,20 @@ func (e *Executor) open(ctx context.Context, info control.Executor, process *os.
 	if err != nil {
 		return err
 	}
-	c := &connection{executor: e, spin: e.lease.want.hot(), process: watched, gone: make(chan struct{})}
+	alive, died := context.WithCancel(context.Background())
+	c := &connection{executor: e, pid: info.PID, spin: e.lease.want.hot(), alive: alive, process: watched, gone: make(chan struct{})}
 	if err := e.connect(ctx, c); err != nil {
+		died()
 		watched.Close()
 		return fmt.Errorf("offload: reaching %s: %w", e, err)
 	}
 	obituaries := make(chan control.Ended, 1)
 	e.mu.Lock()
-	e.info, e.obituaries, e.path, e.loss = info, obituaries, c.client.Path(), nil
-	e.mu.Unlock()
+	e.info, e.obituaries, e.path = info, obituaries, c.client.Path()
 	e.current.Store(c)
+	e.mu.Unlock()
 	e.lease.watching.Add(1)
-	go e.watch(c, obituaries)
+	go e.watch(c, obituaries, died)
 	return nil
 }
 
@@ -188,33 +191,21 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 		f.regions[i] = constant.block.region.id
 	}
 	f.request.Constants = f.regions[:len(constants)]
-	for _, b := range f.lent[:2+len(constants)] {
-		if b != nil {
-			b.lent.Add(1)
-		}
+	if err := f.lend(); err != nil {
+		return failed(err)
 	}
-	for _, b := range f.lent[:2+len(constants)] {
-		if b == nil || c.knows(b.region.id) {
-			continue
-		}
-		if err := c.introduce(ctx, b.region); err != nil {
-			f.end(0, err)
-			return f
-		}
-	}
-	if err := c.submit(ctx, f, &f.request); err != nil {
-		f.end(0, err)
-	}
+	f.send(ctx)
 	return f
 }
 
+// whyNot is why there is no process to send to.
 func (e *Executor) whyNot() error {
+	if e.lease.isReleased() {
+		return errReleased
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.loss != nil {
-		return e.loss
-	}
-	return errReleased
+	return e.loss
 }
 
 // explain makes an error of a response that is not a success.
@@ -231,16 +222,14 @@ func (e *Executor) explain(f *Future, r *fabric.Response) error {
 	return fmt.Errorf("function %s on %s was not run: %s (status %d)", name, e, r.Text, r.Status)
 }
 
-// broken says that the connection is of no use although the process may live: it is killed, and
-// what follows is the same as if it had died. It does not wait.
-func (e *Executor) broken(c *connection, err error) {
-	if !c.isBroken.CompareAndSwap(false, true) {
+// kill ends the process of a connection that is of no use, or that must stop: what follows is the
+// same as if it had died by itself. It does not wait.
+func (e *Executor) kill(c *connection, because error) {
+	if !c.broken.CompareAndSwap(false, true) {
 		return
 	}
-	c.brokenBy.Store(&err)
-	e.mu.Lock()
-	kill := control.Kill{Executor: e.index, PID: e.info.PID}
-	e.mu.Unlock()
+	c.brokenBy.Store(&because)
+	kill := control.Kill{Executor: e.index, PID: c.pid}
 	go func() {
 		// If the manager can not be told it is gone, and its executors with it.
 		_ = e.lease.link.conn.Send(control.TypeKill, 0, control.Manager, kill)
@@ -251,42 +240,52 @@ func (e *Executor) broken(c *connection, err error) {
 const obituaryPatience = time.Second
 
 // watch waits for the end of a connection's process, and ends what was in flight.
-func (e *Executor) watch(c *connection, obituaries <-chan control.Ended) {
+func (e *Executor) watch(c *connection, obituaries <-chan control.Ended, died context.CancelFunc) {
 	defer e.lease.watching.Done()
 	defer c.process.Close()
+	defer died()
 	if err := waitReadable(c.process); err != nil {
-		// Only Release closes the pidfd before the process has ended, when it gave up on it.
-		return
+		return // Release has closed it, because the process did not end in time
 	}
-	e.current.CompareAndSwap(c, nil)
-	e.lease.mu.Lock()
-	released := e.lease.released
-	e.lease.mu.Unlock()
-
+	died()
 	loss := errReleased
-	if !released {
-		e.lease.lost.Add(1)
-		var ended *control.Ended
-		select {
-		case obituary := <-obituaries:
-			ended = &obituary
-		case <-e.lease.link.closed:
-		case <-time.After(obituaryPatience):
-		}
-		lost := lostTo(e.String(), ended)
-		if err := c.brokenBy.Load(); err != nil {
-			lost.Reason = (*err).Error()
-		}
+	if !e.lease.isReleased() {
+		// From here on Invoke must not find the process, but a reason.
+		e.setLoss(c, &ExecutorLost{Executor: e.String(), Reason: "its process has just ended"})
+		lost := e.autopsy(c, obituaries)
+		e.lease.lose(lost)
 		loss = lost
 	}
+	e.setLoss(c, loss)
+	c.lose(loss)
+}
+
+// setLoss takes a connection out of use, unless it has been replaced.
+func (e *Executor) setLoss(c *connection, loss error) {
 	e.mu.Lock()
-	e.loss = loss
-	e.mu.Unlock()
-	c.client.Abandon() // whoever waits in it for the executor's progress
-	for _, f := range c.fail(loss) {
-		f.end(0, loss)
+	defer e.mu.Unlock()
+	if current := e.current.Load(); current == c || current == nil {
+		e.loss = loss
+		e.current.Store(nil)
 	}
-	close(c.gone)
+}
+
+// autopsy finds out why a process ended that should not have.
+func (e *Executor) autopsy(c *connection, obituaries <-chan control.Ended) *ExecutorLost {
+	lost := &ExecutorLost{Executor: e.String()}
+	select {
+	case ended := <-obituaries:
+		lost.Signal, lost.ExitCode = unix.Signal(ended.Signal), ended.ExitCode
+		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
+	case <-e.lease.link.closed:
+		lost.Reason = "it went away together with its executor manager"
+	case <-time.After(obituaryPatience):
+		lost.Reason = "its process ended, and its executor manager does not say why"
+	}
+	if because := c.brokenBy.Load(); because != nil {
+		lost.Reason = (*because).Error()
+	}
+	return lost
 }
 
 // obituary passes on how the present process ended. It does not wait.
@@ -303,22 +302,17 @@ func (e *Executor) obituary(ended control.Ended) {
 func (e *Executor) replace(info control.Executor, process *os.File) {
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
 	defer cancel()
-	err := e.open(ctx, info, process)
-	if err == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var lost *ExecutorLost
-	if !errors.As(e.loss, &lost) {
-		e.loss = fmt.Errorf("offload: the replacement of %s can not be used: %w", e, err)
+	if err := e.open(ctx, info, process); err != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.loss = &ExecutorLost{Executor: e.String(), Reason: fmt.Sprintf("its replacement can not be used: %v", err)}
 	}
 }
 
 // forget makes the executor forget a region that is about to be freed.
 func (e *Executor) forget(r *region) {
 	c := e.current.Load()
-	if c == nil || !c.knows(r.id) {
+	if c == nil || !c.regions.has(r.id) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,10 @@ type Future struct {
 	lent       [2 + maxConstants]*block // input, output, constants
 	regions    [maxConstants]uint32     // of the constants
 	request    fabric.Request
+	// expired is why the invocation should have ended; the connection's mu guards it.
+	expired error
+	// unwatch stops watching the context of Invoke; nil if that can not end.
+	unwatch func() bool
 
 	ended  atomic.Bool
 	size   int
@@ -41,6 +46,9 @@ func failed(err error) *Future {
 // end makes the result known and gives the buffers back. It is called once.
 func (f *Future) end(size int, err error) {
 	f.size, f.err = size, err
+	if f.unwatch != nil {
+		f.unwatch()
+	}
 	for _, b := range f.lent {
 		if b != nil {
 			b.lent.Add(-1)
@@ -49,6 +57,52 @@ func (f *Future) end(size int, err error) {
 	f.ended.Store(true)
 	if waiting := f.waiting.Swap(endedChannel); waiting != nil {
 		close(*waiting)
+	}
+}
+
+// lend gives the buffers and constants to the invocation.
+func (f *Future) lend() error {
+	for i, b := range f.lent {
+		if b == nil {
+			continue
+		}
+		b.lent.Add(1)
+		if !b.freed.Load() {
+			continue
+		}
+		for _, b := range f.lent[:i+1] {
+			if b != nil {
+				b.lent.Add(-1)
+			}
+		}
+		return classify(ErrClosed, "offload: an invocation of %s names a buffer or constant that was freed", f.function.name)
+	}
+	return nil
+}
+
+// send sends the invocation, or ends it. Buffers are lent.
+func (f *Future) send(ctx context.Context) {
+	c := f.connection
+	for _, b := range f.lent {
+		if b == nil || c.regions.has(b.region.id) {
+			continue
+		}
+		if err := c.introduce(ctx, b); err != nil {
+			if errors.Is(err, errRefused) || ctx.Err() != nil {
+				f.end(0, err)
+			} else {
+				c.orphan(f, err)
+			}
+			return
+		}
+	}
+	if ctx.Done() != nil {
+		f.unwatch = context.AfterFunc(ctx, func() { c.expire(f, context.Cause(ctx)) })
+	}
+	if err := c.submit(ctx, f); err != nil {
+		f.end(0, err)
+	} else if ctx.Done() != nil && ctx.Err() != nil {
+		c.expire(f, context.Cause(ctx)) // it may have ended before there was something to expire
 	}
 }
 

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
@@ -66,7 +65,9 @@ type Lease struct {
 
 	mu       sync.Mutex
 	released bool
+	losses   []*ExecutorLost
 	watching sync.WaitGroup
+	release  func() error // once
 }
 
 // Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
@@ -87,22 +88,20 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	l := &Lease{session: s, want: want, transport: chosen, functions: map[string]*function{}}
+	l.release = sync.OnceValue(l.giveBack)
 	if l.link, _, err = s.dial(ctx, l.unasked); err != nil {
 		return nil, err
 	}
 	if err := l.acquire(ctx); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
-	s.mu.Lock()
-	closed := s.closed
-	if !closed {
-		s.leases[l] = struct{}{}
-	}
-	s.mu.Unlock()
-	if closed {
-		return nil, errors.Join(classify(ErrClosed, "offload: the session was closed"), l.Release())
-	}
+	s.add(l)
 	return l, nil
 }
 
@@ -202,8 +201,12 @@ func (l *Lease) Path() Path { return l.executors[0].Path() }
 // at once, or, while all slots are in use, when one is free or ctx ends. in and out may be nil;
 // constants are those that the function will see, at most 8.
 //
-// What goes wrong is the future's: [ErrUnknownFunction], [ErrClosed], or [*ExecutorLost] when no
-// executor is left.
+// ctx governs the run as well: when it ends before the invocation has, the function is ended with
+// its executor, which is replaced, and the future fails with ctx's error. Invocations behind it on
+// that executor are lost with it.
+//
+// What goes wrong is the future's: [ErrUnknownFunction], [ErrClosed], ctx's error, or
+// [*ExecutorLost] when no executor is left.
 func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) *Future {
 	var best *Executor
 	first := int(l.turn.Add(1))
@@ -223,20 +226,13 @@ func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, co
 }
 
 // Release gives the executors back: they are ended, and invocations in flight end with ErrClosed.
-func (l *Lease) Release() error {
+// It returns when the processes have ended. A second call waits for the first and returns the same.
+func (l *Lease) Release() error { return l.release() }
+
+func (l *Lease) giveBack() error {
 	l.mu.Lock()
-	if l.released {
-		l.mu.Unlock()
-		return nil
-	}
 	l.released = true
 	l.mu.Unlock()
-
-	s := l.session
-	s.mu.Lock()
-	delete(s.leases, l)
-	s.mu.Unlock()
-
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
 	defer cancel()
 	// If the manager can not be asked, the end of the link tells it, or it is dead: its executors
@@ -248,7 +244,35 @@ func (l *Lease) Release() error {
 		errs = append(errs, e.release())
 	}
 	l.watching.Wait()
+	// Only now: until here the executors used the session's memory.
+	l.session.remove(l)
 	return errors.Join(errs...)
+}
+
+func (l *Lease) isReleased() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.released
+}
+
+// maxLosses is how many losses a lease remembers.
+const maxLosses = 100
+
+// lose notes the loss of an executor.
+func (l *Lease) lose(lost *ExecutorLost) {
+	l.lost.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.losses) < maxLosses {
+		l.losses = append(l.losses, lost)
+	}
+}
+
+// Losses are the first executors that were lost, and why.
+func (l *Lease) Losses() []*ExecutorLost {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.losses)
 }
 
 // releasePatience is how long the end of killed processes may take.
@@ -258,14 +282,3 @@ const releasePatience = 10 * time.Second
 type Path = fabric.Path
 
 var errReleased = classify(ErrClosed, "offload: the lease was released")
-
-// lostTo makes the error of an executor that went away.
-func lostTo(name string, ended *control.Ended) *ExecutorLost {
-	if ended == nil {
-		return &ExecutorLost{Executor: name, Reason: "it went away together with its executor manager"}
-	}
-	return &ExecutorLost{
-		Executor: name, Signal: unix.Signal(ended.Signal), ExitCode: ended.ExitCode,
-		Function: ended.Function, ExitCalled: ended.ExitCalled,
-	}
-}

@@ -28,6 +28,8 @@ type block struct {
 	size   int // bytes
 	// lent counts the invocations in flight that may use the block.
 	lent atomic.Int32
+	// freed is set once; who lends afterwards finds it.
+	freed atomic.Bool
 }
 
 // bytes are the block's memory.
@@ -105,16 +107,18 @@ func (r *regions) add(purpose fabric.Purpose, size int) (*region, error) {
 	return r.table[id], nil
 }
 
-// release gives a block back.
+// release gives a block back. A second time does nothing.
 func (r *regions) release(b *block) error {
-	if b.lent.Load() > 0 {
-		return classify(ErrBufferBusy, "offload: an invocation that has not ended may still use this memory; Wait for its future before Free")
-	}
 	owner := b.region
 	r.mu.Lock()
-	if r.closed {
+	if r.closed || !b.freed.CompareAndSwap(false, true) {
 		r.mu.Unlock()
-		return nil // Session.Close has freed everything
+		return nil // Session.Close frees everything
+	}
+	if b.lent.Load() > 0 {
+		b.freed.Store(false)
+		r.mu.Unlock()
+		return classify(ErrBufferBusy, "offload: an invocation that has not ended may still use this memory; Wait for its future before Free")
 	}
 	owner.used--
 	if owner.used > 0 {

@@ -12,8 +12,7 @@ import (
 
 // memorySession is a session that has memory and no executors.
 func memorySession(t testing.TB) *Session {
-	s := &Session{leases: map[*Lease]struct{}{}}
-	s.regions.forget = s.forget
+	s := newSession()
 	t.Cleanup(func() {
 		if err := s.regions.close(); err != nil {
 			t.Error(err)
@@ -30,8 +29,7 @@ func memorySession(t testing.TB) *Session {
 // Whatever is allocated and freed: buffers are zeroed, aligned, disjoint, and keep their contents.
 func TestBuffersKeepTheirContents(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &Session{leases: map[*Lease]struct{}{}}
-		s.regions.forget = s.forget
+		s := newSession()
 		defer s.regions.close()
 		type held struct {
 			buffer *Buffer[uint32]

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/sublet-hpc/sublet/internal/control"
@@ -19,9 +21,13 @@ type Session struct {
 	node    string
 	regions regions
 
-	mu     sync.Mutex
-	leases map[*Lease]struct{}
-	closed bool
+	mu        sync.Mutex
+	leases    map[*Lease]struct{}
+	closed    bool
+	alive     context.Context // ends when Close begins
+	end       context.CancelFunc
+	acquiring sync.WaitGroup // leases that are being asked for
+	close     func() error   // once
 }
 
 // Connect starts a session. Where no run directory says otherwise (SUBLET_DIR), it is embedded:
@@ -37,14 +43,21 @@ func Connect(ctx context.Context) (*Session, error) {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 4 {
 		runtime.GOMAXPROCS(4)
 	}
-	s := &Session{leases: map[*Lease]struct{}{}}
-	s.regions.forget = s.forget
+	s := newSession()
 	helper, welcome, err := s.dial(ctx, func(*control.Frame) {})
 	if err != nil {
 		return nil, err
 	}
 	s.helper, s.node = helper, welcome.Node
 	return s, nil
+}
+
+func newSession() *Session {
+	s := &Session{leases: map[*Lease]struct{}{}}
+	s.alive, s.end = context.WithCancel(context.Background())
+	s.close = sync.OnceValue(s.shut)
+	s.regions.forget = s.forget
+	return s
 }
 
 // checkRunDirectory refuses a run directory of a resource manager, which this version can not use:
@@ -79,10 +92,7 @@ func (s *Session) Node() string { return s.node }
 // forget makes executors forget a region.
 func (s *Session) forget(r *region) {
 	s.mu.Lock()
-	var leases []*Lease
-	for lease := range s.leases {
-		leases = append(leases, lease)
-	}
+	leases := slices.Collect(maps.Keys(s.leases))
 	s.mu.Unlock()
 	for _, lease := range leases {
 		for _, e := range lease.executors {
@@ -91,28 +101,56 @@ func (s *Session) forget(r *region) {
 	}
 }
 
-// Close releases the session's leases and frees its memory. Buffers and constants must not be
-// used after it.
-func (s *Session) Close() error {
+// begin starts asking for a lease; the context ends with ctx or with Close, which waits for done.
+func (s *Session) begin(ctx context.Context) (_ context.Context, done func(), _ error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
-		return nil
+		return nil, nil, classify(ErrClosed, "offload: the session is closed")
 	}
+	s.acquiring.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.alive, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		s.acquiring.Done()
+	}, nil
+}
+
+func (s *Session) add(l *Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leases[l] = struct{}{}
+}
+
+func (s *Session) remove(l *Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leases, l)
+}
+
+// Close releases the session's leases and frees its memory. Buffers and constants must not be
+// used after it. A second call waits for the first and returns the same.
+func (s *Session) Close() error { return s.close() }
+
+func (s *Session) shut() error {
+	s.mu.Lock()
 	s.closed = true
-	var leases []*Lease
-	for lease := range s.leases {
-		leases = append(leases, lease)
-	}
+	s.mu.Unlock()
+	s.end()
+	s.acquiring.Wait()
+	s.mu.Lock()
+	leases := slices.Collect(maps.Keys(s.leases))
 	s.mu.Unlock()
 	var errs []error
 	for _, lease := range leases {
 		errs = append(errs, lease.Release())
 	}
 	s.helper.close()
-	if errors.Join(errs...) != nil {
+	if err := errors.Join(errs...); err != nil {
 		// An executor may live and write: better to keep the memory than to give it to others.
-		return errors.Join(errs...)
+		return err
 	}
 	return s.regions.close()
 }

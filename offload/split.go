@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -16,7 +17,8 @@ type Part struct {
 
 // Work is one step of a program's work on its items.
 type Work struct {
-	// Remote sends a part to its executor. It must not wait for the result.
+	// Remote sends a part to its executor. It must not wait for the result, which must fill the
+	// output: Step fails if it does not.
 	Remote func(ctx context.Context, part Part) *Future
 	// Local computes the items from lo up to hi here. It is also called for parts whose executor
 	// was lost.
@@ -77,13 +79,16 @@ func (s *Split) Step(ctx context.Context, work Work) error {
 	}
 	var lost []Part
 	for i, part := range s.parts {
-		_, err := futures[i].Wait(ctx)
+		size, err := futures[i].Wait(ctx)
 		var gone *ExecutorLost
 		switch {
 		case errors.As(err, &gone):
 			lost = append(lost, part)
 		case err != nil:
 			errs = append(errs, err)
+		case size != futures[i].request.Output.Size:
+			errs = append(errs, fmt.Errorf("function %s on %s returned %d bytes for items %d to %d, whose output has %d",
+				futures[i].function.name, part.Executor, size, part.Lo, part.Hi-1, futures[i].request.Output.Size))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -1,0 +1,142 @@
+package offload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
+)
+
+// knownRegions are the regions that an executor has. It is given one when an invocation names it
+// for the first time.
+//
+//	unknown ── the first who names it ──▶ being introduced ──▶ known ── the region is freed ──▶ unknown
+//	                                          │ failed
+//	                                          └──▶ unknown
+type knownRegions struct {
+	known [fabric.MaxRegions / 64]atomic.Uint64
+
+	mu       sync.Mutex
+	underWay map[uint32]*introduction
+}
+
+// introduction is a region on its way to an executor. It is the connection's business, not that
+// of the invocation that caused it: the end of a caller's context only ends the caller's waiting.
+type introduction struct {
+	done chan struct{}
+	err  error
+}
+
+func (k *knownRegions) has(region uint32) bool {
+	return k.known[region/64].Load()&(1<<(region%64)) != 0
+}
+
+func (k *knownRegions) set(region uint32, known bool) {
+	if known {
+		k.known[region/64].Or(1 << (region % 64))
+	} else {
+		k.known[region/64].And(^uint64(1 << (region % 64)))
+	}
+}
+
+// introduce makes the region of a block known to the executor. The block is lent.
+func (c *connection) introduce(ctx context.Context, b *block) error {
+	id := b.region.id
+	k := &c.regions
+	k.mu.Lock()
+	if k.has(id) {
+		k.mu.Unlock()
+		return nil
+	}
+	i, ok := k.underWay[id]
+	if !ok {
+		i = &introduction{done: make(chan struct{})}
+		if k.underWay == nil {
+			k.underWay = map[uint32]*introduction{}
+		}
+		k.underWay[id] = i
+		b.lent.Add(1) // the region stays until it has arrived
+		go func() {
+			i.err = c.give(b.region)
+			k.mu.Lock()
+			k.set(id, i.err == nil)
+			delete(k.underWay, id)
+			k.mu.Unlock()
+			b.lent.Add(-1)
+			close(i.done)
+		}()
+	}
+	k.mu.Unlock()
+	select {
+	case <-i.done:
+		return i.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// errRefused marks an introduction that the executor refused, and could refuse: a limit. Every
+// other failure means that the executor is of no use.
+var errRefused = errors.New("offload: refused")
+
+// give sends a region to the executor.
+func (c *connection) give(r *region) error {
+	link, index := c.executor.lease.link, c.executor.index
+	m := control.Map{Region: r.id, Size: uint64(len(r.memory.Bytes())), ReadOnly: r.purpose == fabric.Constants}
+	var files []*os.File
+	if c.client.Path().Transport == fabric.Ring {
+		files = []*os.File{r.memory.File()}
+	}
+	err := c.withClient(func() error {
+		here, err := c.client.Attach(r.id, r.memory)
+		m.Address, m.Key = here.Address, here.Key
+		return err
+	})
+	if err != nil {
+		return errors.Join(errRefused, err)
+	}
+	var mapped control.Mapped
+	if err := link.call(c.alive, control.TypeMap, index, m, &mapped, files...); err != nil {
+		var refused *control.Failed
+		if errors.As(err, &refused) && refused.Code == control.CodeLimit {
+			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.executor, err))
+		}
+		return errors.Join(err, c.withClient(func() error { return c.client.Detach(r.id) }))
+	}
+	return c.withClient(func() error {
+		err := c.client.Attached(r.id, fabric.RemoteMemory{Address: mapped.Address, Key: mapped.Key})
+		if err == nil && m.ReadOnly {
+			err = c.client.Push(r.id)
+		}
+		return err
+	})
+}
+
+// dismiss makes the executor forget a region that nothing uses any more.
+func (c *connection) dismiss(ctx context.Context, r *region) {
+	k := &c.regions
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.has(r.id) {
+		return
+	}
+	k.set(r.id, false)
+	// If the executor can not be asked any more it has forgotten.
+	_ = c.executor.lease.link.call(ctx, control.TypeUnmap, c.executor.index, control.Unmap{Region: r.id}, &control.Unmap{})
+	_ = c.withClient(func() error { return c.client.Detach(r.id) })
+}
+
+// withClient calls f while nobody else uses the client.
+func (c *connection) withClient(f func() error) error {
+	c.lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return *c.failure.Load()
+	}
+	return f()
+}
