@@ -275,14 +275,18 @@ func leaseFromHelper(socket string) ([]int, error) {
 
 // dialHelper waits until a helper listens.
 func dialHelper(socket string) (*control.Conn, error) {
-	for deadline := time.Now().Add(patience); ; {
-		stream, err := net.Dial("unix", "@"+socket)
-		if err == nil {
-			return control.New(stream), nil
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		conn, err := dialOnce(socket)
+		if err == nil || time.Now().After(deadline) {
+			return conn, err
 		}
-		if time.Now().After(deadline) {
-			return nil, err
-		}
-		time.Sleep(time.Millisecond)
 	}
+}
+
+func dialOnce(socket string) (*control.Conn, error) {
+	stream, err := net.Dial("unix", "@"+socket)
+	if err != nil {
+		return nil, err
+	}
+	return control.New(stream), nil
 }
