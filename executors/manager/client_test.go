@@ -179,8 +179,15 @@ func waitGone(t testing.TB, file *os.File) {
 	check(t, err)
 	check(t, raw.Control(func(fd uintptr) {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if n, err := unix.Poll(poll, 2000); err != nil || n != 1 {
-			t.Fatalf("the process is still there after 2 s: %v", err)
+		for deadline := time.Now().Add(2 * time.Second); ; {
+			n, err := unix.Poll(poll, int(time.Until(deadline).Milliseconds()))
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil || n != 1 {
+				t.Errorf("the process is still there after 2 s: %v", err)
+			}
+			return
 		}
 	}))
 }

@@ -116,5 +116,7 @@ func TestClaims(t *testing.T) {
 	b.drop(core)
 	a.drop(core)
 	take(b, true)
-	take(newClaims(os.Getuid()+1), true)
+	other := newClaims(os.Getuid() + 1)
+	defer other.dropAll()
+	take(other, true)
 }

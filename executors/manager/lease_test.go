@@ -135,16 +135,19 @@ func TestExecutorsThatDoNotStart(t *testing.T) {
 		_, _, err := c.lease(request(1, library))
 		wantCode(t, err, want.code, want.text)
 	}
-	m.program = "/nowhere/sublet-executor"
-	_, _, err := c.lease(request(1, libraryGood))
-	wantCode(t, err, control.CodeStart, "/nowhere/sublet-executor")
-	m.program = ""
-	t.Setenv("SUBLET_BIN", "/nowhere")
-	_, _, err = c.lease(request(1, libraryGood))
-	wantCode(t, err, control.CodeStart, "/nowhere")
-	m.program, err = os.Executable()
-	check(t, err)
 	c.mustLease(1) // nothing was left behind
+}
+
+func TestExecutorProgramIsMissing(t *testing.T) {
+	t.Setenv("SUBLET_BIN", "/nowhere")
+	for program, want := range map[string]string{"/absent/sublet-executor": "/absent/sublet-executor", "": "/nowhere"} {
+		m, err := New(Options{Executor: program, cores: testCores(13, 2)})
+		check(t, err)
+		t.Cleanup(m.Close)
+		_, _, err = welcome(t, m).lease(request(1, libraryGood))
+		wantCode(t, err, control.CodeStart, want)
+		m.Close()
+	}
 }
 
 func TestDeadExecutorIsReplaced(t *testing.T) {

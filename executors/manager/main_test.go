@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,6 +20,8 @@ const (
 	roleWait     = "wait"     // waits for the end of its standard input
 
 	helperSocket = "MANAGER_TEST_SOCKET"
+
+	exitTaken = 3 // a helper was not elected
 )
 
 func TestMain(m *testing.M) {
@@ -45,9 +48,12 @@ func beHelper() int {
 		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 		err = RunEmbedded(context.Background(), os.Getenv(helperSocket), Options{Executor: self, Log: log, cores: testCores(os.Getpid(), 2)})
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrSocketTaken):
+		return exitTaken
+	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
-		return 3
+		return 1
 	}
 	return 0
 }

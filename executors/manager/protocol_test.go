@@ -75,8 +75,8 @@ func TestDescriptorsDoNotLeak(t *testing.T) {
 	m := newManager(t, testCores(22, 3))
 	cycle := func() {
 		c := welcome(t, m)
-		_, frame := c.mustLease(2)
-		c.must(control.TypeOpen, 1, control.Open{}, &control.Opened{})
+		_, frame := c.mustLease(1)
+		c.must(control.TypeOpen, 0, control.Open{}, &control.Opened{})
 		frame.Close()
 		c.release()
 		c.close()
