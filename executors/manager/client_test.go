@@ -135,7 +135,8 @@ func (c *testClient) ask(kind string, executor int, body, reply any, files ...*o
 	if frame.Call != call || frame.Executor != executor {
 		c.t.Fatalf("received %s %s for call %d of executor %d, want call %d of %d", frame.Type, frame.Body, frame.Call, frame.Executor, call, executor)
 	}
-	return frame, frame.Decode(reply)
+	err := frame.Decode(reply)
+	return frame, err
 }
 
 func (c *testClient) must(kind string, executor int, body, reply any, files ...*os.File) *control.Frame {
@@ -239,10 +240,10 @@ func (p *process) waitExit(t testing.TB, within time.Duration) {
 func beClient() int {
 	pids, err := leaseFromHelper(os.Getenv(helperSocket))
 	if err != nil {
-		fmt.Println("failed:", err)
+		fmt.Fprintln(os.Stdout, "failed:", err)
 		return 1
 	}
-	fmt.Println(strings.Trim(fmt.Sprint(pids), "[]"))
+	fmt.Fprintln(os.Stdout, strings.Trim(fmt.Sprint(pids), "[]"))
 	_, _ = os.Stdin.Read(make([]byte, 1))
 	return 0
 }

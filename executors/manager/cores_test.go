@@ -33,7 +33,7 @@ func TestPhysicalCores(t *testing.T) {
 	}{
 		"no threads":      {topology(t, "0", "1"), []int{0, 1}, []core{{0, []int{0}}, {1, []int{1}}}, nil},
 		"pairs":           {pairs, []int{0, 1, 2, 3}, []core{{0, []int{0, 2}}, {1, []int{1, 3}}}, nil},
-		"neighbours":      {topology(t, "0-1", "0-1"), []int{0, 1}, []core{{0, []int{0, 1}}}, nil},
+		"neighbors":       {topology(t, "0-1", "0-1"), []int{0, 1}, []core{{0, []int{0, 1}}}, nil},
 		"half of a core":  {pairs, []int{0, 1, 3}, []core{{1, []int{1, 3}}}, []int{0}},
 		"no topology":     {t.TempDir(), []int{4, 7}, []core{{4, []int{4}}, {7, []int{7}}}, nil},
 		"other half only": {pairs, []int{2}, nil, []int{2}},

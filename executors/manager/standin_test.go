@@ -122,7 +122,7 @@ func perform(conn *control.Conn, frame *control.Frame, page []byte) {
 		_ = conn.Send(control.TypeOpened, frame.Call, frame.Executor, control.Opened{Name: fmt.Append(nil, os.Environ())})
 		return
 	case "print":
-		fmt.Println("printed by a function")
+		fmt.Fprintln(os.Stdout, "printed by a function")
 	}
 	_ = conn.Send(control.TypeOpened, frame.Call, 77, control.Opened{Wire: os.Getpid()})
 }
