@@ -59,57 +59,68 @@ func offered() (names []string, words map[string][]string) {
 		names = append(names, c.name)
 		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
 		c.setUp(flags)
-		flags.VisitAll(func(flag *pflag.Flag) {
-			if flag.Name == "output" {
-				for _, format := range []outputFormat{outputTable, outputJSON, outputQuiet} {
-					words[c.name] = append(words[c.name], "--output="+string(format))
-				}
-				return
-			}
-			words[c.name] = append(words[c.name], "--"+flag.Name)
-		})
+		flags.VisitAll(func(flag *pflag.Flag) { words[c.name] = append(words[c.name], "--"+flag.Name) })
 	}
 	words["help"] = names
 	words["completion"] = shells
 	return names, words
 }
 
+func formats() string {
+	return strings.Join([]string{string(outputTable), string(outputJSON), string(outputQuiet)}, " ")
+}
+
 func bashCompletion() string {
 	names, words := offered()
-	var b strings.Builder
-	b.WriteString("# bash completion for sublet\n_sublet() {\n    local words\n    COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n")
-	fmt.Fprintf(&b, "        words=%q\n    else\n        case \"${COMP_WORDS[1]}\" in\n", strings.Join(names, " "))
+	var cases strings.Builder
 	for _, name := range names {
-		fmt.Fprintf(&b, "        %s) words=%q ;;\n", name, strings.Join(words[name], " "))
+		fmt.Fprintf(&cases, "        *,%s) words=%q ;;\n", name, strings.Join(words[name], " "))
 	}
-	b.WriteString("        esac\n    fi\n    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -F _sublet sublet\n")
-	return b.String()
+	return fmt.Sprintf(`# bash completion for sublet
+_sublet() {
+    local words=""
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words=%q
+    else
+        case "${COMP_WORDS[COMP_CWORD-1]},${COMP_WORDS[1]}" in
+        --output,*|-o,*) words=%q ;;
+%s        esac
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -F _sublet sublet
+`, strings.Join(names, " "), formats(), &cases)
 }
 
 func zshCompletion() string {
 	names, words := offered()
-	var b strings.Builder
-	b.WriteString("#compdef sublet\nif (( CURRENT == 2 )); then\n")
-	fmt.Fprintf(&b, "    compadd %s\nelse\n    case ${words[2]} in\n", strings.Join(names, " "))
+	var cases strings.Builder
 	for _, name := range names {
-		fmt.Fprintf(&b, "    %s) compadd -- %s ;;\n", name, strings.Join(words[name], " "))
+		fmt.Fprintf(&cases, "    *,%s) compadd -- %s ;;\n", name, strings.Join(words[name], " "))
 	}
-	b.WriteString("    esac\nfi\n")
-	return b.String()
+	return fmt.Sprintf(`#compdef sublet
+if (( CURRENT == 2 )); then
+    compadd -- %s
+else
+    case "${words[CURRENT-1]},${words[2]}" in
+    --output,*|-o,*) compadd -- %s ;;
+%s    esac
+fi
+`, strings.Join(names, " "), formats(), &cases)
 }
 
 func fishCompletion() string {
 	names, words := offered()
 	var b strings.Builder
 	b.WriteString("# fish completion for sublet\ncomplete -c sublet -f\n")
-	for _, c := range commands() {
-		if c.internal {
-			continue
-		}
-		fmt.Fprintf(&b, "complete -c sublet -n __fish_use_subcommand -a %s -d '%s'\n", c.name, strings.ReplaceAll(c.summary, "'", `\'`))
-	}
 	for _, name := range names {
+		c, err := findCommand(name)
+		if err != nil {
+			continue // offered names are commands
+		}
+		fmt.Fprintf(&b, "complete -c sublet -n __fish_use_subcommand -a %s -d '%s'\n", name, strings.ReplaceAll(c.summary, "'", `\'`))
 		fmt.Fprintf(&b, "complete -c sublet -n '__fish_seen_subcommand_from %s' -a '%s'\n", name, strings.Join(words[name], " "))
 	}
+	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --output -o' -a '%s'\n", formats())
 	return b.String()
 }

@@ -61,7 +61,7 @@ func (c *client) serve() {
 			c.cancel()
 		}
 	}()
-	if err := c.receive(); err != nil {
+	if err := c.receive(); !c.isGone(err) {
 		c.log.Warn("a client's connection was ended", "error", err)
 	}
 	c.cancel()
@@ -75,14 +75,15 @@ func (c *client) serve() {
 	c.log.Debug("disconnected")
 }
 
+// receive handles frames until receiving fails, and returns why it did.
 func (c *client) receive() error {
 	if err := c.welcome(); err != nil {
-		return c.unlessGone(err)
+		return err
 	}
 	for {
 		frame, err := c.conn.Receive()
 		if err != nil {
-			return c.unlessGone(err)
+			return err
 		}
 		if frame.Executor == control.Manager {
 			c.answer(frame)
@@ -93,14 +94,15 @@ func (c *client) receive() error {
 	}
 }
 
-// unlessGone drops the errors of a client that has gone, or that we have left.
-func (c *client) unlessGone(err error) error {
+// isGone tells the errors of a client that has gone, or that we have left, from those of one that
+// breaks the protocol.
+func (c *client) isGone(err error) bool {
 	var broken *control.ProtocolError
 	var refused *control.Failed
-	if !errors.As(err, &broken) && !errors.As(err, &refused) && (c.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)) {
-		return nil
+	if errors.As(err, &broken) || errors.As(err, &refused) {
+		return false
 	}
-	return err
+	return c.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
 }
 
 // welcome exchanges hello and welcome.

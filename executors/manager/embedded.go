@@ -161,8 +161,7 @@ func (h *helper) stopListening(listener *net.UnixListener, accepting <-chan erro
 		select {
 		case stream := <-h.arrivals:
 			h.admit(stream)
-		case <-accepting:
-			stopped = true
+		case _, stopped = <-accepting:
 		}
 	}
 	for {
@@ -184,7 +183,7 @@ func acceptQueued(raw syscall.RawConn) (*net.UnixConn, error) {
 		return nil, err
 	}
 	if failed != nil {
-		return nil, nil //nolint:nilerr // nobody is there, or has gone again
+		return nil, nil // nobody is there, or has gone again
 	}
 	file := os.NewFile(uintptr(fd), "client")
 	defer file.Close()

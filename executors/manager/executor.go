@@ -81,23 +81,26 @@ func (e *executor) watch() {
 
 // accompany passes on what the process says until it has exited. It is killed when the lease ends.
 func (e *executor) accompany(i *instance) {
-	relayed := make(chan error, 1)
-	go func() { relayed <- i.relay(e.index, e.lease.client.conn) }()
+	relayed := make(chan struct{})
+	var silence error
+	go func() {
+		defer close(relayed)
+		silence = i.relay(e.index, e.lease.client.conn)
+	}()
 	defer i.bounded()()
 	select {
 	case <-i.process.Exited():
 		<-relayed
 		return
 	case <-e.lease.ctx.Done():
-	case err := <-relayed:
-		relayed <- err
+	case <-relayed:
 		timer := time.NewTimer(silencePatience)
 		defer timer.Stop()
 		select {
 		case <-i.process.Exited():
 		case <-e.lease.ctx.Done():
 		case <-timer.C:
-			e.log.Warn("an executor without a control connection is killed", "pid", i.process.PID, "error", err)
+			e.log.Warn("an executor without a control connection is killed", "pid", i.process.PID, "error", silence)
 		}
 	}
 	i.process.Kill()

@@ -160,10 +160,11 @@ func (i *instance) pass(frame *control.Frame) error {
 		i.calls[frame.Call] = struct{}{}
 	}
 	i.mu.Unlock()
-	if err := i.conn.Stream().SetWriteDeadline(time.Now().Add(passPatience)); err != nil {
-		return nil // it is ending; that answers the call
+	err := i.conn.Stream().SetWriteDeadline(time.Now().Add(passPatience))
+	if err == nil {
+		err = i.conn.Forward(frame)
 	}
-	if err := i.conn.Forward(frame); err != nil {
+	if err != nil {
 		// Half a frame may be written: the connection is of no more use, and neither is the
 		// process. Its end answers the call.
 		i.process.Kill()

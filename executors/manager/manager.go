@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -97,9 +96,6 @@ func describeNode(cores []core) (api.Node, error) {
 	}
 	return node, nil
 }
-
-// errClosed is why a manager that ends takes nobody any more.
-var errClosed = errors.New("the executor manager is ending")
 
 // Serve serves a client until it goes, breaks the protocol, or the manager is closed; by then its
 // lease has ended. It takes over the stream.

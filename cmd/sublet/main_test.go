@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sublet": func() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata"})
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"version", "version", 0}, {"versio", "version", 1}, {"xersionx", "version", 2}, {"", "help", 4}, {"hlep", "help", 2}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("from %q to %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+// Every command explains itself.
+func TestCommandsAreDescribed(t *testing.T) {
+	for _, c := range commands() {
+		if c.summary == "" || c.setUp == nil || !c.internal && len(c.examples) == 0 {
+			t.Errorf("command %s lacks a summary, an example or its set-up", c.name)
+		}
+	}
+}
