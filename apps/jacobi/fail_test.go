@@ -46,7 +46,7 @@ func TestFailures(t *testing.T) {
 			if result.Status != test.status || result.Stdout != "" {
 				t.Errorf("exit status %d, want %d; standard output %q", result.Status, test.status, result.Stdout)
 			}
-			said := result.Said()
+			said := complaints(result)
 			if len(said) != 1 || !strings.HasPrefix(said[0], "jacobi: ") {
 				t.Fatalf("want one line, got:\n%s", result.Stderr)
 			}
@@ -64,7 +64,7 @@ func TestOneRankFails(t *testing.T) {
 	script := `if [ "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" = 1 ]; then export SUBLET_TRANSPORT=pigeon; fi; exec "$0" "$@"`
 	result := mpitest.Run(t, 3, nil, "/bin/sh", "-c", script, path("jacobi"), "--size", "100")
 	expectNothingLeft(t)
-	said := result.Said()
+	said := complaints(result)
 	if result.Status != 1 || len(said) != 1 || !strings.HasPrefix(said[0], "jacobi: rank 1 of 3: ") {
 		t.Errorf("exit status %d\n%s", result.Status, result.Stderr)
 	}

@@ -5,10 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 )
 
 // What these tests run is real: the programs and function libraries are built into a folder first.
@@ -69,6 +72,14 @@ func build(dir string) error {
 
 // path is that of a file in the folder of programs.
 func path(name string) string { return filepath.Join(bin, name) }
+
+// complaints are what the program wrote to standard error, without the lines of progress that come
+// when the machine is busy.
+func complaints(result mpitest.Result) []string {
+	return slices.DeleteFunc(result.Said(), func(line string) bool {
+		return strings.HasPrefix(line, "jacobi: ") && strings.Contains(line, ": iteration ")
+	})
+}
 
 // process is one that runs a program from the folder.
 type process struct {
