@@ -26,7 +26,8 @@ const (
 //	open ── the executor exits, breaks or is released ──▶ lost: its futures end, its memory is freed
 //
 // Whoever waits takes mu, polls, and files what came for everybody; the others look at their own
-// future meanwhile.
+// future meanwhile. While somebody sleeps, or a large payload is on its way over a network that
+// moves nothing by itself, and nobody spins, the driver does it (driver.go).
 type connection struct {
 	executor *Executor
 	spin     time.Duration
@@ -37,10 +38,14 @@ type connection struct {
 	inFlight    []*Future // by id mod slots
 	pending     int
 	closed      bool
-	driving     bool // a goroutine sleeps on the descriptor for those who wait
+	driving     bool // the driver exists
 	sleepers    int
+	large       int // invocations in flight whose payloads want to be moved
 	doorbell    *os.File
 	process     *os.File // pidfd of the executor
+
+	spinners atomic.Int32  // goroutines that poll
+	resume   chan struct{} // has room for one; tells the driver that they have stopped
 
 	mapping sync.Mutex // held while a region is made known to the executor
 	mapped  [fabric.MaxRegions / 64]atomic.Uint64
@@ -93,6 +98,10 @@ func (c *connection) submit(ctx context.Context, f *Future, request *fabric.Requ
 			f.id = id
 			c.inFlight[id%uint64(len(c.inFlight))] = f
 			c.pending++
+			if f.large {
+				c.large++
+				c.startDriver()
+			}
 			c.mu.Unlock()
 			return nil
 		}
@@ -125,6 +134,9 @@ func (c *connection) harvest(until uint64, budget time.Duration) error {
 		f := c.inFlight[slot]
 		c.inFlight[slot] = nil
 		c.pending--
+		if f.large {
+			c.large--
+		}
 		c.load.Add(-1)
 		f.inCall = response.InCall
 		f.end(response.Size, c.executor.explain(f, response))
@@ -134,6 +146,16 @@ func (c *connection) harvest(until uint64, budget time.Duration) error {
 
 // await returns when the future or ctx has ended.
 func (c *connection) await(ctx context.Context, f *Future) error {
+	if ended, err := c.spinFor(ctx, f); ended {
+		return err
+	}
+	return c.sleep(ctx, f)
+}
+
+// spinFor polls until the future or ctx has ended, or it has been long enough.
+func (c *connection) spinFor(ctx context.Context, f *Future) (ended bool, err error) {
+	c.spinners.Add(1)
+	defer c.stopSpinning()
 	var slept time.Time // when spinning will be over
 	for turn := 0; ; turn++ {
 		if c.mu.TryLock() {
@@ -145,37 +167,32 @@ func (c *connection) await(ctx context.Context, f *Future) error {
 			closed := c.closed
 			c.mu.Unlock()
 			if f.ended.Load() {
-				return nil
+				return true, nil
 			}
 			if closed {
-				break // its loss is being looked into
+				return false, nil // its loss is being looked into
 			}
 		} else if f.ended.Load() {
-			return nil
+			return true, nil
 		} else {
 			runtime.Gosched()
 		}
 		if ctx.Done() != nil && ctx.Err() != nil {
-			return ctx.Err()
+			return true, ctx.Err()
 		}
 		if now := time.Now(); turn == 0 {
 			slept = now.Add(c.spin)
 		} else if c.spin >= 0 && now.After(slept) {
-			break
+			return false, nil
 		}
 	}
-	return c.sleep(ctx, f)
 }
 
-// sleep waits without spinning: a goroutine sleeps on the descriptor and files what comes, for as
-// long as somebody waits.
+// sleep waits without spinning: the driver files what comes.
 func (c *connection) sleep(ctx context.Context, f *Future) error {
 	c.lock()
 	c.sleepers++
-	if !c.driving && !c.closed {
-		c.driving = true
-		go c.drive()
-	}
+	c.startDriver()
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -187,40 +204,6 @@ func (c *connection) sleep(ctx context.Context, f *Future) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// drive files what comes while somebody sleeps.
-func (c *connection) drive() {
-	for {
-		c.lock()
-		if c.closed || c.sleepers == 0 {
-			c.driving = false
-			c.mu.Unlock()
-			return
-		}
-		if c.client.Arm() {
-			doorbell := c.doorbell
-			c.mu.Unlock()
-			if err := waitReadable(doorbell); err != nil && !errors.Is(err, os.ErrClosed) {
-				c.executor.broken(c, err)
-			}
-			c.lock()
-			if c.closed {
-				c.driving = false
-				c.mu.Unlock()
-				return
-			}
-			c.client.Disarm()
-		}
-		if err := c.harvest(c.client.Submitted(), 0); err != nil {
-			c.executor.broken(c, err)
-			c.driving = false
-			c.mu.Unlock()
-			return
-		}
-		c.mu.Unlock()
-		runtime.Gosched()
 	}
 }
 
@@ -238,6 +221,7 @@ func (c *connection) fail(reason error) []*Future {
 	c.closed = true
 	c.closeClient()
 	c.doorbell.Close()
+	c.wakeDriver()
 	var unanswered []*Future
 	for i, f := range c.inFlight {
 		if f != nil {

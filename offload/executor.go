@@ -81,7 +81,10 @@ func (e *Executor) open(ctx context.Context, info control.Executor, process *os.
 	if err != nil {
 		return err
 	}
-	c := &connection{executor: e, spin: e.lease.want.hot(), process: watched, gone: make(chan struct{})}
+	c := &connection{
+		executor: e, spin: e.lease.want.hot(), process: watched,
+		gone: make(chan struct{}), resume: make(chan struct{}, 1),
+	}
 	if err := e.connect(ctx, c); err != nil {
 		watched.Close()
 		return fmt.Errorf("offload: reaching %s: %w", e, err)
@@ -191,6 +194,7 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 	}
 	request.Constants = regions[:len(constants)]
 	f.capacity = request.Output.Size
+	f.large = c.client.Path().Transport != fabric.Ring && max(request.Input.Size, request.Output.Size) > fabric.EagerSize
 	for i, b := range blocks {
 		f.lend(i, b)
 		if b == nil || c.knows(b.region.id) {

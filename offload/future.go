@@ -17,6 +17,7 @@ type Future struct {
 	id         uint64
 	lent       [2 + maxConstants]*block
 	capacity   int
+	large      bool // its payloads must be moved by somebody who polls
 
 	ended  atomic.Bool
 	size   int

@@ -1,0 +1,106 @@
+package offload_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/offload"
+)
+
+const (
+	overlapSize    = 16 << 20
+	overlapCompute = 40 * time.Millisecond // what function compute takes
+	overlapRepeats = 5
+	// overlapAttempts is how often a busy machine gets another chance.
+	overlapAttempts = 5
+)
+
+// compute is what a rank does meanwhile: work without a call of ours, and without a pause.
+func compute(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+	}
+}
+
+func median(n int, f func() time.Duration) time.Duration {
+	all := make([]time.Duration, n)
+	for i := range all {
+		all[i] = f()
+	}
+	slices.Sort(all)
+	return all[n/2]
+}
+
+// overlaps compares what f takes with a floor that is measured in the same run.
+func overlaps(t *testing.T, limit float64, floor, f func() time.Duration) {
+	t.Helper()
+	floor() // pages are touched and connections are warm
+	for attempt := 1; ; attempt++ {
+		least, took := median(overlapRepeats, floor), median(overlapRepeats, f)
+		ratio := float64(took) / float64(least)
+		t.Logf("%v, the floor is %v: %.2f", took, least, ratio)
+		if ratio <= limit {
+			return
+		}
+		if attempt == overlapAttempts {
+			t.Fatalf("%v is %.2f of the floor of %v; at most %.2f", took, ratio, least, limit)
+		}
+	}
+}
+
+// 16 MiB each way over tcp while rank and executor compute: it takes as long as the longer of the
+// two sides, and not the sum of both.
+func TestTransfersProgressWhileTheRankComputes(t *testing.T) {
+	t.Setenv("SUBLET_TRANSPORT", "ofi-write")
+	s := session(t)
+	l := lease(t, s, 1)
+	in, out := offload.Alloc[byte](s, overlapSize), offload.Alloc[byte](s, overlapSize)
+	invoke := func(meanwhile func()) time.Duration {
+		start := time.Now()
+		f := l.Invoke(within(t), "compute", in, out)
+		meanwhile()
+		n, err := f.Wait(within(t))
+		check(t, err)
+		if n != overlapSize {
+			t.Fatalf("%d bytes", n)
+		}
+		return time.Since(start)
+	}
+	overlaps(t, 1.15,
+		func() time.Duration { return max(invoke(func() {}), overlapCompute) },
+		func() time.Duration { return invoke(func() { compute(overlapCompute) }) })
+}
+
+// The next input travels while the function computes on the present one, and the last output while
+// the next function does.
+func TestTransfersProgressWhileTheFunctionComputes(t *testing.T) {
+	t.Setenv("SUBLET_TRANSPORT", "ofi-write")
+	s := session(t)
+	l := lease(t, s, 1)
+	const depth = 4
+	var in, out [depth]*offload.Buffer[byte]
+	for i := range depth {
+		in[i], out[i] = offload.Alloc[byte](s, overlapSize), offload.Alloc[byte](s, overlapSize)
+	}
+	one := func() time.Duration {
+		start := time.Now()
+		_, err := l.Invoke(within(t), "compute", in[0], out[0]).Wait(within(t))
+		check(t, err)
+		return time.Since(start)
+	}
+	pipelined := func() time.Duration {
+		start := time.Now()
+		var futures [depth]*offload.Future
+		for i := range depth {
+			futures[i] = l.Invoke(within(t), "compute", in[i], out[i])
+		}
+		compute(overlapCompute)
+		for _, f := range futures {
+			_, err := f.Wait(within(t))
+			check(t, err)
+		}
+		return time.Since(start)
+	}
+	// One invocation with its transfers, and behind it functions alone.
+	overlaps(t, 1.15, func() time.Duration { return one() + (depth-1)*overlapCompute }, pipelined)
+}
