@@ -10,6 +10,7 @@ import (
 
 const (
 	overlapSize    = 16 << 20
+	overlapLarge   = 64 << 20
 	overlapCompute = 40 * time.Millisecond // what function compute takes
 	overlapRepeats = 5
 	// overlapAttempts is how often a busy machine gets another chance.
@@ -49,26 +50,31 @@ func overlaps(t *testing.T, limit float64, floor, f func() time.Duration) {
 }
 
 // 16 MiB each way over tcp while rank and executor compute: it takes as long as the longer of the
-// two sides, and not the sum of both.
+// two sides, and not the sum of both. The larger one is more than any socket buffers.
 func TestTransfersProgressWhileTheRankComputes(t *testing.T) {
 	t.Setenv("SUBLET_TRANSPORT", "ofi-write")
 	s := session(t)
 	l := lease(t, s, 1)
-	in, out := offload.Alloc[byte](s, overlapSize), offload.Alloc[byte](s, overlapSize)
-	invoke := func(meanwhile func()) time.Duration {
-		start := time.Now()
-		f := l.Invoke(within(t), "compute", in, out)
-		meanwhile()
-		n, err := f.Wait(within(t))
-		check(t, err)
-		if n != overlapSize {
-			t.Fatalf("%d bytes", n)
+	in, out := offload.Alloc[byte](s, overlapLarge), offload.Alloc[byte](s, overlapLarge)
+	for _, test := range []struct {
+		size int
+		rank time.Duration
+	}{{overlapSize, overlapCompute}, {overlapLarge, 3 * overlapCompute}} {
+		invoke := func(meanwhile func()) time.Duration {
+			start := time.Now()
+			f := l.Invoke(within(t), "compute", in.Sub(0, test.size), out.Sub(0, test.size))
+			meanwhile()
+			n, err := f.Wait(within(t))
+			check(t, err)
+			if n != test.size {
+				t.Fatalf("%d bytes", n)
+			}
+			return time.Since(start)
 		}
-		return time.Since(start)
+		overlaps(t, 1.15,
+			func() time.Duration { return max(invoke(func() {}), test.rank) },
+			func() time.Duration { return invoke(func() { compute(test.rank) }) })
 	}
-	overlaps(t, 1.15,
-		func() time.Duration { return max(invoke(func() {}), overlapCompute) },
-		func() time.Duration { return invoke(func() { compute(overlapCompute) }) })
 }
 
 // The next input travels while the function computes on the present one, and the last output while
