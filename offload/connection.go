@@ -28,13 +28,15 @@ const (
 //	      a deadline: it is killed
 //
 // Whoever waits takes mu, polls, and files what came for everybody; the others look at their own
-// future meanwhile. Every way in which the executor can fail ends in lose, which ends all futures
+// future meanwhile. While somebody sleeps, or a large payload is on its way over a network that
+// moves nothing by itself, and nobody spins, the driver does it (driver.go). Every way in which the executor can fail ends in lose, which ends all futures
 // with one and the same *ExecutorLost (or ErrClosed after a release).
 type connection struct {
 	executor *Executor
 	pid      int
 	spin     time.Duration
-	alive    context.Context // ends with the executor
+	alive    context.Context // ends with the executor, by died
+	died     context.CancelFunc
 
 	mu          sync.Mutex
 	client      *fabric.Client
@@ -42,10 +44,14 @@ type connection struct {
 	inFlight    []*Future // by id mod slots
 	orphans     []*Future // could not be sent, and end with the executor
 	closed      bool
-	driving     bool // a goroutine sleeps on the descriptor for those who wait
+	driving     bool // the driver exists
 	sleepers    int
+	large       int // invocations in flight whose payloads want to be moved
 	doorbell    *os.File
 	process     *os.File // pidfd of the executor
+
+	spinners atomic.Int32  // goroutines that poll
+	resume   chan struct{} // has room for one; tells the driver that they have stopped
 
 	regions knownRegions
 
@@ -84,13 +90,17 @@ func (c *connection) submit(ctx context.Context, f *Future) error {
 			f.id = id
 			c.inFlight[c.slot(id)] = f
 			c.load.Add(1)
+			if f.large {
+				c.large++
+				c.startDriver()
+			}
 			c.mu.Unlock()
 			return nil
 		}
 		if !errors.Is(err, fabric.ErrFull) {
 			c.orphans = append(c.orphans, f)
 			c.mu.Unlock()
-			c.executor.kill(c, err)
+			c.kill(err)
 			return nil
 		}
 		oldest := c.inFlight[c.slot(c.client.Harvested()+1)]
@@ -98,6 +108,15 @@ func (c *connection) submit(ctx context.Context, f *Future) error {
 		if err := c.await(ctx, oldest); err != nil {
 			return err
 		}
+	}
+}
+
+// kill ends an executor that is of no use, or that must stop: what follows is the same as if it
+// had died by itself. It does not wait.
+func (c *connection) kill(because error) {
+	if c.broken.CompareAndSwap(false, true) {
+		c.brokenBy.Store(&because)
+		c.executor.kill(c.pid)
 	}
 }
 
@@ -115,7 +134,7 @@ func (c *connection) orphan(f *Future, because error) {
 		f.end(0, *c.failure.Load())
 		return
 	}
-	c.executor.kill(c, because)
+	c.kill(because)
 }
 
 // harvest spins for the response to an invocation and files all that came. mu is held. If the
@@ -127,11 +146,14 @@ func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 		f := c.inFlight[c.slot(response.ID)]
 		c.inFlight[c.slot(response.ID)] = nil
 		c.load.Add(-1)
+		if f.large {
+			c.large--
+		}
 		f.inCall = response.InCall
 		f.end(response.Size, c.executor.explain(f, response))
 	}
 	if err != nil {
-		c.executor.kill(c, err)
+		c.kill(err)
 		return false
 	}
 	if len(responses) > 0 {
@@ -159,50 +181,55 @@ func (c *connection) endExpired() {
 		return
 	}
 	if running := c.inFlight[c.slot(c.client.Harvested()+1)]; running.expired != nil {
-		c.executor.kill(c, fmt.Errorf("it was ended because %s ran until its context ended: %w", running.function.name, running.expired))
+		c.kill(fmt.Errorf("it was ended because %s ran until its context ended: %w", running.function.name, running.expired))
 	}
 }
 
 // await returns when the future or ctx has ended.
 func (c *connection) await(ctx context.Context, f *Future) error {
+	if ended, err := c.spinFor(ctx, f); ended {
+		return err
+	}
+	return c.sleep(ctx, f)
+}
+
+// spinFor polls until the future or ctx has ended, or it has been long enough.
+func (c *connection) spinFor(ctx context.Context, f *Future) (ended bool, err error) {
+	c.spinners.Add(1)
+	defer c.stopSpinning()
 	var tired time.Time // when spinning will be over
 	for turn := 0; ; turn++ {
-		ok := true
+		useful := true
 		if c.mu.TryLock() {
-			if ok = !c.closed; ok && !f.ended.Load() {
-				ok = c.harvest(f.id, spinSlice)
+			if useful = !c.closed; useful && !f.ended.Load() {
+				useful = c.harvest(f.id, spinSlice)
 			}
 			c.mu.Unlock()
 		} else if !f.ended.Load() {
 			runtime.Gosched()
 		}
 		if f.ended.Load() {
-			return nil
+			return true, nil
 		}
-		if !ok {
-			break // the executor's end is on its way
+		if !useful {
+			return false, nil // the executor's end is on its way
 		}
 		if ctx.Done() != nil && ctx.Err() != nil {
-			return ctx.Err()
+			return true, ctx.Err()
 		}
 		if now := time.Now(); turn == 0 {
 			tired = now.Add(c.spin)
 		} else if c.spin >= 0 && now.After(tired) {
-			break
+			return false, nil
 		}
 	}
-	return c.sleep(ctx, f)
 }
 
-// sleep waits without spinning: a goroutine sleeps on the descriptor and files what comes, for as
-// long as somebody waits.
+// sleep waits without spinning: the driver files what comes.
 func (c *connection) sleep(ctx context.Context, f *Future) error {
 	c.lock()
 	c.sleepers++
-	if !c.driving && !c.closed && !c.broken.Load() {
-		c.driving = true
-		go c.drive()
-	}
+	c.startDriver()
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -217,32 +244,6 @@ func (c *connection) sleep(ctx context.Context, f *Future) error {
 	}
 }
 
-// drive files what comes while somebody sleeps.
-func (c *connection) drive() {
-	for {
-		c.lock()
-		if !c.closed && c.sleepers > 0 && c.client.Arm() {
-			doorbell := c.doorbell
-			c.mu.Unlock()
-			err := waitReadable(doorbell)
-			c.lock()
-			if err != nil && !c.closed {
-				c.executor.kill(c, err)
-			}
-			if !c.closed {
-				c.client.Disarm()
-			}
-		}
-		if c.closed || c.sleepers == 0 || !c.harvest(c.client.Submitted(), 0) {
-			c.driving = false
-			c.mu.Unlock()
-			return
-		}
-		c.mu.Unlock()
-		runtime.Gosched()
-	}
-}
-
 // lose takes the connection out of use, when the executor has exited: what it answered before is
 // filed, and everything else ends with loss.
 func (c *connection) lose(loss error) {
@@ -253,6 +254,7 @@ func (c *connection) lose(loss error) {
 	c.closed = true
 	c.closeClient()
 	c.doorbell.Close()
+	c.wakeDriver()
 	unanswered := c.orphans
 	c.orphans = nil
 	for i, f := range c.inFlight {

@@ -21,6 +21,31 @@ func pollable(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(duplicate), name), nil
 }
 
+// pollableFile is pollable for a file that is not needed any more.
+func pollableFile(file *os.File) (made *os.File, err error) {
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	if controlErr := raw.Control(func(fd uintptr) { made, err = pollable(int(fd), file.Name()) }); controlErr != nil {
+		return nil, controlErr
+	}
+	return made, err
+}
+
+// isReadableFile tells whether waitReadable would return at once.
+func isReadableFile(file *os.File) (readable bool, err error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	if controlErr := raw.Control(func(fd uintptr) { readable, err = isReadable(int(fd)) }); controlErr != nil {
+		return false, controlErr
+	}
+	return readable, err
+}
+
 // waitReadable returns when the file is readable, or with os.ErrClosed when it is closed meanwhile.
 func waitReadable(file *os.File) error {
 	raw, err := file.SyscallConn()

@@ -21,6 +21,7 @@ type Future struct {
 	lent       [2 + maxConstants]*block // input, output, constants
 	regions    [maxConstants]uint32     // of the constants
 	request    fabric.Request
+	large      bool // its payloads must be moved by somebody who polls
 	// expired is why the invocation should have ended; the connection's mu guards it.
 	expired error
 	// unwatch stops watching the context of Invoke; nil if that can not end.

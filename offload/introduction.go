@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
@@ -117,18 +118,35 @@ func (c *connection) give(r *region) error {
 	})
 }
 
-// dismiss makes the executor forget a region that nothing uses any more.
-func (c *connection) dismiss(ctx context.Context, r *region) {
+// dismissPatience is how long an executor may take to give up a region: its function may run.
+const dismissPatience = 10 * time.Second
+
+// dismiss makes the executor forget a region that nothing uses any more. When it returns nil the
+// executor does not have it: it says so, or it has ended.
+func (c *connection) dismiss(r *region) error {
 	k := &c.regions
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.has(r.id) {
-		return
+		return nil
 	}
-	k.set(r.id, false)
-	// If the executor can not be asked any more it has forgotten.
-	_ = c.executor.lease.link.call(ctx, control.TypeUnmap, c.executor.index, control.Unmap{Region: r.id}, &control.Unmap{})
-	_ = c.withClient(func() error { return c.client.Detach(r.id) })
+	ctx, cancel := context.WithTimeout(c.alive, dismissPatience)
+	defer cancel()
+	err := c.executor.lease.link.call(ctx, control.TypeUnmap, c.executor.index, control.Unmap{Region: r.id}, &control.Unmap{})
+	if err == nil {
+		err = c.withClient(func() error { return c.client.Detach(r.id) })
+	}
+	if err == nil {
+		k.set(r.id, false)
+		return nil
+	}
+	c.kill(fmt.Errorf("it does not give up %d bytes: %w", len(r.memory.Bytes()), err))
+	select {
+	case <-c.gone:
+		return nil
+	case <-time.After(dismissPatience):
+		return fmt.Errorf("offload: %s neither gives up a buffer that was freed nor ends; the memory is kept: %w", c.executor, err)
+	}
 }
 
 // withClient calls f while nobody else uses the client.

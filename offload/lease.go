@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,8 @@ type Lease struct {
 	mu       sync.Mutex
 	released bool
 	losses   []*ExecutorLost
-	watching sync.WaitGroup
-	release  func() error // once
+	living   sync.WaitGroup // executors
+	release  func() error   // once
 }
 
 // Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
@@ -95,6 +96,9 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	defer done()
 	l := &Lease{session: s, want: want, transport: chosen, functions: map[string]*function{}}
 	l.release = sync.OnceValue(l.giveBack)
+	for i := range want.Executors {
+		l.executors = append(l.executors, newExecutor(l, i))
+	}
 	if l.link, _, err = s.dial(ctx, l.unasked); err != nil {
 		return nil, err
 	}
@@ -139,23 +143,17 @@ func (l *Lease) acquire(ctx context.Context) error {
 		l.functions[f.Name] = &function{name: f.Name, index: uint32(i)}
 		l.known = append(l.known, f.Name)
 	}
-	for i, info := range granted.Executors {
-		l.executors = append(l.executors, &Executor{lease: l, index: i, info: info})
-	}
-	files := frame.Files
-	frame.Files = nil
-	opening := make([]error, len(l.executors))
-	var all sync.WaitGroup
+	met := make(chan error, len(l.executors))
 	for i, e := range l.executors {
-		all.Go(func() { opening[i] = e.open(ctx, granted.Executors[i], files[i]) })
+		l.living.Add(1)
+		go e.live(ctx, process{granted.Executors[i], frame.Files[i]}, met)
 	}
-	all.Wait()
-	for _, err := range opening {
-		if err != nil {
-			return err // the others usually fail for the same reason
-		}
+	frame.Files = nil
+	var failure error // the others usually fail for the same reason
+	for range l.executors {
+		failure = cmp.Or(failure, <-met)
 	}
-	return nil
+	return failure
 }
 
 // unasked handles what the manager says by itself; it runs on the link's receiving goroutine.
@@ -163,24 +161,22 @@ func (l *Lease) unasked(frame *control.Frame) {
 	switch frame.Type {
 	case control.TypeEnded:
 		var ended control.Ended
-		if frame.Decode(&ended) == nil && ended.Executor >= 0 && ended.Executor < len(l.executors) {
-			l.executors[ended.Executor].obituary(ended)
+		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(l.executors) {
+			return
+		}
+		select {
+		case l.executors[ended.Executor].obituaries <- ended:
+		default: // more news than a manager of ours has
 		}
 	case control.TypeReplaced:
 		var info control.Executor
-		if frame.Decode(&info) == nil && info.Index >= 0 && info.Index < len(l.executors) && len(frame.Files) == 1 {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			if l.released {
-				return
-			}
-			process := frame.Files[0]
+		if frame.Decode(&info) != nil || info.Index < 0 || info.Index >= len(l.executors) || len(frame.Files) != 1 {
+			return
+		}
+		select {
+		case l.executors[info.Index].replacements <- process{info, frame.Files[0]}:
 			frame.Files = nil
-			l.watching.Add(1)
-			go func() {
-				defer l.watching.Done()
-				l.executors[info.Index].replace(info, process)
-			}()
+		default:
 		}
 	}
 }
@@ -239,14 +235,23 @@ func (l *Lease) giveBack() error {
 	// die in either case, which is what is waited for.
 	_ = l.link.call(ctx, control.TypeRelease, control.Manager, nil, nil)
 	l.link.close()
-	var errs []error
-	for _, e := range l.executors {
-		errs = append(errs, e.release())
+	ended := make(chan struct{})
+	go func() {
+		l.living.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		// Something keeps a killed process: a file system that does not answer, say.
+		return fmt.Errorf("offload: executors of lease %s were killed and have not ended within %v; their buffers stay lent until they do", l.name, releasePatience)
 	}
-	l.watching.Wait()
+	for _, e := range l.executors {
+		e.dropNews()
+	}
 	// Only now: until here the executors used the session's memory.
 	l.session.remove(l)
-	return errors.Join(errs...)
+	return nil
 }
 
 func (l *Lease) isReleased() bool {

@@ -16,7 +16,7 @@ import (
 // manager says unasked.
 type link struct {
 	conn   *control.Conn
-	unique sync.Mutex // guards what follows
+	mu     sync.Mutex // guards what follows
 	calls  map[uint64]chan *control.Frame
 	last   uint64
 	err    error         // why the connection ended
@@ -54,10 +54,10 @@ func (l *link) receive() {
 			frame.Close()
 			continue
 		}
-		l.unique.Lock()
+		l.mu.Lock()
 		reply, ok := l.calls[frame.Call]
 		delete(l.calls, frame.Call)
-		l.unique.Unlock()
+		l.mu.Unlock()
 		if !ok { // its caller has given up
 			frame.Close()
 			continue
@@ -67,8 +67,8 @@ func (l *link) receive() {
 }
 
 func (l *link) end(err error) {
-	l.unique.Lock()
-	defer l.unique.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.err != nil {
 		return
 	}
@@ -95,15 +95,15 @@ func (l *link) call(ctx context.Context, kind string, executor int, body, reply 
 // callFrame is call for replies that carry descriptors; the caller closes the frame.
 func (l *link) callFrame(ctx context.Context, kind string, executor int, body any, files ...*os.File) (*control.Frame, error) {
 	reply := make(chan *control.Frame, 1)
-	l.unique.Lock()
+	l.mu.Lock()
 	if l.err != nil {
-		defer l.unique.Unlock()
+		defer l.mu.Unlock()
 		return nil, l.err
 	}
 	l.last++
 	call := l.last
 	l.calls[call] = reply
-	l.unique.Unlock()
+	l.mu.Unlock()
 	if err := l.conn.Send(kind, call, executor, body, files...); err != nil {
 		l.forget(call)
 		return nil, fmt.Errorf("offload: sending to the executor manager: %w", err)
@@ -125,8 +125,8 @@ func (l *link) callFrame(ctx context.Context, kind string, executor int, body an
 }
 
 func (l *link) forget(call uint64) {
-	l.unique.Lock()
-	defer l.unique.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.calls, call)
 }
 

@@ -47,7 +47,7 @@ type regions struct {
 	chunk  *region  // where small buffers go at present
 	closed bool
 	// forget is called, without the lock, for a region that is about to be closed.
-	forget func(*region)
+	forget func(*region) error
 }
 
 const (
@@ -133,7 +133,9 @@ func (r *regions) release(b *block) error {
 	r.table[owner.id] = nil
 	r.mu.Unlock()
 
-	r.forget(owner)
+	if err := r.forget(owner); err != nil {
+		return err
+	}
 	err := owner.memory.Close()
 	r.mu.Lock()
 	r.free = append(r.free, owner.id) // only now: executors have forgotten the old one

@@ -89,16 +89,18 @@ func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link
 // Node is the name of the node that the session is connected on.
 func (s *Session) Node() string { return s.node }
 
-// forget makes executors forget a region.
-func (s *Session) forget(r *region) {
+// forget makes executors forget a region; without an error none has it any more.
+func (s *Session) forget(r *region) error {
 	s.mu.Lock()
 	leases := slices.Collect(maps.Keys(s.leases))
 	s.mu.Unlock()
+	var errs []error
 	for _, lease := range leases {
 		for _, e := range lease.executors {
-			e.forget(r)
+			errs = append(errs, e.forget(r))
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // begin starts asking for a lease; the context ends with ctx or with Close, which waits for done.

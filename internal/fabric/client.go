@@ -21,6 +21,9 @@ const (
 	MaxSlots     = C.WIRE_SLOTS_MAX
 	MaxConstants = C.WIRE_CONSTANTS
 	MaxRegions   = C.WIRE_REGIONS // ids of regions are 1 to MaxRegions-1
+	// EagerSize is the largest payload that travels with its request or response over libfabric;
+	// a larger one moves while somebody polls.
+	EagerSize = C.WIRE_SLOT_PAYLOAD
 )
 
 // ErrFull says that every slot holds an invocation that was not harvested.

@@ -126,6 +126,28 @@ static inline void add(_Atomic uint64_t *sum, uint64_t more) {  // there is one 
     atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
+// Runs shorter than this are not worth waking anybody for.
+enum { QUICK_NANOSECONDS = 500000 };
+
+// Calls the function; where the network wants to be polled, somebody else does that meanwhile.
+static void run(struct fabric_endpoint *endpoint, const struct fabric_arrival *arrival, double tick, uint64_t *start, uint64_t *end) {
+    struct fabric_executor *e = endpoint->executor;
+    const struct fabric_endpoint_ops *ops = endpoint->ops;
+    const uint32_t index = arrival->request->function;
+    struct fabric_function *function = ops->computing && index < e->function_count ? &e->functions[index] : NULL;
+    const int assisted = function && !function->quick;
+
+    if (assisted)
+        ops->computing(endpoint, 1);
+    *start = clock_ticks();
+    execute(e, arrival);
+    *end = clock_ticks();
+    if (assisted)
+        ops->computing(endpoint, 0);
+    if (function)
+        function->quick = (double)(*end - *start) * tick < QUICK_NANOSECONDS;
+}
+
 static int loop(struct fabric_endpoint *endpoint) {
     const struct fabric_endpoint_ops *ops = endpoint->ops;
     struct fabric_executor *e = endpoint->executor;
@@ -165,11 +187,10 @@ static int loop(struct fabric_endpoint *endpoint) {
             sched_yield();
             continue;
         }
-        uint64_t start = clock_ticks();
+        uint64_t start, end;
         death_enter(e, arrival.request->function, id);
-        execute(e, &arrival);
+        run(endpoint, &arrival, tick, &start, &end);
         death_leave(e);
-        uint64_t end = clock_ticks();
         arrival.response->nanoseconds = (uint64_t)((double)(end - start) * tick);
         int result = ops->respond(endpoint, id, &arrival);
         if (result < 0)

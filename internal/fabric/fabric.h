@@ -136,7 +136,7 @@ typedef uint32_t fabric_rfaas_function(void *args, uint32_t size, void *res);
 struct fabric_function {
     char name[128];
     uint32_t abi;  // 1: rFaaS's, 2: ours
-    uint32_t reserved;
+    uint32_t quick;  // its last run was too short for anything to be moved meanwhile
     fabric_rfaas_function *rfaas;
     sublet_function *function;
 };
@@ -168,6 +168,9 @@ struct fabric_endpoint_ops {
     int (*next)(struct fabric_endpoint *, uint64_t id, struct fabric_arrival *);
     // Sends the response with this id; the output lies in its region, behind the header, or in it.
     int (*respond)(struct fabric_endpoint *, uint64_t id, const struct fabric_arrival *);
+    // A function that may take its time begins (1), or has ended (0): what is on its way is moved
+    // meanwhile. NULL where nothing has to be moved.
+    void (*computing)(struct fabric_endpoint *, int begins);
     // Sleeps until something may have come or fabric_executor_stop was called.
     int (*sleep)(struct fabric_endpoint *, uint64_t id);
     void (*wake)(struct fabric_endpoint *);   // ends a sleep, from another thread

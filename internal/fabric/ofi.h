@@ -50,7 +50,7 @@ struct ofi_link {
     uint64_t next_key;     // where the provider wants keys from us
     size_t span;           // most bytes of one write: one that is followed in order
     size_t inject;         // most bytes that are copied away at once
-    uint64_t arrived;      // id of the last message that the peer's completions told of
+    _Atomic uint64_t arrived;  // id of the last message that the peer's completions told of
     uint64_t flushes;      // writes posted whose end somebody waits for
     uint64_t flushed;      // and those of them that have ended
     uint32_t unsignalled;  // writes since the last that asks for a completion

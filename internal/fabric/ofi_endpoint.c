@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,26 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "ofi.h"
-
-enum ofi_state { LISTENING, ACCEPTED, CONNECTED };
-
-struct ofi_endpoint {
-    struct fabric_endpoint endpoint;
-    struct ofi_link link;
-    pthread_mutex_t lock;
-    _Atomic uint32_t waiting;  // threads that want the lock
-    enum ofi_state state;
-    int doorbell;
-    struct fid_pep *passive;
-    uint8_t nonce[WIRE_NONCE];
-    uint8_t *requests;
-    uint8_t *responses;  // where responses are put together
-    struct fid_mr *requests_mr;
-    struct fid_mr *responses_mr;  // NULL unless the provider needs it
-    uint64_t response_address;    // the client's memory
-    uint64_t response_key;
-};
+#include "ofi_endpoint.h"
 
 // ---------------------------------------------------------------- meeting the client
 
@@ -142,7 +122,7 @@ static void give_way(struct ofi_link *l) {
     take_turn(e);
 }
 
-static int look(struct ofi_endpoint *e) {
+int ofi_look(struct ofi_endpoint *e) {
     if (e->state != CONNECTED) {
         int result = greet(e);
         if (result < 0 || e->state == LISTENING)
@@ -159,7 +139,7 @@ static int ofi_next(struct fabric_endpoint *endpoint, uint64_t id, struct fabric
             return 0;
         }
         take_turn(e);
-        int result = look(e);
+        int result = ofi_look(e);
         end_turn(e);
         if (result < 0)
             return result;
@@ -217,7 +197,7 @@ static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     // whole one.
     while (e->link.arrived < id && !atomic_load(&endpoint->executor->stop)) {
         take_turn(e);
-        int result = look(e);
+        int result = ofi_look(e);
         int may = result == FABRIC_OK && e->link.arrived < id && ofi_may_sleep(&e->link);
         end_turn(e);
         if (result < 0)
@@ -247,6 +227,7 @@ static void ofi_wake(struct fabric_endpoint *endpoint) {
 
 static void ofi_endpoint_close(struct fabric_endpoint *endpoint) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
+    ofi_progress_close(e);
     stop_listening(e);
     ofi_disconnect(&e->link);
     for (uint32_t i = 1; i < WIRE_REGIONS; i++)
@@ -263,6 +244,7 @@ static void ofi_endpoint_close(struct fabric_endpoint *endpoint) {
 static const struct fabric_endpoint_ops ofi_endpoint_ops = {
     .next = ofi_next,
     .respond = ofi_respond,
+    .computing = ofi_computing,
     .sleep = ofi_sleep,
     .wake = ofi_wake,
     .close = ofi_endpoint_close,
@@ -281,6 +263,8 @@ int fabric_ofi_mirror(struct fabric_endpoint *endpoint, uint32_t region, void *b
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
     struct fabric_region *r = &endpoint->executor->regions[region];
     struct fid_mr *mr;
+    if (size > WIRE_SLOT_PAYLOAD && ofi_progress_start(e, text) < 0)
+        return FABRIC_FAILED;
     take_lock(e);
     int result = ofi_register(&e->link, base, size, FI_REMOTE_WRITE | FI_WRITE, &mr);
     if (result < 0)
@@ -363,12 +347,15 @@ struct fabric_endpoint *fabric_ofi_listen(struct fabric_executor *executor, cons
     e->link.text = e->endpoint.text;
     e->link.stop = &executor->stop;
     e->link.give_way = give_way;
+    e->progress.bell = -1;
     e->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int result = ofi_open(&e->link, info);
     if (result == FABRIC_OK && e->doorbell < 0) {
         snprintf(e->endpoint.text, FABRIC_TEXT, "eventfd: %m");
         result = FABRIC_FAILED;
     }
+    if (result == FABRIC_OK)
+        result = ofi_progress_open(e);
     if (result == FABRIC_OK)
         result = listen_at(e, name, name_size);
     if (result < 0) {

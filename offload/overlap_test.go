@@ -1,0 +1,109 @@
+package offload_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/offload"
+)
+
+const (
+	overlapSize    = 16 << 20
+	overlapLarge   = 64 << 20
+	overlapCompute = 40 * time.Millisecond // what function compute takes
+	overlapRepeats = 5
+	// overlapAttempts is how often a busy machine gets another chance.
+	overlapAttempts = 12
+)
+
+// compute is what a rank does meanwhile: work without a call of ours, and without a pause.
+func compute(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+	}
+}
+
+// overlaps compares what f takes with a floor that is measured in the same run, in turns.
+func overlaps(t *testing.T, limit float64, floor, f func() time.Duration) {
+	t.Helper()
+	floor() // pages are touched and connections are warm
+	for attempt := 1; ; attempt++ {
+		var floors, times [overlapRepeats]time.Duration
+		for i := range overlapRepeats {
+			floors[i], times[i] = floor(), f()
+		}
+		slices.Sort(floors[:])
+		slices.Sort(times[:])
+		least, took := floors[overlapRepeats/2], times[overlapRepeats/2]
+		ratio := float64(took) / float64(least)
+		t.Logf("%v, the floor is %v: %.2f", took, least, ratio)
+		if ratio <= limit {
+			return
+		}
+		if attempt == overlapAttempts {
+			t.Fatalf("%v is %.2f of the floor of %v; at most %.2f", took, ratio, least, limit)
+		}
+	}
+}
+
+// 16 MiB each way over tcp while rank and executor compute: it takes as long as the longer of the
+// two sides, and not the sum of both. The larger one is more than any socket buffers.
+func TestTransfersProgressWhileTheRankComputes(t *testing.T) {
+	t.Setenv("SUBLET_TRANSPORT", "ofi-write")
+	s := session(t)
+	l := lease(t, s, 1)
+	in, out := offload.Alloc[byte](s, overlapLarge), offload.Alloc[byte](s, overlapLarge)
+	for _, test := range []struct {
+		size int
+		rank time.Duration
+	}{{overlapSize, overlapCompute}, {overlapLarge, 3 * overlapCompute}} {
+		invoke := func(meanwhile func()) time.Duration {
+			start := time.Now()
+			f := l.Invoke(within(t), "compute", in.Sub(0, test.size), out.Sub(0, test.size))
+			meanwhile()
+			n, err := f.Wait(within(t))
+			check(t, err)
+			if n != test.size {
+				t.Fatalf("%d bytes", n)
+			}
+			return time.Since(start)
+		}
+		overlaps(t, 1.15,
+			func() time.Duration { return max(invoke(func() {}), test.rank) },
+			func() time.Duration { return invoke(func() { compute(test.rank) }) })
+	}
+}
+
+// The next input travels while the function computes on the present one, and the last output while
+// the next function does.
+func TestTransfersProgressWhileTheFunctionComputes(t *testing.T) {
+	t.Setenv("SUBLET_TRANSPORT", "ofi-write")
+	s := session(t)
+	l := lease(t, s, 1)
+	const depth = 4
+	var in, out [depth]*offload.Buffer[byte]
+	for i := range depth {
+		in[i], out[i] = offload.Alloc[byte](s, overlapSize), offload.Alloc[byte](s, overlapSize)
+	}
+	one := func() time.Duration {
+		start := time.Now()
+		_, err := l.Invoke(within(t), "compute", in[0], out[0]).Wait(within(t))
+		check(t, err)
+		return time.Since(start)
+	}
+	pipelined := func() time.Duration {
+		start := time.Now()
+		var futures [depth]*offload.Future
+		for i := range depth {
+			futures[i] = l.Invoke(within(t), "compute", in[i], out[i])
+		}
+		compute(overlapCompute)
+		for _, f := range futures {
+			_, err := f.Wait(within(t))
+			check(t, err)
+		}
+		return time.Since(start)
+	}
+	// One invocation with its transfers, and behind it functions alone.
+	overlaps(t, 1.15, func() time.Duration { return one() + (depth-1)*overlapCompute }, pipelined)
+}
