@@ -43,9 +43,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			pid := e.PID()
 			_, err := e.Invoke(within(t), "echo", nil, nil).Wait(within(t)) // else its manager gives it up
 			check(t, err)
-			killed := make(chan struct{})
+			killed, delay := make(chan struct{}), time.Duration(kills%5)*time.Millisecond
 			go func() {
-				time.Sleep(time.Duration(kills%5) * time.Millisecond)
+				time.Sleep(delay)
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 				close(killed)
 			}()
