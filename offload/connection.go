@@ -65,6 +65,9 @@ type connection struct {
 	load atomic.Int32
 }
 
+// target is the process, for requests to it.
+func (c *connection) target() target { return target{c.executor.index, c.pid} }
+
 // lock takes mu; a waiter that spins in C gives way.
 func (c *connection) lock() {
 	if c.mu.TryLock() {

@@ -43,8 +43,11 @@ func (s *Session) NewConstant(size int) (*ConstantBuilder, error) {
 // Bytes is the memory to fill. It must not be written after Seal.
 func (b *ConstantBuilder) Bytes() []byte { return b.constant.block.bytes() }
 
-// Seal ends the filling.
-func (b *ConstantBuilder) Seal() *Constant { return b.constant }
+// Seal ends the filling: from now on no executor can change it.
+func (b *ConstantBuilder) Seal() *Constant {
+	b.constant.block.region.memory.Seal()
+	return b.constant
+}
 
 // Size in bytes.
 func (c *Constant) Size() int { return c.block.size }

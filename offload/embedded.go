@@ -34,13 +34,15 @@ func connectHelper(ctx context.Context) (*control.Conn, error) {
 	if err == nil || !errors.Is(err, unix.ECONNREFUSED) {
 		return conn, err
 	}
-	ended, err := startHelper(name)
-	if err != nil {
-		return nil, err
-	}
+	var ended <-chan error
 	// It listens within milliseconds, or another rank's does; there is no descriptor to wait on
 	// that would tell of the other's.
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if ended == nil {
+			if ended, err = startHelper(name); err != nil {
+				return nil, err
+			}
+		}
 		conn, err := dialHelper(ctx, name)
 		if err == nil || !errors.Is(err, unix.ECONNREFUSED) {
 			return conn, err
@@ -50,7 +52,7 @@ func connectHelper(ctx context.Context) (*control.Conn, error) {
 			if helperErr != nil {
 				return nil, fmt.Errorf("offload: the node helper (sublet embedded) ended at once: %w", helperErr)
 			}
-			ended = nil // it found another rank's
+			ended = nil // it found another rank's, which may be ending
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, fmt.Errorf("offload: the node helper (sublet embedded) does not answer: %w", context.Cause(ctx))

@@ -3,6 +3,9 @@ package offload_test
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -207,4 +210,40 @@ func TestSplitNoticesShortOutputs(t *testing.T) {
 	if err == nil {
 		t.Error("3 bytes were taken for 10 items")
 	}
+}
+
+// What functions leave behind ends with their executor, whoever ends that.
+func TestChildrenOfFunctions(t *testing.T) {
+	for _, how := range []string{"release", "executor killed", "helper killed"} {
+		t.Run(how, func(t *testing.T) {
+			s := session(t)
+			l := lease(t, s, 1)
+			out := offload.Alloc[int32](s, 2)
+			_, err := l.Invoke(within(t), "leave_children", nil, out).Wait(within(t))
+			check(t, err)
+			children := slices.Clone(out.Slice())
+			pid := l.Executors()[0].PID()
+			switch how {
+			case "release":
+				check(t, l.Release())
+			case "executor killed":
+				check(t, syscall.Kill(pid, syscall.SIGKILL))
+			case "helper killed":
+				check(t, syscall.Kill(helper(t, pid), syscall.SIGKILL))
+			}
+			for _, child := range children {
+				waitFor(t, "end of a function's child", func() bool { return hasEnded(int(child)) })
+			}
+		})
+	}
+}
+
+// hasEnded tells whether a process is gone, or waits only for its parent to look.
+func hasEnded(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "Z")
 }

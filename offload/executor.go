@@ -92,7 +92,7 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 			return err
 		}
 		open := control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: slots}
-		err = e.lease.link.call(ctx, control.TypeOpen, e.index, open, &control.Opened{},
+		err = e.lease.link.call(ctx, control.TypeOpen, c.target(), open, &control.Opened{},
 			ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
 		if err != nil {
 			// It may have mapped the ring, but it has not been given a request, and without its
@@ -102,7 +102,7 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 		}
 		c.client, c.closeClient = ring.Client, ring.Close
 	case fabric.OFIWrite:
-		if c.client, err = e.connectOFI(ctx, slots); err != nil {
+		if c.client, err = e.connectOFI(ctx, c, slots); err != nil {
 			return err
 		}
 		c.closeClient = c.client.Close
@@ -117,7 +117,7 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 
 // connectOFI meets the executor over libfabric. It proves itself with a nonce that only this
 // lease's control connection has carried.
-func (e *Executor) connectOFI(ctx context.Context, slots int) (*fabric.Client, error) {
+func (e *Executor) connectOFI(ctx context.Context, c *connection, slots int) (*fabric.Client, error) {
 	nonce := make([]byte, fabric.NonceSize)
 	if _, err := rand.Read(nonce); err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (e *Executor) connectOFI(ctx context.Context, slots int) (*fabric.Client, e
 		Provider: provider, Address: loopback, Nonce: nonce,
 	}
 	var opened control.Opened
-	if err := e.lease.link.call(ctx, control.TypeOpen, e.index, open, &opened); err != nil {
+	if err := e.lease.link.call(ctx, control.TypeOpen, c.target(), open, &opened); err != nil {
 		return nil, err
 	}
 	options := fabric.OFIOptions{Provider: provider, Name: opened.Name, Nonce: nonce, Slots: slots}

@@ -87,7 +87,7 @@ var errRefused = errors.New("offload: refused")
 
 // give sends a region to the executor.
 func (c *connection) give(r *region) error {
-	link, index := c.executor.lease.link, c.executor.index
+	link := c.executor.lease.link
 	m := control.Map{Region: r.id, Size: uint64(len(r.memory.Bytes())), ReadOnly: r.purpose == fabric.Constants}
 	var files []*os.File
 	if c.client.Path().Transport == fabric.Ring {
@@ -101,8 +101,10 @@ func (c *connection) give(r *region) error {
 	if err != nil {
 		return errors.Join(errRefused, err)
 	}
+	ctx, cancel := context.WithTimeout(c.alive, mapPatience)
+	defer cancel()
 	var mapped control.Mapped
-	if err := link.call(c.alive, control.TypeMap, index, m, &mapped, files...); err != nil {
+	if err := link.call(ctx, control.TypeMap, c.target(), m, &mapped, files...); err != nil {
 		var refused *control.Failed
 		if errors.As(err, &refused) && refused.Code == control.CodeLimit {
 			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.executor, err))
@@ -118,6 +120,9 @@ func (c *connection) give(r *region) error {
 	})
 }
 
+// mapPatience is how long an executor may take to accept a region, whatever its function does.
+const mapPatience = 30 * time.Second
+
 // dismissPatience is how long an executor may take to give up a region: its function may run.
 const dismissPatience = 10 * time.Second
 
@@ -132,7 +137,7 @@ func (c *connection) dismiss(r *region) error {
 	}
 	ctx, cancel := context.WithTimeout(c.alive, dismissPatience)
 	defer cancel()
-	err := c.executor.lease.link.call(ctx, control.TypeUnmap, c.executor.index, control.Unmap{Region: r.id}, &control.Unmap{})
+	err := c.executor.lease.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
 	if err == nil {
 		err = c.withClient(func() error { return c.client.Detach(r.id) })
 	}

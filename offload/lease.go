@@ -77,6 +77,9 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	if want.Executors < 1 {
 		return nil, fmt.Errorf("offload: a lease of %d executors; at least 1", want.Executors)
 	}
+	if want.HotTimeout < 0 && want.HotTimeout != AlwaysHot && want.HotTimeout != NeverHot {
+		return nil, fmt.Errorf("offload: a hot timeout of %v; use AlwaysHot or NeverHot", want.HotTimeout)
+	}
 	library, err := filepath.Abs(want.Library)
 	if err != nil {
 		return nil, fmt.Errorf("offload: function library %s: %w", want.Library, err)
@@ -126,7 +129,7 @@ func (l *Lease) acquire(ctx context.Context) error {
 		Executors: l.want.Executors, Library: l.want.Library, HotTimeout: l.want.hot(),
 		Oversubscribe: l.want.Oversubscribe, Environment: l.want.Environment, StackSize: l.want.StackSize,
 	}
-	frame, err := l.link.callFrame(ctx, control.TypeLease, control.Manager, request, os.Stderr)
+	frame, err := l.link.callFrame(ctx, control.TypeLease, theManager, request, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -233,7 +236,7 @@ func (l *Lease) giveBack() error {
 	defer cancel()
 	// If the manager can not be asked, the end of the link tells it, or it is dead: its executors
 	// die in either case, which is what is waited for.
-	_ = l.link.call(ctx, control.TypeRelease, control.Manager, nil, nil)
+	_ = l.link.call(ctx, control.TypeRelease, theManager, nil, nil)
 	l.link.close()
 	ended := make(chan struct{})
 	go func() {

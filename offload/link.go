@@ -31,7 +31,7 @@ func newLink(ctx context.Context, conn *control.Conn, hello control.Hello, unask
 	go l.receive()
 	hello.Protocol, hello.Version = control.Protocol, version.Version
 	var welcome control.Welcome
-	if err := l.call(ctx, control.TypeHello, control.Manager, hello, &welcome); err != nil {
+	if err := l.call(ctx, control.TypeHello, theManager, hello, &welcome); err != nil {
 		l.close()
 		return nil, welcome, err
 	}
@@ -82,9 +82,14 @@ func (l *link) end(err error) {
 
 func (l *link) close() { l.end(ErrClosed) }
 
+// target is who a request is for: the manager, or one process of an executor.
+type target struct{ executor, process int }
+
+var theManager = target{executor: control.Manager}
+
 // call sends a request and waits for its reply.
-func (l *link) call(ctx context.Context, kind string, executor int, body, reply any, files ...*os.File) error {
-	frame, err := l.callFrame(ctx, kind, executor, body, files...)
+func (l *link) call(ctx context.Context, kind string, to target, body, reply any, files ...*os.File) error {
+	frame, err := l.callFrame(ctx, kind, to, body, files...)
 	if err != nil {
 		return err
 	}
@@ -93,7 +98,7 @@ func (l *link) call(ctx context.Context, kind string, executor int, body, reply 
 }
 
 // callFrame is call for replies that carry descriptors; the caller closes the frame.
-func (l *link) callFrame(ctx context.Context, kind string, executor int, body any, files ...*os.File) (*control.Frame, error) {
+func (l *link) callFrame(ctx context.Context, kind string, to target, body any, files ...*os.File) (*control.Frame, error) {
 	reply := make(chan *control.Frame, 1)
 	l.mu.Lock()
 	if l.err != nil {
@@ -104,7 +109,7 @@ func (l *link) callFrame(ctx context.Context, kind string, executor int, body an
 	call := l.last
 	l.calls[call] = reply
 	l.mu.Unlock()
-	if err := l.conn.Send(kind, call, executor, body, files...); err != nil {
+	if err := l.conn.SendFrame(&control.Frame{Type: kind, Call: call, Executor: to.executor, Process: to.process, Files: files}, body); err != nil {
 		l.forget(call)
 		return nil, fmt.Errorf("offload: sending to the executor manager: %w", err)
 	}

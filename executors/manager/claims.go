@@ -8,7 +8,8 @@ import (
 
 // claims are the cores that this manager holds against other managers of the same user on this
 // machine: of other jobs, or beside an embedded helper. A claim is a bound abstract Unix socket:
-// the kernel lets one process have the name, and takes it back whoever is killed.
+// the kernel lets one process have the name, and takes it back whoever is killed. It listens, so
+// that another can ask the kernel whose it is: a stranger's claim does not count.
 type claims struct {
 	uid  int
 	held map[int]int // core → descriptor
@@ -25,16 +26,35 @@ func (c *claims) take(core int) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("claiming core %d: %w", core, err)
 	}
-	err = unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("@sublet-core-%d-%d", c.uid, core)})
+	name := &unix.SockaddrUnix{Name: fmt.Sprintf("@sublet-core-%d-%d", c.uid, core)}
+	err = unix.Bind(fd, name)
+	if err == nil {
+		err = unix.Listen(fd, 1)
+	}
 	if err == nil {
 		c.held[core] = fd
 		return true, nil
 	}
 	unix.Close(fd)
 	if err == unix.EADDRINUSE {
-		return false, nil
+		return c.isStrangers(name), nil
 	}
 	return false, fmt.Errorf("claiming core %d: %w", core, err)
+}
+
+// isStrangers tells whether another user has bound the name. Where the holder can not be asked
+// (its queue is full, or it has just gone) it counts as one of us: a core less is no harm.
+func (c *claims) isStrangers(name unix.Sockaddr) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, name); err != nil {
+		return false
+	}
+	holder, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	return err == nil && int(holder.Uid) != c.uid
 }
 
 func (c *claims) drop(core int) {

@@ -14,7 +14,7 @@ import (
 
 // firstClientPatience is how long an embedded helper waits for its first client, which has just
 // started it.
-const firstClientPatience = 5 * time.Second
+const firstClientPatience = time.Second
 
 // ErrSocketTaken says that another helper has the socket: this one is not needed.
 var ErrSocketTaken = errors.New("another helper has this socket")
@@ -129,7 +129,14 @@ func (h *helper) attend(ctx context.Context, accepting <-chan error) error {
 	}
 }
 
+// admit serves a client. Whoever is of another user is nobody: anybody can connect to an abstract
+// socket, and must neither keep a helper alive, nor end it, nor fill its log.
 func (h *helper) admit(stream *net.UnixConn) {
+	if peer, err := peerOf(stream); err != nil || int(peer.Uid) != h.manager.node.UID {
+		h.manager.log.Debug("somebody else connected", "peer", peer, "error", err)
+		stream.Close()
+		return
+	}
 	h.clients++
 	go func() {
 		h.manager.Serve(stream)

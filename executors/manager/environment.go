@@ -9,8 +9,9 @@ import (
 )
 
 // privatePrefixes begin the names of variables that are the rank's, its launcher's and ours:
-// an MPI library in a function must not take the executor for a rank, and secrets stay here.
-var privatePrefixes = []string{"SUBLET_", "OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDRA_", "MPI_LOCAL", "SLURM_", "SLURMD_"}
+// an MPI library in a function must not take the executor for a rank, and secrets stay here. A
+// provider of libfabric that was chosen for MPI is not chosen for us.
+var privatePrefixes = []string{"SUBLET_", "OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDRA_", "MPI_LOCAL", "SLURM_", "SLURMD_", "FI_PROVIDER"}
 
 // oneThread are set where the lease does not say otherwise: an executor has one core.
 var oneThread = []string{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}

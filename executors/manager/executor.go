@@ -54,7 +54,7 @@ func (e *executor) describe(i *instance) control.Executor {
 
 func (e *executor) pass(frame *control.Frame) error {
 	i := e.instance()
-	if i == nil {
+	if i == nil || frame.Process != 0 && frame.Process != i.process.PID {
 		return errGone
 	}
 	return i.pass(frame)

@@ -19,6 +19,10 @@ func BecomeHelper() error {
 	}
 	// A rank's standard error may be a pipe that ends before us; that must not end our executors.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	// What functions start and leave behind becomes our child, to be ended.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("executor manager: adopting what executors leave behind: %w", err)
+	}
 	return widenAffinity()
 }
 

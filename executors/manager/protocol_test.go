@@ -90,7 +90,7 @@ func TestDescriptorsDoNotLeak(t *testing.T) {
 	for range cycles {
 		cycle()
 	}
-	if after := openDescriptors(t); after != before {
+	if after := openDescriptors(t); after > before {
 		t.Errorf("%d descriptors are open after %d leases, %d before", after, cycles, before)
 	}
 }

@@ -59,12 +59,14 @@ func (p *Process) Forget() {
 	p.Descriptor.Close()
 }
 
-// reap waits for the end. The process stays a zombie, and its number its own, until then.
+// reap waits for the end. The process stays a zombie, and its number its own and its group's,
+// until then: what a function has forked goes with it.
 func (p *Process) reap(log *slog.Logger) {
 	defer close(p.exited)
 	if err := waitExit(p.Descriptor); err != nil {
 		log.Error("waiting for an executor", "pid", p.PID, "error", err)
 	}
+	_ = unix.Kill(-p.PID, unix.SIGKILL) // the group may be empty
 	state, err := p.process.Wait()
 	if err != nil {
 		log.Error("reaping an executor", "pid", p.PID, "error", err)
@@ -147,6 +149,7 @@ func (s *processStarter) Start(command *Command) (*Process, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.running, p)
+		s.endOrphans()
 	})
 	return p, nil
 }
@@ -203,6 +206,26 @@ func (s *processStarter) limit(pid int) {
 	path := "/proc/" + strconv.Itoa(pid) + "/oom_score_adj"
 	if err := os.WriteFile(path, []byte("500"), 0); err != nil {
 		s.log.Debug("an executor is as dear to the kernel as a rank", "pid", pid, "error", err)
+	}
+}
+
+// endOrphans kills what functions have started in sessions of their own, and what is therefore ours
+// now that its executor has ended (see BecomeHelper). mu is held: no fork is under way.
+func (s *processStarter) endOrphans() {
+	ours := map[int]bool{}
+	for p := range s.running {
+		ours[p.PID] = true
+	}
+	self := os.Getpid()
+	for pid, parent := range parentsOf(os.Getuid()) {
+		if parent != self || ours[pid] {
+			continue
+		}
+		_ = unix.Kill(pid, unix.SIGKILL)
+		var status unix.WaitStatus
+		if _, err := unix.Wait4(pid, &status, 0, nil); err != nil {
+			s.log.Debug("an orphan of an executor could not be reaped", "pid", pid, "error", err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,9 @@ type Frame struct {
 	Call uint64 `json:"call,omitempty"`
 	// Executor is the index within the lease, or Manager.
 	Executor int `json:"executor"`
+	// Process is the PID of the executor's process that is meant, 0 for any: what was meant for
+	// one that has died must not reach its replacement.
+	Process int `json:"process,omitempty"`
 	// Descriptors is how many come with the frame.
 	Descriptors int             `json:"descriptors,omitempty"`
 	Body        json.RawMessage `json:"body,omitempty"`
@@ -117,15 +121,19 @@ func (c *Conn) discard() {
 
 // Send sends one frame with a body and descriptors. body may be nil.
 func (c *Conn) Send(kind string, call uint64, executor int, body any, files ...*os.File) error {
-	frame := Frame{Type: kind, Call: call, Executor: executor, Files: files}
+	return c.SendFrame(&Frame{Type: kind, Call: call, Executor: executor, Files: files}, body)
+}
+
+// SendFrame is Send for frames of which more is to be said; it sets the body, which may be nil.
+func (c *Conn) SendFrame(frame *Frame, body any) error {
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return fmt.Errorf("control connection: encoding a %s frame: %w", kind, err)
+			return fmt.Errorf("control connection: encoding a %s frame: %w", frame.Type, err)
 		}
 		frame.Body = raw
 	}
-	return c.Forward(&frame)
+	return c.Forward(frame)
 }
 
 // Forward sends a frame as it is; its Files stay the caller's.
@@ -153,34 +161,28 @@ func (c *Conn) Forward(frame *Frame) error {
 		_, err = c.stream.Write(message)
 		return err
 	}
-	n := 0
-	err = withDescriptors(frame.Files, nil, func(fds []int) (err error) {
-		n, _, err = c.unix.WriteMsgUnix(message, unix.UnixRights(fds...), nil)
-		return err
-	})
+	fds := make([]int, len(frame.Files))
+	for i, file := range frame.Files {
+		if fds[i], err = number(file); err != nil {
+			return fmt.Errorf("control connection: passing %s: %w", file.Name(), err)
+		}
+	}
+	n, _, err := c.unix.WriteMsgUnix(message, unix.UnixRights(fds...), nil)
+	runtime.KeepAlive(frame.Files)
 	if err == nil && n < len(message) {
 		_, err = c.unix.Write(message[n:])
 	}
 	return err
 }
 
-// withDescriptors calls use with the descriptors of files, which stay open for that long. (Fd
-// would do, but it makes a file blocking.)
-func withDescriptors(files []*os.File, fds []int, use func([]int) error) error {
-	if len(fds) == len(files) {
-		return use(fds)
-	}
-	raw, err := files[len(fds)].SyscallConn()
+// number is a file's descriptor. (Fd would do, but it makes a file blocking.)
+func number(file *os.File) (fd int, err error) {
+	raw, err := file.SyscallConn()
 	if err != nil {
-		return err
+		return -1, err
 	}
-	var inner error
-	if err := raw.Control(func(fd uintptr) {
-		inner = withDescriptors(files, append(fds, int(fd)), use)
-	}); err != nil {
-		return err
-	}
-	return inner
+	err = raw.Control(func(number uintptr) { fd = int(number) })
+	return fd, err
 }
 
 // Receive returns the next frame. The end of the peer is io.EOF; after any error the connection

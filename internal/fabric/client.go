@@ -1,6 +1,6 @@
 package fabric
 
-// #cgo CFLAGS: -std=gnu11 -O3 -Wall -Wextra -Werror -fno-strict-aliasing
+// #cgo CFLAGS: -std=gnu11 -O3 -Wall -Wextra -fno-strict-aliasing
 // #cgo LDFLAGS: -ldl -lpthread
 // #include <stdlib.h>
 // #include "fabric.h"
@@ -9,6 +9,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -127,7 +128,7 @@ func (c *Client) Path() Path { return c.path }
 // Slots is how many invocations can be in flight.
 func (c *Client) Slots() int { return c.slots }
 
-// Submitted and Harvested are the ids of the last invocation submitted and harvested.
+// Submitted is the id of the last invocation submitted.
 func (c *Client) Submitted() uint64 { return uint64(c.c.submitted) }
 
 // Harvested is the id of the last invocation harvested.
@@ -200,8 +201,8 @@ func (c *Client) collect(n C.int) ([]Response, error) {
 	for i := range c.responses[:n] {
 		r := &c.responses[i]
 		response := Response{
-			ID: uint64(r.id), Status: Status(r.status), Size: int(r.size),
-			InCall: time.Duration(r.nanoseconds),
+			ID: uint64(r.id), Status: Status(r.status), Size: int(min(r.size, math.MaxInt64)),
+			InCall: time.Duration(min(r.nanoseconds, math.MaxInt64)),
 		}
 		if r.text_size > 0 {
 			response.Text = C.GoStringN(&r.text[0], C.int(r.text_size))
@@ -229,7 +230,7 @@ func (c *Client) failure(result C.int) error {
 }
 
 // Want makes a Harvest that spins on another thread return soon, until the same number of Unwant.
-// They alone may be called beside other methods.
+// They and Abandon may be called beside other methods.
 func (c *Client) Want() { atomic.AddUint32(&c.wanted, 1) }
 
 // Unwant takes back a Want.

@@ -384,3 +384,73 @@ func waitFor(t *testing.T, what string, ready func() bool) {
 		}
 	}
 }
+
+// A function of rFaaS's kind does not know how much fits (rFaaS defect 7). What it writes beyond
+// its output never reaches the rank.
+func TestOverflowStaysWithTheExecutor(t *testing.T) {
+	conform(t, func(t *testing.T, transport transport) {
+		for _, size := range []int{5, 8, 30, 100, 5000, 40_000} {
+			p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+			buffer := p.region(fabric.Buffers, 1<<20)
+			fill(buffer.memory.Bytes(), 3)
+			before := bytes.Clone(buffer.memory.Bytes())
+			id, err := p.client.Submit(&fabric.Request{Function: p.functions["twice"], Input: buffer.payload(0, size), Output: buffer.payload(1<<19, size)})
+			check(t, err)
+			// It ends with an error or with a crash; small overflows may go unnoticed by all but us.
+			answered := false
+			waitFor(t, "an ending", func() bool {
+				responses, err := p.client.Harvest(id, time.Millisecond)
+				for _, response := range responses {
+					answered = true
+					if response.Status != fabric.StatusOutputTooSmall || response.Size != 2*size {
+						t.Errorf("%d bytes into %d: %+v", 2*size, size, response)
+					}
+				}
+				select {
+				case <-p.exited:
+					return true
+				default:
+					return answered || err != nil
+				}
+			})
+			p.kill()
+			after := buffer.memory.Bytes()
+			if !bytes.Equal(after[1<<19+size:], before[1<<19+size:]) || !bytes.Equal(after[:1<<19], before[:1<<19]) {
+				t.Errorf("%d bytes into %d were written over something else", 2*size, size)
+			}
+		}
+	})
+}
+
+func TestNamesAndSizesOfFunctions(t *testing.T) {
+	p := startPeer(t, transports[0], peerOptions{slots: 8, hot: -1})
+	buffer := p.region(fabric.Buffers, 100)
+	if response := p.invoke("renamed", buffer.payload(0, 8), buffer.payload(8, 8)); response.Status != fabric.StatusOK || response.Size != 0 {
+		t.Errorf("a function named by a macro: %+v", response)
+	}
+	if response := p.invoke("boast", buffer.payload(0, 8), buffer.payload(8, 8)); response.Status != 1 || response.Text == "" {
+		t.Errorf("an impossible size: %+v", response)
+	}
+}
+
+// Nobody who has a sealed constant's file can change it.
+func TestSealedConstants(t *testing.T) {
+	memory, err := fabric.NewMemory(fabric.Constants, 4096)
+	check(t, err)
+	defer memory.Close()
+	memory.Bytes()[0] = 1
+	memory.Seal()
+	fd := int(memory.File().Fd())
+	if _, err := unix.Mmap(fd, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
+		t.Error("it was mapped writable")
+	}
+	if _, err := unix.Pwrite(fd, []byte{2}, 0); err == nil {
+		t.Error("it was written to")
+	}
+	if err := unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096); err == nil {
+		t.Error("a hole was punched into it")
+	}
+	if memory.Bytes()[0] != 1 {
+		t.Error("it has changed")
+	}
+}

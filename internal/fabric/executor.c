@@ -1,14 +1,35 @@
 // The executor's hot loop: waits for a request, calls the function, sends the response.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "fabric.h"
 #include "signals.h"
+
+enum { SCRATCH = WIRE_SLOT_PAYLOAD };  // bytes
+
+// Makes the scratch memory: 0 or an errno.
+static int make_scratch(struct fabric_executor *e) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (e->scratch_end)
+        return 0;
+    uint8_t *memory = mmap(NULL, SCRATCH + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED)
+        return errno;
+    if (mprotect(memory + SCRATCH, page, PROT_NONE) != 0) {
+        int error = errno;
+        munmap(memory, SCRATCH + page);
+        return error;
+    }
+    e->scratch_end = memory + SCRATCH;
+    return 0;
+}
 
 // The bytes that a reference names, or NULL if it names none.
 static const struct fabric_region *find(struct fabric_executor *e, const struct wire_ref *ref, uint64_t size) {
@@ -89,7 +110,14 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
     if (function->abi == 1) {
         if (input_size > UINT32_MAX)
             return fail(response, WIRE_PAYLOAD_TOO_LARGE, "a function of rFaaS's kind takes inputs below 4 GiB");
-        size = function->rfaas((void *)(uintptr_t)input, (uint32_t)input_size, output);
+        // It does not know how much fits. What is small lies beside others' memory: it is written
+        // elsewhere first, in front of a page that stops it. (What is large has such a page.)
+        uint8_t *place = output;
+        if (capacity <= SCRATCH)
+            place = e->scratch_end - ((capacity + 15) & ~UINT64_C(15));
+        size = function->rfaas((void *)(uintptr_t)input, (uint32_t)input_size, place);
+        if (place != output && size <= capacity)
+            memcpy(output, place, size);
     } else {
         sublet_call call = {
             .abi = SUBLET_ABI,
@@ -104,6 +132,13 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
         };
         status = function->function(&call);
         size = call.output_size;
+    }
+    if (size > (UINT64_C(1) << 47)) {  // more than an address space: a defect of the function
+        if (status == WIRE_OK || status == WIRE_OUTPUT_TOO_SMALL) {
+            snprintf(text, sizeof text, "it says that its output has %llu bytes", (unsigned long long)size);
+            status = 1;
+        }
+        size = 0;
     }
     if (status == WIRE_OK && size > capacity)
         status = WIRE_OUTPUT_TOO_SMALL;
@@ -224,12 +259,14 @@ int fabric_serve(struct fabric_endpoint *endpoint, uint64_t stack_size, char *te
     clock_start();
     atomic_store(&endpoint->executor->page->ticks_per_second, clock_ticks_per_second());
     pthread_attr_init(&attributes);
-    int error = pthread_attr_setstacksize(&attributes, stack_size);
+    int error = make_scratch(endpoint->executor);
+    if (!error)
+        error = pthread_attr_setstacksize(&attributes, stack_size);
     if (!error)
         error = pthread_create(&thread, &attributes, serve, &serving);
     pthread_attr_destroy(&attributes);
     if (error) {
-        snprintf(text, FABRIC_TEXT, "a thread with a stack of %llu bytes: %s", (unsigned long long)stack_size, strerror(error));
+        snprintf(text, FABRIC_TEXT, "a thread with a stack of %llu bytes, and 64 KiB of scratch memory: %s", (unsigned long long)stack_size, strerror(error));
         serving.result = FABRIC_FAILED;
     } else {
         pthread_join(thread, NULL);

@@ -193,6 +193,7 @@ struct fabric_executor {
     uint32_t function_count;
     _Atomic uint32_t stop;
     int64_t hot_nanoseconds;  // negative: spin always
+    uint8_t *scratch_end;     // behind it lies a page that can not be touched; see execute
     struct fabric_region regions[WIRE_REGIONS];
 };
 

@@ -69,7 +69,9 @@ typedef struct sublet_descriptor {
     sublet_function *function;
 } sublet_descriptor;
 
-#define SUBLET_FUNCTION(name)                                                                  \
+/* Twice, so that a name that is itself a macro is expanded first. */
+#define SUBLET_FUNCTION(name) SUBLET_FUNCTION_NAMED(name)
+#define SUBLET_FUNCTION_NAMED(name)                                                            \
     SUBLET_EXTERN_C int32_t name(sublet_call *call);                                           \
     SUBLET_EXTERN_C const sublet_descriptor sublet_function_##name;                            \
     SUBLET_EXTERN_C __attribute__((visibility("default"))) const sublet_descriptor             \

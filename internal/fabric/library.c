@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "fabric.h"
+#include "signals.h"
 
 int fabric_library_open(const char *path, void **handle, char *text) {
+    death_thread_borrow(1);  // constructors can crash
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    death_thread_borrow(0);
     if (*handle)
         return FABRIC_OK;
     const char *reason = dlerror();

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strings"
 	"unsafe"
@@ -105,6 +106,9 @@ func exported(path string) ([]Function, error) {
 	}
 	functions := make([]Function, 0, len(ours)+len(plain))
 	for name := range ours {
+		if !slices.Contains(plain, name) {
+			return nil, fmt.Errorf("it exports %s%s, but no function %s; is the function hidden, or renamed by a macro?", descriptorPrefix, name, name)
+		}
 		functions = append(functions, Function{Name: name, ABI: 2})
 	}
 	for _, name := range plain {

@@ -99,7 +99,11 @@ func NewMemory(purpose Purpose, size int) (*Memory, error) {
 		file.Close()
 		return nil, fmt.Errorf("fabric: %d bytes of %s: %w", size, purpose, err)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+	seals := unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
+	if purpose != Constants { // Seal adds to theirs
+		seals |= unix.F_SEAL_SEAL
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("fabric: sealing %s: %w", purpose, err)
 	}
@@ -140,6 +144,16 @@ func (m *Memory) Bytes() []byte { return m.bytes }
 
 // File is the memfd, to be passed on; it stays m's.
 func (m *Memory) File() *os.File { return m.file }
+
+// Seal makes a constant unchangeable for all who get its file from now on: they can neither write
+// to it nor map it writable. Kernels before 5.1 can not promise that; there the executor's own
+// read-only mapping has to do.
+func (m *Memory) Seal() {
+	_ = control(m.file, func(fd int) error {
+		_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE|unix.F_SEAL_SEAL)
+		return err
+	})
+}
 
 // Prefault touches every page, so that the data path does not pay for it.
 func (m *Memory) Prefault() error {

@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 enum { ALTERNATE_STACK = 64 << 10 };
 
@@ -43,6 +45,9 @@ static void on_exit_called(void) {
         atomic_store(&noted->exit_called, 1);
 }
 
+// A function's child must not outlive its executor, whoever is killed.
+static void in_child(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 int fabric_note_deaths(struct fabric_executor *e) {
     noted = e->page;
     atomic_store(&noted->function, UINT32_MAX);
@@ -52,7 +57,7 @@ int fabric_note_deaths(struct fabric_executor *e) {
         if (sigaction(fatal[i], &action, &before[i]) != 0)
             return FABRIC_FAILED;
     }
-    return atexit(on_exit_called) == 0 ? FABRIC_OK : FABRIC_FAILED;
+    return atexit(on_exit_called) == 0 && pthread_atfork(NULL, NULL, in_child) == 0 ? FABRIC_OK : FABRIC_FAILED;
 }
 
 void death_thread_start(void) {
@@ -69,6 +74,8 @@ void death_thread_end(void) {
     if (sigaltstack(&none, &stack) == 0 && stack.ss_sp)
         munmap(stack.ss_sp, stack.ss_size);
 }
+
+void death_thread_borrow(int begin) { runs_functions = begin; }
 
 void death_name(struct fabric_executor *e, uint32_t function) {
     struct stats_page *page = e->page;

@@ -9,6 +9,8 @@
 // stack is noted too.
 void death_thread_start(void);
 void death_thread_end(void);
+// The same for a moment on a thread that has such a stack already.
+void death_thread_borrow(int begin);
 
 // Puts the function's name into the page.
 void death_name(struct fabric_executor *e, uint32_t function);

@@ -46,7 +46,7 @@ const (
 // State is what an executor is doing.
 type State uint32
 
-// States of an executor; internal/executor draws the changes.
+// States of an executor; executors/executor draws the changes.
 const (
 	Starting State = iota
 	Hot

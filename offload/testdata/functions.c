@@ -1,7 +1,9 @@
 // The function library of this package's tests and examples.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sublet/function.h"
 
@@ -57,6 +59,28 @@ SUBLET_FUNCTION(compute) {
         return sublet_need(call, call->input_size);
     memcpy(call->output, call->input, call->input_size);
     call->output_size = call->input_size;
+    return 0;
+}
+
+// Forks a child that stays, and one in a session of its own, and returns their numbers.
+SUBLET_FUNCTION(leave_children) {
+    int32_t children[2];
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child < 0)
+            return sublet_fail(call, 1, "fork failed");
+        if (child == 0) {
+            if (i == 1)
+                setsid();
+            for (;;)
+                pause();
+        }
+        children[i] = child;
+    }
+    if (call->output_capacity < sizeof children)
+        return sublet_need(call, sizeof children);
+    memcpy(call->output, children, sizeof children);
+    call->output_size = sizeof children;
     return 0;
 }
 

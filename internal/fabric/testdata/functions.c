@@ -12,6 +12,13 @@ uint32_t echo(void *args, uint32_t size, void *res) {
     return size;
 }
 
+// rFaaS's kind: writes twice as much as it was given.
+uint32_t twice(void *args, uint32_t size, void *res) {
+    memcpy(res, args, size);
+    memcpy((char *)res + size, args, size);
+    return 2 * size;
+}
+
 uint32_t nothing(void *args, uint32_t size, void *res) {
     (void)args, (void)size, (void)res;
     return 0;
@@ -92,6 +99,19 @@ static int recurse(volatile char *below) {
 SUBLET_FUNCTION(overflow_stack) {
     (void)call;
     return recurse(NULL);
+}
+
+// A name that is a macro.
+#define NAMED_BY_A_MACRO renamed
+SUBLET_FUNCTION(NAMED_BY_A_MACRO) {
+    call->output_size = 0;
+    return 0;
+}
+
+// Says that it has written more than there is memory.
+SUBLET_FUNCTION(boast) {
+    call->output_size = ~UINT64_C(0);
+    return 0;
 }
 
 SUBLET_FUNCTION(exit_now) {
