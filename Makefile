@@ -74,8 +74,9 @@ vet: | deps ## run go vet
 race: | deps ## run the tests under the race detector, but those of packages with MPI
 	@packages=$$($(MPI) scripts/packages-without-mpi) && $(call run_tests,-race $$packages)
 
-lint: | deps ## run the linter, at the version named in this file; check go.mod
+lint: | deps ## run the linter, at the version named in this file; check go.mod and the C
 	@go mod tidy -diff
+	@$(CC) -std=gnu11 -O2 $(WARNINGS) -fsyntax-only $(wildcard internal/fabric/*.c)
 	@$(MPI) $(GOLANGCI_LINT) run ./...
 
 fmt: | deps ## format all Go files
