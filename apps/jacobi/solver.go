@@ -19,8 +19,8 @@ import (
 // sweepFunction is the function of kernel/jacobi.c.
 const sweepFunction = "jacobi_sweep"
 
-// solution is what solving the system once has given, the same on all ranks but for leased and
-// lost, which are the rank's own.
+// solution is what solving the system once has given, the same on all ranks but for leased, lost
+// and losses, which are the rank's own.
 type solution struct {
 	x            []float64
 	iterations   int
@@ -29,6 +29,7 @@ type solution struct {
 	setupSeconds float64
 	leased       []report.Executor
 	lost         int
+	losses       []report.Loss
 }
 
 // solver is one rank's part in solving the system once: its rows, divided between itself and its
@@ -177,6 +178,9 @@ func (s *solver) describeLease(out *solution) {
 		return
 	}
 	out.lost = s.lease.Lost()
+	for _, loss := range s.lease.Losses() {
+		out.losses = append(out.losses, report.Loss{Rank: s.world.Rank(), Text: loss.Error()})
+	}
 	rows := make(map[int]int)
 	for _, part := range s.split.Parts() {
 		rows[part.Executor.Index()] = part.Hi - part.Lo
