@@ -53,13 +53,14 @@ type solver struct {
 	blocks   []*linear.Block // rows that the rank has itself
 	diagonal []float64       // of all of the rank's rows
 	largest  float64         // max|b| of the whole system
+	advice   string          // to who has a system that does not converge
 }
 
 // solve solves the system with a percentage of each rank's rows on executors. Its error is the same
 // on all ranks, unless it is an MPIError.
 func solve(ctx context.Context, world *collective.World, system linear.System, o *options.Options, percent float64, library string) (*solution, error) {
 	start := time.Now()
-	s := &solver{world: world, system: system}
+	s := &solver{world: world, system: system, advice: " (--dominance above 1)"}
 	out, err := s.solve(ctx, o, percent, library, start)
 	closing := s.close()
 	if err != nil {
