@@ -17,6 +17,7 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 	if err := s.world.Barrier(); err != nil {
 		return err
 	}
+	var growth linear.Growth
 	for start := time.Now(); ; {
 		change, err := s.iteration(ctx)
 		if err != nil {
@@ -26,6 +27,10 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 		progress.Iterated(out.iterations, change)
 		last := out.iterations == o.Limit()
 		reached := o.Iterations == 0 && change <= o.Tolerance
+		if radius, diverges := growth.Diverges(change); diverges && o.Iterations == 0 {
+			return fmt.Errorf("the iteration diverges: the spectral radius of the iteration matrix is about %.3g, as %d iterations show; the Jacobi method needs one below 1, which diagonal dominance makes sure of%s",
+				radius, out.iterations, s.advice)
+		}
 		if !math.IsInf(change, 1) && !reached && !last {
 			continue
 		}
@@ -38,7 +43,7 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 		}
 		switch {
 		case math.IsInf(out.residual, 1) || math.IsInf(change, 1):
-			return fmt.Errorf("the iteration diverges: after %d iterations the residual is beyond all numbers; the Jacobi method needs a diagonally dominant system (--dominance above 1)", out.iterations)
+			return fmt.Errorf("the iteration diverges: after %d iterations the residual is beyond all numbers; the Jacobi method needs a diagonally dominant system%s", out.iterations, s.advice)
 		case o.Iterations == 0 && out.residual <= o.Tolerance, o.Iterations > 0 && last:
 			return s.slowest(&out.seconds)
 		case last:

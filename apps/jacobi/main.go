@@ -50,7 +50,7 @@ func doMain(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "jacobi: %v; see jacobi --help\n", err)
 		return 2
 	}
-	err = run(context.Background(), world, &o, stdout)
+	err = run(context.Background(), world, &o, stdout, stderr)
 	var broken *collective.MPIError
 	switch {
 	case errors.As(err, &broken):

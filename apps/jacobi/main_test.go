@@ -60,6 +60,7 @@ func build(dir string) error {
 	}
 	for library, source := range map[string]string{
 		"libjacobi.so": "kernel/jacobi.c", "libcrashing.so": "testdata/crashing.c", "libother.so": "testdata/other.c",
+		"libshort.so": "testdata/short.c",
 	} {
 		out, err := exec.Command(compiler, "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
 			"-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library), source).CombinedOutput()

@@ -22,7 +22,7 @@ import (
 
 // run solves the system, checks the solution and reports, on all ranks. Its error is the same on
 // all of them, unless it is an MPIError.
-func run(ctx context.Context, world *collective.World, o *options.Options, stdout io.Writer) error {
+func run(ctx context.Context, world *collective.World, o *options.Options, stdout, stderr io.Writer) error {
 	system := linear.System{N: o.Size, Seed: o.Seed, Dominance: o.Dominance}
 	library := ""
 	err := checkMemory(world, system, o.Verifies())
@@ -44,6 +44,7 @@ func run(ctx context.Context, world *collective.World, o *options.Options, stdou
 	if err != nil {
 		return err
 	}
+	r.WriteLosses(stderr) // at once: what follows may take long, or fail
 	if o.Compare {
 		local, err := solve(ctx, world, system, o, 0, "")
 		if err != nil {
@@ -92,6 +93,7 @@ type rankSummary struct {
 	Seat   report.Seat
 	Leased []report.Executor
 	Lost   int
+	Losses []report.Loss
 }
 
 // describe makes the report of a solution, on rank 0; on the others it is not complete.
@@ -105,7 +107,7 @@ func describe(world *collective.World, o *options.Options, s *solution) (*report
 	seat, err := findSeat()
 	var mine []byte
 	if err == nil {
-		mine, err = json.Marshal(rankSummary{seat, s.leased, s.lost})
+		mine, err = json.Marshal(rankSummary{seat, s.leased, s.lost, s.losses})
 	}
 	if err := world.Agree(err); err != nil {
 		return nil, err
@@ -124,6 +126,7 @@ func describe(world *collective.World, o *options.Options, s *solution) (*report
 		seats = append(seats, summary.Seat)
 		r.Add(summary.Leased)
 		r.Lost += summary.Lost
+		r.Losses = append(r.Losses, summary.Losses...)
 	}
 	r.CoresLocal, r.Cores = report.CountCores(seats, r.Leased)
 	return r, world.Agree(err)

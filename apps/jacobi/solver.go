@@ -19,8 +19,8 @@ import (
 // sweepFunction is the function of kernel/jacobi.c.
 const sweepFunction = "jacobi_sweep"
 
-// solution is what solving the system once has given, the same on all ranks but for leased and
-// lost, which are the rank's own.
+// solution is what solving the system once has given, the same on all ranks but for leased, lost
+// and losses, which are the rank's own.
 type solution struct {
 	x            []float64
 	iterations   int
@@ -29,6 +29,7 @@ type solution struct {
 	setupSeconds float64
 	leased       []report.Executor
 	lost         int
+	losses       []report.Loss
 }
 
 // solver is one rank's part in solving the system once: its rows, divided between itself and its
@@ -52,13 +53,14 @@ type solver struct {
 	blocks   []*linear.Block // rows that the rank has itself
 	diagonal []float64       // of all of the rank's rows
 	largest  float64         // max|b| of the whole system
+	advice   string          // to who has a system that does not converge
 }
 
 // solve solves the system with a percentage of each rank's rows on executors. Its error is the same
 // on all ranks, unless it is an MPIError.
 func solve(ctx context.Context, world *collective.World, system linear.System, o *options.Options, percent float64, library string) (*solution, error) {
 	start := time.Now()
-	s := &solver{world: world, system: system}
+	s := &solver{world: world, system: system, advice: " (--dominance above 1)"}
 	out, err := s.solve(ctx, o, percent, library, start)
 	closing := s.close()
 	if err != nil {
@@ -177,6 +179,9 @@ func (s *solver) describeLease(out *solution) {
 		return
 	}
 	out.lost = s.lease.Lost()
+	for _, loss := range s.lease.Losses() {
+		out.losses = append(out.losses, report.Loss{Rank: s.world.Rank(), Text: loss.Error()})
+	}
 	rows := make(map[int]int)
 	for _, part := range s.split.Parts() {
 		rows[part.Executor.Index()] = part.Hi - part.Lo

@@ -13,9 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/ledger"
 )
+
+// core is a whole physical core.
+type core = cpus.Core
 
 // capacity is what the manager has to lend: the ledger, the claims on cores, and the ranks that
 // keep others from being lent.

@@ -14,20 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/cpus"
 )
 
 const patience = 10 * time.Second
 
 // testCores are n cores of invented numbers that no other test has: claims hold machine-wide.
 func testCores(seed, n int) []core {
-	set, err := cpuset()
+	set, err := cpus.Allowed()
 	if err != nil {
 		panic(err)
 	}
-	cpus := cpusOf(&set)
+	list := cpus.List(&set)
 	cores := make([]core, n)
 	for i := range cores {
-		cores[i] = core{ID: 1_000_000 + seed*100 + i, CPUs: []int{cpus[i%len(cpus)]}}
+		cores[i] = core{ID: 1_000_000 + seed*100 + i, CPUs: []int{list[i%len(list)]}}
 	}
 	return cores
 }

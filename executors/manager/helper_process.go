@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/cpus"
 )
 
 // BecomeHelper makes a process that a rank has started its own: it lets go of what it inherited.
@@ -52,9 +54,9 @@ func closeInherited() error {
 // widenAffinity lets all threads run on the whole job's CPUs. They were bound to the core of the
 // rank that started us, which it would have to share.
 func widenAffinity() error {
-	set, err := cpuset()
+	set, err := cpus.Allowed()
 	if err != nil {
-		return err
+		return fmt.Errorf("executor manager: %w", err)
 	}
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/sublet-hpc/sublet/internal/binaries"
+	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -50,16 +51,16 @@ func New(options Options) (*Manager, error) {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
-	set, err := cpuset()
+	set, err := cpus.Allowed()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("executor manager: %w", err)
 	}
-	m.cpus = cpusOf(&set)
+	m.cpus = cpus.List(&set)
 	cores := options.cores
 	if cores == nil {
 		var partial []int
-		if cores, partial, err = physicalCores(&set, cpuFolder); err != nil {
-			return nil, err
+		if cores, partial, err = cpus.Physical(&set, cpus.Folder); err != nil {
+			return nil, fmt.Errorf("executor manager: %w", err)
 		}
 		if len(partial) > 0 {
 			m.log.Info("some CPUs can not be lent: their cores have hardware threads outside this job", "cpus", partial)

@@ -29,7 +29,7 @@ func plainCores(n int) []core {
 }
 
 func TestSeatRanks(t *testing.T) {
-	threaded := []core{{0, []int{0, 4}}, {1, []int{1, 5}}}
+	threaded := []core{{ID: 0, CPUs: []int{0, 4}}, {ID: 1, CPUs: []int{1, 5}}}
 	for name, c := range map[string]struct {
 		ranks []rank
 		cores []core

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/internal/statspage"
 )
 
@@ -84,7 +85,7 @@ func standIn() int {
 func affinity() string {
 	var set unix.CPUSet
 	_ = unix.SchedGetaffinity(0, &set)
-	return fmt.Sprint(cpusOf(&set))
+	return fmt.Sprint(cpus.List(&set))
 }
 
 func perform(conn *control.Conn, frame *control.Frame, page []byte) {

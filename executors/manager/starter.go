@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/cpus"
 )
 
 // Command is what a Starter starts. Files stay the caller's.
@@ -113,9 +115,9 @@ func NewProcessStarter(log *slog.Logger) (Starter, error) {
 		log: log, null: null, requests: make(chan startRequest), ended: make(chan struct{}),
 		running: map[*Process]struct{}{},
 	}
-	if s.home, err = cpuset(); err != nil {
+	if s.home, err = cpus.Allowed(); err != nil {
 		null.Close()
-		return nil, err
+		return nil, fmt.Errorf("executor manager: %w", err)
 	}
 	go s.loop()
 	return s, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	mpi "github.com/sbromberger/gompi"
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 )
@@ -131,6 +132,20 @@ func operations(w *World) error {
 		return fmt.Errorf("broadcast: %v", sent)
 	}
 
+	// Together more than MPI can count: nobody waits for anybody. The pages are never touched.
+	if w.Size() > 1 {
+		const much = 1 << 30
+		pages, err := unix.Mmap(-1, 0, much, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Gather(pages); err == nil || !strings.Contains(err.Error(), "2147483647 bytes") {
+			return fmt.Errorf("gathering %d bytes of each rank: %w", much, err)
+		}
+		if err := unix.Munmap(pages); err != nil {
+			return err
+		}
+	}
 	texts, err := w.Gather([]byte(strings.Repeat("x", 2*w.Rank())))
 	if err != nil {
 		return err

@@ -29,8 +29,8 @@ static int allmin(int *x, int count) {
 static int bcast(void *x, int count, int root) {
     return MPI_Bcast(x, count, MPI_BYTE, root, MPI_COMM_WORLD);
 }
-static int gather_sizes(int size, int *sizes) {
-    return MPI_Gather(&size, 1, MPI_INT, sizes, 1, MPI_INT, 0, MPI_COMM_WORLD);
+static int allgather_sizes(long long size, long long *sizes) {
+    return MPI_Allgather(&size, 1, MPI_LONG_LONG, sizes, 1, MPI_LONG_LONG, MPI_COMM_WORLD);
 }
 static int gatherv(const void *mine, int size, void *all, const int *sizes, const int *starts) {
     return MPI_Gatherv(mine, size, MPI_BYTE, all, sizes, starts, MPI_BYTE, 0, MPI_COMM_WORLD);
@@ -138,20 +138,21 @@ func (w *World) Broadcast(data []byte, root int) error {
 }
 
 // Gather returns every rank's bytes on rank 0, in the order of the ranks, and nil on the others.
+// More than MPI can count are refused, on all ranks.
 func (w *World) Gather(mine []byte) ([][]byte, error) {
-	sizes, starts := make([]C.int, w.size), make([]C.int, w.size)
-	if err := check("gather", C.gather_sizes(C.int(len(mine)), &sizes[0])); err != nil {
+	// All ranks learn all sizes, so that all of them decide alike.
+	lengths := make([]C.longlong, w.size)
+	if err := check("allgather", C.allgather_sizes(C.longlong(len(mine)), &lengths[0])); err != nil {
 		return nil, err
 	}
-	total := 0
-	for rank, size := range sizes {
-		starts[rank] = C.int(total)
-		total += int(size)
+	sizes, starts, total, err := divide(lengths)
+	if err != nil {
+		return nil, err
 	}
-	if total > math.MaxInt32 {
-		return nil, fmt.Errorf("collective: gathering %d bytes; MPI counts up to %d", total, math.MaxInt32)
+	var all []byte
+	if w.rank == 0 {
+		all = make([]byte, total)
 	}
-	all := make([]byte, total)
 	code := C.gatherv(unsafe.Pointer(unsafe.SliceData(mine)), C.int(len(mine)), unsafe.Pointer(unsafe.SliceData(all)), &sizes[0], &starts[0])
 	if err := check("gatherv", code); err != nil || w.rank != 0 {
 		return nil, err
@@ -161,6 +162,17 @@ func (w *World) Gather(mine []byte) ([][]byte, error) {
 		parts[rank] = all[starts[rank]:][:size:size]
 	}
 	return parts, nil
+}
+
+// divide turns lengths into what MPI counts in.
+func divide(lengths []C.longlong) (sizes, starts []C.int, total int, err error) {
+	for _, length := range lengths {
+		sizes, starts = append(sizes, C.int(length)), append(starts, C.int(total))
+		if total += int(length); total > math.MaxInt32 {
+			return nil, nil, 0, fmt.Errorf("collective: gathering more than %d bytes, which is what MPI counts to", math.MaxInt32)
+		}
+	}
+	return sizes, starts, total, nil
 }
 
 // Abort ends all ranks at once, with an exit status. It does not return.

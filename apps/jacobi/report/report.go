@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -46,6 +47,8 @@ type Report struct {
 	Oversubscribed bool `json:"oversubscribed"`
 	// Lost counts the executors that were lost, whose rows were computed by their ranks.
 	Lost int `json:"lost"`
+	// Losses says why, for the first hundred of each rank.
+	Losses []Loss `json:"losses"`
 
 	// Verified tells whether the solution agrees with gonum's direct one; null: not compared.
 	Verified *bool `json:"verified"`
@@ -65,6 +68,12 @@ type Executor struct {
 	Transport      string `json:"transport"`
 	Provider       string `json:"provider"`
 	Rows           int    `json:"rows"`
+}
+
+// Loss is why a rank lost an executor.
+type Loss struct {
+	Rank int    `json:"rank"`
+	Text string `json:"text"`
 }
 
 // Add enters a rank's executors.
@@ -95,7 +104,21 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	if whole.Leased == nil {
 		whole.Leased = []Executor{}
 	}
+	if whole.Losses == nil {
+		whole.Losses = []Loss{}
+	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(&whole)
+}
+
+// WriteLosses says which executors were lost, a line for each, as long as they are few.
+func (r *Report) WriteLosses(w io.Writer) {
+	const most = 5
+	for _, loss := range r.Losses[:min(len(r.Losses), most)] {
+		fmt.Fprintf(w, "jacobi: rank %d: %s\n", loss.Rank, loss.Text)
+	}
+	if more := r.Lost - min(len(r.Losses), most); more > 0 && r.Lost > most {
+		fmt.Fprintf(w, "jacobi: and %d more\n", more)
+	}
 }

@@ -102,8 +102,10 @@ func TestJSON(t *testing.T) {
 	if _, there := got["seconds_local"]; there {
 		t.Error("seconds_local was not measured")
 	}
-	if _, isList := got["leased"].([]any); !isList {
-		t.Errorf("leased is %v", got["leased"])
+	for _, name := range []string{"leased", "losses"} {
+		if _, isList := got[name].([]any); !isList {
+			t.Errorf("%s is %v", name, got[name])
+		}
 	}
 }
 
@@ -141,5 +143,26 @@ func TestCountCores(t *testing.T) {
 		if local, together := CountCores(test.ranks, test.executors); local != test.local || together != test.together {
 			t.Errorf("%s: %d and %d cores, want %d and %d", name, local, together, test.local, test.together)
 		}
+	}
+}
+
+// A few losses are told one by one, many are counted.
+func TestWriteLosses(t *testing.T) {
+	r := &Report{}
+	told := func() string {
+		var b strings.Builder
+		r.WriteLosses(&b)
+		return b.String()
+	}
+	if got := told(); got != "" {
+		t.Errorf("of no losses: %q", got)
+	}
+	r.Lost, r.Losses = 1, []Loss{{1, "executor 0 on n1 was lost"}}
+	if got, want := told(), "jacobi: rank 1: executor 0 on n1 was lost\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r.Lost, r.Losses = 250, make([]Loss, 200)
+	if got := told(); strings.Count(got, "\n") != 6 || !strings.HasSuffix(got, "jacobi: and 245 more\n") {
+		t.Errorf("of 250:\n%s", got)
 	}
 }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
+	"github.com/sublet-hpc/sublet/apps/jacobi/report"
+)
+
+// job is a run of the solver that is interfered with.
+type job struct {
+	t              *testing.T
+	command        *exec.Cmd
+	stdout, stderr strings.Builder
+	// What its processes have left if it is there afterwards: files in /dev/shm, sockets' names.
+	traces map[string]bool
+}
+
+// startJob starts the solver on some ranks and returns when so many executors have computed for a
+// while.
+func startJob(t *testing.T, ranks, executors int, args ...string) *job {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), mpitest.Limit)
+	t.Cleanup(cancel)
+	j := &job{t: t, command: mpitest.Command(ctx, ranks, nil, path("jacobi"), args...), traces: map[string]bool{}}
+	j.command.Stdout, j.command.Stderr = &j.stdout, &j.stderr
+	if err := j.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() (bool, string) {
+		working := 0
+		for _, p := range ourProcesses(t) {
+			if p.program == "sublet-executor" && p.busy() >= 50*time.Millisecond {
+				working++
+			}
+		}
+		return working == executors, fmt.Sprintf("%d of %d executors are at work", working, executors)
+	})
+	for _, p := range ourProcesses(t) {
+		maps.Copy(j.traces, p.traces())
+	}
+	return j
+}
+
+// kill kills one process that runs a program, and returns whether there was one.
+func (j *job) kill(program string) bool {
+	j.t.Helper()
+	running := ourProcesses(j.t)
+	i := slices.IndexFunc(running, func(p process) bool { return p.program == program })
+	if i < 0 {
+		return false
+	}
+	if err := syscall.Kill(running[i].pid, syscall.SIGKILL); err != nil {
+		j.t.Error(err)
+	}
+	return true
+}
+
+// report waits for the end of the run, which must have succeeded.
+func (j *job) report() report.Report {
+	j.t.Helper()
+	if err := j.command.Wait(); err != nil {
+		j.t.Fatalf("%v\n%s", err, &j.stderr)
+	}
+	var r report.Report
+	if err := json.Unmarshal([]byte(j.stdout.String()), &r); err != nil {
+		j.t.Fatal(err)
+	}
+	return r
+}
+
+// expectNoTraces fails the test when something of the job is there 2 seconds after its end.
+func (j *job) expectNoTraces() {
+	j.t.Helper()
+	expectNothingLeft(j.t)
+	eventually(j.t, 2*time.Second, func() (bool, string) {
+		sockets, err := os.ReadFile("/proc/net/unix")
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		var left []string
+		for trace := range j.traces {
+			_, err := os.Stat(trace)
+			if err == nil || strings.Contains(string(sockets), " "+trace+"\n") {
+				left = append(left, trace)
+			}
+		}
+		return len(left) == 0, fmt.Sprintf("there is still %v", left)
+	})
+}
+
+// traces are the files in /dev/shm that a process has mapped and the names of its abstract sockets.
+func (p process) traces() map[string]bool {
+	found := map[string]bool{}
+	mapped, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.pid))
+	for line := range strings.Lines(string(mapped)) {
+		if _, file, ok := strings.Cut(strings.TrimSpace(line), " /dev/shm/"); ok {
+			found["/dev/shm/"+file] = true
+		}
+	}
+	sockets, _ := os.ReadFile("/proc/net/unix")
+	own := map[string]bool{}
+	folder := fmt.Sprintf("/proc/%d/fd", p.pid)
+	descriptors, _ := os.ReadDir(folder)
+	for _, descriptor := range descriptors {
+		target, _ := os.Readlink(filepath.Join(folder, descriptor.Name()))
+		own[target] = true
+	}
+	for line := range strings.Lines(string(sockets)) {
+		fields := strings.Fields(line) // ... inode path
+		if len(fields) == 8 && strings.HasPrefix(fields[7], "@sublet") && own["socket:["+fields[6]+"]"] {
+			found[fields[7]] = true
+		}
+	}
+	return found
+}
+
+// long is a run of a second or so, whose solution is verified.
+var long = []string{"--size", "1400", "--iterations", "3000", "--verify", "--report", "json"}
+
+// Executors that are killed at any moment are replaced, and the solution is right.
+func TestExecutorsAreKilled(t *testing.T) {
+	for run := range 4 {
+		j := startJob(t, 1, 1, long...)
+		time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
+		killed := j.kill("sublet-executor")
+		r := j.report()
+		j.expectNoTraces()
+		if !killed || r.Lost < 1 || len(r.Losses) < 1 || r.Verified == nil || !*r.Verified {
+			t.Errorf("run %d: killed %v, %+v", run, killed, r)
+		}
+		if want := "jacobi: rank 0: executor 0 on "; !strings.Contains(j.stderr.String(), want) || !strings.Contains(j.stderr.String(), "was lost") {
+			t.Errorf("run %d says %q", run, &j.stderr)
+		}
+	}
+}
+
+// Without the helper its executors end as well, and the ranks compute everything.
+func TestHelperIsKilled(t *testing.T) {
+	j := startJob(t, 1, 1, long...)
+	if !j.kill("sublet") {
+		t.Fatal("there is no helper")
+	}
+	r := j.report()
+	j.expectNoTraces()
+	if r.Lost != 1 || r.Verified == nil || !*r.Verified {
+		t.Errorf("%+v\n%s", r, &j.stderr)
+	}
+}
+
+// Ranks that are killed in the middle leave nothing behind.
+func TestRanksAreKilled(t *testing.T) {
+	j := startJob(t, 2, 2, "--size", "500", "--iterations", "100000000")
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(j.traces)), func(trace string) bool { return trace[0] == '@' }) {
+		t.Errorf("no socket among %v: nothing would be noticed", j.traces)
+	}
+	for _, p := range ourProcesses(t) {
+		if p.program == "jacobi" {
+			if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	expectNothingLeft(t)
+	// mpirun has not been killed, and takes its time.
+	if err := j.command.Wait(); err == nil {
+		t.Error("mpirun has not noticed that its ranks were killed")
+	}
+	j.expectNoTraces()
+}

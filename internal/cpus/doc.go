@@ -1,0 +1,8 @@
+// Package cpus tells which CPUs a job may use and which of them are one core.
+//
+//	set, err := cpus.Allowed()
+//	whole, partial, err := cpus.Physical(&set, cpus.Folder)
+//
+// A CPU is what Linux numbers: a hardware thread. A core has one or more of them, and is named by
+// its lowest.
+package cpus
