@@ -24,8 +24,6 @@ import (
 	"github.com/sublet-hpc/sublet/internal/statspage"
 )
 
-var ofi = transport{"ofi-write over tcp", openOFI}
-
 func (p *peer) connect(name, nonce []byte, slots int) (*fabric.Client, error) {
 	return fabric.ConnectOFI(fabric.OFIOptions{Provider: "tcp", Name: name, Nonce: nonce, Slots: slots, Timeout: patience})
 }
@@ -83,7 +81,7 @@ func TestWhatCannotBeHad(t *testing.T) {
 	}{
 		{control.Open{Provider: "quux", Address: "127.0.0.1"}, []string{"fi_getinfo", "quux", "there are", "tcp"}},
 		{control.Open{Provider: "tcp", Address: "192.0.2.200"}, []string{"fi_passive_ep", "tcp", "192.0.2.200"}},
-		{control.Open{Provider: "shm"}, []string{"shm", "tcp"}},
+		{control.Open{Provider: "udp"}, []string{"udp", "tcp"}},
 		{control.Open{Provider: "tcp", Slots: 3}, []string{"power of two"}},
 		{control.Open{Provider: "tcp", Nonce: []byte("short")}, []string{"nonce"}},
 	} {
