@@ -50,9 +50,9 @@ func (c *connection) drive() {
 			return
 		}
 		if c.client.Arm() {
-			doorbell := c.doorbell
+			doorbell, nap := c.doorbell, c.client.Nap()
 			c.mu.Unlock()
-			if err := waitReadable(doorbell); err != nil && !errors.Is(err, os.ErrClosed) {
+			if err := napReadable(doorbell, nap); err != nil && !errors.Is(err, os.ErrClosed) {
 				c.executor.broken(c, err)
 			}
 			if c.spinners.Load() > 0 {

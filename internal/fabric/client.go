@@ -24,6 +24,9 @@ const (
 	// EagerSize is the largest payload that travels with its request or response over libfabric;
 	// a larger one moves while somebody polls.
 	EagerSize = C.WIRE_SLOT_PAYLOAD
+	// Probe is a function that every executor has: it copies its input to its output, and is
+	// counted nowhere.
+	Probe = C.WIRE_PROBE
 )
 
 // ErrFull says that every slot holds an invocation that was not harvested.

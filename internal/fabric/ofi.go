@@ -82,6 +82,20 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 	return client, nil
 }
 
+// OrdersWrites tells whether a provider of libfabric keeps the order of writes, which ofi-write
+// relies on. It is an error if the provider can't be had here.
+func OrdersWrites(provider string) (bool, error) {
+	name := C.CString(provider)
+	defer C.free(unsafe.Pointer(name))
+	text := (*C.char)(C.calloc(1, C.FABRIC_TEXT))
+	defer C.free(unsafe.Pointer(text))
+	result := C.fabric_ofi_orders_writes(name, text)
+	if result < 0 {
+		return false, fmt.Errorf("fabric: provider %q: %s", provider, C.GoString(text))
+	}
+	return result > 0, nil
+}
+
 // ofiSlots are the memory that one end of a connection needs, and what C is called with.
 type ofiSlots struct {
 	requests, responses *Memory
