@@ -1,8 +1,10 @@
 package offload
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +46,21 @@ func isReadableFile(file *os.File) (readable bool, err error) {
 		return false, controlErr
 	}
 	return readable, err
+}
+
+// napReadable is waitReadable, but at most for that long; 0: for ever.
+func napReadable(file *os.File, nap time.Duration) error {
+	if nap == 0 {
+		return waitReadable(file)
+	}
+	if err := file.SetReadDeadline(time.Now().Add(nap)); err != nil {
+		return err
+	}
+	err := waitReadable(file)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return errors.Join(err, file.SetReadDeadline(time.Time{}))
 }
 
 // waitReadable returns when the file is readable, or with os.ErrClosed when it is closed meanwhile.

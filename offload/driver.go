@@ -41,9 +41,9 @@ func (c *connection) drive() {
 		}
 		c.lock()
 		if !c.closed && c.isWanted() && c.client.Arm() {
-			doorbell := c.doorbell
+			doorbell, nap := c.doorbell, c.client.Nap()
 			c.mu.Unlock()
-			err := waitReadable(doorbell)
+			err := napReadable(doorbell, nap)
 			if c.spinners.Load() > 0 {
 				<-c.resume
 			}

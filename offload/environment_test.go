@@ -21,7 +21,7 @@ func TestChooseTransport(t *testing.T) {
 		{"ofi-write", "verbs", transport{fabric.OFIWrite, "verbs"}, ""},
 		{"", "tcp", transport{fabric.OFIWrite, "tcp"}, ""},
 		{"ring", "tcp", transport{}, "SUBLET_PROVIDER=tcp"},
-		{"carrier-pigeon", "", transport{}, "there are ring, ofi and ofi-write"},
+		{"carrier-pigeon", "", transport{}, "there are ring, ofi, ofi-write and ofi-send"},
 	} {
 		t.Setenv("SUBLET_TRANSPORT", test.transport)
 		t.Setenv("SUBLET_PROVIDER", test.provider)

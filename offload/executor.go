@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,41 +102,63 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 			return err
 		}
 		c.client, c.closeClient = ring.Client, ring.Close
-	case fabric.OFIWrite:
-		if c.client, err = e.connectOFI(ctx, c, slots); err != nil {
+	default:
+		if err := e.connectOFI(ctx, c, slots); err != nil {
 			return err
 		}
-		c.closeClient = c.client.Close
 	}
 	c.inFlight = make([]*Future, slots)
 	c.doorbell, err = pollable(c.client.Descriptor(), "doorbell")
 	if err != nil {
 		c.closeClient()
+		return err
+	}
+	if err = c.probe(ctx); err != nil {
+		c.doorbell.Close()
 	}
 	return err
 }
 
 // connectOFI meets the executor over libfabric. It proves itself with a nonce that only this
 // lease's control connection has carried.
-func (e *Executor) connectOFI(ctx context.Context, c *connection, slots int) (*fabric.Client, error) {
+func (e *Executor) connectOFI(ctx context.Context, c *connection, slots int) (err error) {
 	nonce := make([]byte, fabric.NonceSize)
 	if _, err := rand.Read(nonce); err != nil {
-		return nil, err
+		return err
 	}
-	provider := e.lease.transport.provider
+	way := e.lease.transport
 	open := control.Open{
-		Wire: fabric.WireVersion, Transport: fabric.OFIWrite, Slots: slots,
-		Provider: provider, Address: loopback, Nonce: nonce,
+		Wire: fabric.WireVersion, Transport: way.name, Slots: slots,
+		Provider: way.provider, Address: loopback, Nonce: nonce,
+	}
+	options := fabric.OFIOptions{Transport: way.name, Provider: way.provider, Nonce: nonce, Slots: slots}
+	closeBells := func() {}
+	var files []*os.File
+	if fabric.NeedsBells(way.provider) {
+		if options.Bells, err = fabric.NewBells(slots); err != nil {
+			return err
+		}
+		closeBells = options.Bells.Close
+		shared := options.Bells.Files()
+		files = []*os.File{shared.Memory, shared.ExecutorDoorbell, shared.ClientDoorbell}
 	}
 	var opened control.Opened
-	if err := e.lease.link.call(ctx, control.TypeOpen, c.target(), open, &opened); err != nil {
-		return nil, err
-	}
-	options := fabric.OFIOptions{Provider: provider, Name: opened.Name, Nonce: nonce, Slots: slots}
 	if deadline, ok := ctx.Deadline(); ok {
 		options.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
-	return fabric.ConnectOFI(options)
+	if err = e.lease.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
+		options.Name = opened.Name
+		c.client, err = fabric.ConnectOFI(options)
+	}
+	if err != nil {
+		closeBells()
+		return err
+	}
+	c.closeClient = func() {
+		c.client.Close()
+		closeBells()
+	}
+	return nil
 }
 
 // Invoke is Lease.Invoke on this executor.

@@ -129,20 +129,10 @@ const dismissPatience = 10 * time.Second
 // dismiss makes the executor forget a region that nothing uses any more. When it returns nil the
 // executor does not have it: it says so, or it has ended.
 func (c *connection) dismiss(r *region) error {
-	k := &c.regions
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.has(r.id) {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(c.alive, dismissPatience)
 	defer cancel()
-	err := c.executor.lease.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
+	err := c.takeBack(ctx, r)
 	if err == nil {
-		err = c.withClient(func() error { return c.client.Detach(r.id) })
-	}
-	if err == nil {
-		k.set(r.id, false)
 		return nil
 	}
 	c.kill(fmt.Errorf("it does not give up %d bytes: %w", len(r.memory.Bytes()), err))
@@ -152,6 +142,24 @@ func (c *connection) dismiss(r *region) error {
 	case <-time.After(dismissPatience):
 		return fmt.Errorf("offload: %s neither gives up a buffer that was freed nor ends; the memory is kept: %w", c.executor, err)
 	}
+}
+
+// takeBack asks the executor to give up a region.
+func (c *connection) takeBack(ctx context.Context, r *region) error {
+	k := &c.regions
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.has(r.id) {
+		return nil
+	}
+	err := c.executor.lease.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
+	if err == nil {
+		err = c.withClient(func() error { return c.client.Detach(r.id) })
+	}
+	if err == nil {
+		k.set(r.id, false)
+	}
+	return err
 }
 
 // withClient calls f while nobody else uses the client.

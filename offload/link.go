@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/version"
@@ -42,6 +43,13 @@ func newLink(ctx context.Context, conn *control.Conn, hello control.Hello, unask
 	return l, welcome, nil
 }
 
+var errEnded = errors.New("the executor manager ended the connection")
+
+// endedByPeer tells whether a connection failed because there is nobody at its other end.
+func endedByPeer(err error) bool {
+	return errors.Is(err, errEnded) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 func (l *link) receive() {
 	for {
 		frame, err := l.conn.Receive()
@@ -73,7 +81,7 @@ func (l *link) end(err error) {
 		return
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("the executor manager ended the connection")
+		err = errEnded
 	}
 	l.err = fmt.Errorf("offload: the connection to the executor manager: %w", err)
 	close(l.closed)

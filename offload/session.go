@@ -79,11 +79,18 @@ func checkRunDirectory() error {
 }
 
 func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link, control.Welcome, error) {
-	conn, err := connectHelper(ctx)
-	if err != nil {
-		return nil, control.Welcome{}, err
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		conn, err := connectHelper(ctx)
+		if err != nil {
+			return nil, control.Welcome{}, err
+		}
+		l, welcome, err := newLink(ctx, conn, hello(), unasked)
+		// A helper that was about to end, or is killed, takes connections until it is gone.
+		if err == nil || attempt == attempts || !endedByPeer(err) {
+			return l, welcome, err
+		}
 	}
-	return newLink(ctx, conn, hello(), unasked)
 }
 
 // Node is the name of the node that the session is connected on.

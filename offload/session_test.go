@@ -65,9 +65,16 @@ func lease(t testing.TB, s *offload.Session, executors int) *offload.Lease {
 // overTransports runs a test over every transport.
 func overTransports(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	for _, transport := range []string{"ring", "ofi-write"} {
-		t.Run(transport, func(t *testing.T) {
-			t.Setenv("SUBLET_TRANSPORT", transport)
+	for _, way := range []struct{ transport, provider string }{
+		{"ring", ""},
+		{"ofi-write", "tcp"},
+		{"ofi-write", "shm"},
+		{"ofi-send", "tcp"},
+		{"ofi-send", "shm"},
+	} {
+		t.Run(strings.TrimSpace(way.transport+" "+way.provider), func(t *testing.T) {
+			t.Setenv("SUBLET_TRANSPORT", way.transport)
+			t.Setenv("SUBLET_PROVIDER", way.provider)
 			test(t)
 		})
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
-// transport is what SUBLET_TRANSPORT and SUBLET_PROVIDER ask for.
+// transport is how a rank reaches an executor.
 type transport struct {
-	name     string // fabric.Ring or fabric.OFIWrite
+	name     string // fabric.Ring, fabric.OFIWrite or fabric.OFISend
 	provider string // libfabric's; empty for the ring
 }
 
@@ -19,25 +19,69 @@ const loopback = "127.0.0.1"
 // defaultProvider is libfabric's provider where nothing says otherwise.
 const defaultProvider = "tcp"
 
-// chooseTransport says how executors are reached. Executors of a node's own helper are on this
-// host, so without a wish it is the ring.
-func chooseTransport() (transport, error) {
-	provider := os.Getenv("SUBLET_PROVIDER")
-	switch wish := os.Getenv("SUBLET_TRANSPORT"); wish {
-	case "", fabric.Ring:
-		if wish == "" && provider != "" {
-			return transport{fabric.OFIWrite, provider}, nil
+// anyOFI asks for libfabric, by the better of its two transports.
+const anyOFI = "ofi"
+
+// wish is what SUBLET_TRANSPORT and SUBLET_PROVIDER ask for; it is never met by something else.
+type wish struct {
+	transport string // a transport, anyOFI, or empty: the best that there is
+	provider  string
+}
+
+func readWish() (wish, error) {
+	w := wish{transport: os.Getenv("SUBLET_TRANSPORT"), provider: os.Getenv("SUBLET_PROVIDER")}
+	switch w.transport {
+	case "":
+		if w.provider != "" {
+			w.transport = anyOFI
 		}
-		if provider != "" {
-			return transport{}, fmt.Errorf("offload: SUBLET_PROVIDER=%s names a provider of libfabric, which SUBLET_TRANSPORT=%s does not use; unset one of them", provider, wish)
+	case fabric.Ring:
+		if w.provider != "" {
+			return w, fmt.Errorf("offload: SUBLET_PROVIDER=%s names a provider of libfabric, which SUBLET_TRANSPORT=%s does not use; unset one of them", w.provider, w.transport)
 		}
-		return transport{name: fabric.Ring}, nil
-	case "ofi", fabric.OFIWrite:
-		if provider == "" {
-			provider = defaultProvider
-		}
-		return transport{fabric.OFIWrite, provider}, nil
+	case anyOFI, fabric.OFIWrite, fabric.OFISend:
 	default:
-		return transport{}, fmt.Errorf("offload: SUBLET_TRANSPORT=%s is not a transport; there are ring, ofi and ofi-write", wish)
+		return w, fmt.Errorf("offload: SUBLET_TRANSPORT=%s is not a transport; there are ring, ofi, ofi-write and ofi-send", w.transport)
 	}
+	return w, nil
+}
+
+// between picks the transport of a rank and an executor. On one host it is the ring. Over
+// libfabric it is ofi-write where the provider keeps the order of writes, and else ofi-send. What
+// is picked is tried when the two meet (probe.go), and if it does not work that is an error.
+func (w wish) between(sameHost bool) (transport, error) {
+	if w.transport == fabric.Ring && !sameHost {
+		return transport{}, fmt.Errorf("offload: SUBLET_TRANSPORT=%s, but the executor is on another host, with which no memory can be shared", w.transport)
+	}
+	if w.transport == fabric.Ring || w.transport == "" && sameHost {
+		return transport{name: fabric.Ring}, nil
+	}
+	t := transport{name: w.transport, provider: w.provider}
+	if t.provider == "" {
+		t.provider = defaultProvider
+	}
+	if t.provider == fabric.SharedMemory && !sameHost {
+		return transport{}, fmt.Errorf("offload: SUBLET_PROVIDER=%s, but the executor is on another host, with which no memory can be shared", t.provider)
+	}
+	if t.name == fabric.OFIWrite || t.name == fabric.OFISend {
+		return t, nil
+	}
+	ordered, err := fabric.OrdersWrites(t.provider)
+	if err != nil {
+		return transport{}, fmt.Errorf("offload: %w", err)
+	}
+	t.name = fabric.OFISend
+	if ordered {
+		t.name = fabric.OFIWrite
+	}
+	return t, nil
+}
+
+// chooseTransport says how executors are reached: those of a node's own helper are on this host.
+func chooseTransport() (transport, error) {
+	w, err := readWish()
+	if err != nil {
+		return transport{}, err
+	}
+	return w.between(true)
 }

@@ -151,14 +151,19 @@ func (e *executor) open(frame *control.Frame) (*control.Opened, error) {
 	var err error
 	switch open.Transport {
 	case fabric.Ring:
-		if len(frame.Files) != 3 {
-			return nil, fmt.Errorf("a ring comes with 3 descriptors, not %d", len(frame.Files))
+		files, filesErr := ringFiles(frame)
+		if filesErr != nil {
+			return nil, filesErr
 		}
-		files := fabric.RingFiles{Memory: frame.Files[0], ExecutorDoorbell: frame.Files[1], ClientDoorbell: frame.Files[2]}
-		frame.Files = nil
-		endpoint, err = e.fabric.OpenRing(files, open.Slots)
-	case fabric.OFIWrite:
-		endpoint, opened.Name, err = e.fabric.ListenOFI(fabric.OFIListen{Provider: open.Provider, Address: open.Address, Nonce: open.Nonce, Slots: open.Slots})
+		endpoint, err = e.fabric.OpenRing(*files, open.Slots)
+	case fabric.OFIWrite, fabric.OFISend:
+		listen := fabric.OFIListen{Transport: open.Transport, Provider: open.Provider, Address: open.Address, Nonce: open.Nonce, Slots: open.Slots}
+		if len(frame.Files) > 0 {
+			if listen.Bells, err = ringFiles(frame); err != nil {
+				return nil, err
+			}
+		}
+		endpoint, opened.Name, err = e.fabric.ListenOFI(listen)
 	default:
 		return nil, &control.Failed{Code: control.CodeTransport, Text: fmt.Sprintf("this executor does not have the transport %q", open.Transport)}
 	}
@@ -168,6 +173,16 @@ func (e *executor) open(frame *control.Frame) (*control.Opened, error) {
 	e.serving = true
 	go e.serve(endpoint)
 	return opened, nil
+}
+
+// ringFiles takes the descriptors of a ring, or of the doorbells of a provider that needs them.
+func ringFiles(frame *control.Frame) (*fabric.RingFiles, error) {
+	if len(frame.Files) != 3 {
+		return nil, fmt.Errorf("a ring, or doorbells, come with 3 descriptors, not %d", len(frame.Files))
+	}
+	files := &fabric.RingFiles{Memory: frame.Files[0], ExecutorDoorbell: frame.Files[1], ClientDoorbell: frame.Files[2]}
+	frame.Files = nil
+	return files, nil
 }
 
 // serve runs the hot loop. When it ends by itself the client is gone or broken, and so is what

@@ -25,6 +25,9 @@ const (
 	// EagerSize is the largest payload that travels with its request or response over libfabric;
 	// a larger one moves while somebody polls.
 	EagerSize = C.WIRE_SLOT_PAYLOAD
+	// Probe is a function that every executor has: it copies its input to its output, and is
+	// counted nowhere.
+	Probe = C.WIRE_PROBE
 )
 
 // ErrFull says that every slot holds an invocation that was not harvested.
@@ -48,6 +51,7 @@ type Path struct {
 const (
 	Ring     = "ring"
 	OFIWrite = "ofi-write"
+	OFISend  = "ofi-send"
 )
 
 // Payload is an input or an output: Size bytes at Address, which lie at Offset in a region. The
@@ -95,6 +99,7 @@ type Client struct {
 	path      Path
 	slots     int
 	request   *C.struct_fabric_submission // what C reads a request from; outside the Go heap
+	naps      bool                        // the sleep must be short
 	broken    error
 	wanted    uint32                     // atomic: goroutines that wait for the client
 	responses []C.struct_fabric_response // what C harvests into; outside the Go heap
@@ -244,8 +249,21 @@ func (c *Client) Abandon() {
 }
 
 // Arm prepares for sleeping on Descriptor. It returns false if there is something to harvest
-// now; else the caller sleeps and then calls Disarm.
-func (c *Client) Arm() bool { return C.fabric_arm(c.c) > 0 }
+// now; else the caller sleeps, no longer than Nap, and then calls Disarm.
+func (c *Client) Arm() bool {
+	armed := C.fabric_arm(c.c)
+	c.naps = armed > 1
+	return armed > 0
+}
+
+// Nap is how long a sleep that Arm has allowed may last; 0: for ever. Some providers can not wake
+// us for everything that is on its way.
+func (c *Client) Nap() time.Duration {
+	if c.naps {
+		return time.Millisecond
+	}
+	return 0
+}
 
 // Disarm ends what Arm began.
 func (c *Client) Disarm() { C.fabric_disarm(c.c) }

@@ -87,37 +87,13 @@ type Endpoint struct {
 
 // OpenRing makes the executor's end of a ring; it takes the files.
 func (e *Executor) OpenRing(files RingFiles, slots int) (*Endpoint, error) {
-	closeFiles := func() {
-		files.Memory.Close()
-		files.ExecutorDoorbell.Close()
-		files.ClientDoorbell.Close()
+	if err := checkSlots(slots); err != nil {
+		files.close()
+		return nil, err
 	}
-	if slots < 1 || slots > MaxSlots || slots&(slots-1) != 0 {
-		closeFiles()
-		return nil, fmt.Errorf("fabric: %d slots; a power of two up to %d is needed", slots, MaxSlots)
-	}
-	size := int(C.wire_ring_size(C.uint32_t(slots)))
-	if err := checkSize(files.Memory, uint64(size)); err != nil {
-		closeFiles()
-		return nil, fmt.Errorf("fabric: the ring's memory: %w", err)
-	}
-	mapping, err := mapFile(files.Memory, size, unix.PROT_READ|unix.PROT_WRITE)
-	if err == nil {
-		// Requests are the client's to write.
-		err = unix.Mprotect(mapping[C.WIRE_RING_PAGE:C.wire_ring_responses(C.uint32_t(slots))], unix.PROT_READ)
-	}
+	ring, release, err := openRing(files, int(C.wire_ring_size(C.uint32_t(slots))), slots)
 	if err != nil {
-		closeFiles()
-		return nil, fmt.Errorf("fabric: mapping the ring: %w", err)
-	}
-	release := func() {
-		_ = unix.Munmap(mapping) // can only fail on arguments that mmap did not return
-		closeFiles()
-	}
-	ring := (*C.struct_wire_ring)(unsafe.Pointer(&mapping[0]))
-	if ring.magic != C.WIRE_MAGIC || ring.version != WireVersion || int(ring.slots) != slots {
-		release()
-		return nil, fmt.Errorf("fabric: the ring is of version %d with %d slots, this executor wants version %d with %d", ring.version, ring.slots, WireVersion, slots)
+		return nil, err
 	}
 	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots),
 		C.int(descriptor(files.ExecutorDoorbell)), C.int(descriptor(files.ClientDoorbell)))
@@ -126,6 +102,41 @@ func (e *Executor) OpenRing(files RingFiles, slots int) (*Endpoint, error) {
 		return nil, errors.New("fabric: out of memory")
 	}
 	return &Endpoint{c: c, release: release}, nil
+}
+
+func checkSlots(slots int) error {
+	if slots < 1 || slots > MaxSlots || slots&(slots-1) != 0 {
+		return fmt.Errorf("fabric: %d slots; a power of two up to %d is needed", slots, MaxSlots)
+	}
+	return nil
+}
+
+// openRing maps a client's ring, or only the page of it that doorbells need, and says how to free
+// it; it takes the files.
+func openRing(files RingFiles, size, slots int) (*C.struct_wire_ring, func(), error) {
+	if err := checkSize(files.Memory, uint64(size)); err != nil {
+		files.close()
+		return nil, nil, fmt.Errorf("fabric: the ring's memory: %w", err)
+	}
+	mapping, err := mapFile(files.Memory, size, unix.PROT_READ|unix.PROT_WRITE)
+	if err == nil && size > C.WIRE_RING_PAGE {
+		// Requests are the client's to write.
+		err = unix.Mprotect(mapping[C.WIRE_RING_PAGE:C.wire_ring_responses(C.uint32_t(slots))], unix.PROT_READ)
+	}
+	if err != nil {
+		files.close()
+		return nil, nil, fmt.Errorf("fabric: mapping the ring: %w", err)
+	}
+	release := func() {
+		_ = unix.Munmap(mapping) // can only fail on arguments that mmap did not return
+		files.close()
+	}
+	ring := (*C.struct_wire_ring)(unsafe.Pointer(&mapping[0]))
+	if ring.magic != C.WIRE_MAGIC || ring.version != WireVersion || int(ring.slots) != slots {
+		release()
+		return nil, nil, fmt.Errorf("fabric: the ring is of version %d with %d slots, this executor wants version %d with %d", ring.version, ring.slots, WireVersion, slots)
+	}
+	return ring, release, nil
 }
 
 // checkSize refuses a memfd that is smaller than what was said: reading past its end is SIGBUS.

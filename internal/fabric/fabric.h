@@ -59,7 +59,8 @@ struct fabric_client_ops {
     int (*submit)(struct fabric_client *, uint64_t id, const struct fabric_submission *);
     // 1 and the response's place if the response with this id has come, 0 if not yet.
     int (*ready)(struct fabric_client *, uint64_t id, struct wire_response **);
-    // Prepares for sleeping on the descriptor: 1 if it may, 0 if something came.
+    // Prepares for sleeping on the descriptor: 1 if it may, 2 if it may but only for a millisecond,
+    // 0 if something came.
     int (*arm)(struct fabric_client *);
     void (*disarm)(struct fabric_client *);
     void (*close)(struct fabric_client *);  // revokes what the executor could write; frees the client
@@ -113,12 +114,22 @@ struct fabric_ofi_options {
     void *responses;
     uint32_t slots;
     int milliseconds;  // patience
+    int sends;         // ofi-send instead of ofi-write
+    // Where the provider has no descriptor to sleep on: a page of wire_ring and two eventfds, which
+    // stay the caller's. NULL: none.
+    struct wire_ring *bells;
+    int executor_doorbell;
+    int client_doorbell;
 };
 
 enum {
-    FABRIC_OFI_NAME = 128,     // most bytes of a listening name
+    FABRIC_OFI_NAME = WIRE_NAME,  // most bytes of a listening name
     FABRIC_OFI_PROVIDER = 64,  // most bytes of a provider's name, with its NUL
 };
+
+// 1 if a provider keeps the order of writes, which ofi-write needs; 0 if not; FABRIC_FAILED and the
+// text if it can not be had.
+int fabric_ofi_orders_writes(const char *provider, char *text);
 
 struct fabric_client *fabric_ofi_connect(const struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);
 // Registers a region, to which the executor may write outputs if it is writable.

@@ -16,6 +16,8 @@ const NonceSize = C.WIRE_NONCE
 
 // OFIOptions say how to reach an executor over libfabric.
 type OFIOptions struct {
+	// Transport is OFIWrite, which is the default, or OFISend.
+	Transport string
 	// Provider is libfabric's name of it: "tcp", "verbs". Empty: what libfabric names first. It
 	// is the one that the executor listens on.
 	Provider string
@@ -25,6 +27,9 @@ type OFIOptions struct {
 	Nonce []byte
 	// Slots is a power of two, at most MaxSlots, and the executor's number.
 	Slots int
+	// Bells wake the ends of a provider that has no descriptor to sleep on; see NeedsBells. They
+	// stay the caller's, until the client is closed.
+	Bells *Bells
 	// Timeout is how long to wait for the executor's answer; 0: DefaultConnectTimeout.
 	Timeout time.Duration
 }
@@ -32,7 +37,7 @@ type OFIOptions struct {
 // DefaultConnectTimeout is long enough for an executor that is busy loading libfabric.
 const DefaultConnectTimeout = 10 * time.Second
 
-// ConnectOFI makes the client's end of an ofi-write connection and waits until the executor has
+// ConnectOFI makes the client's end of an ofi-write or ofi-send connection and waits until the executor has
 // accepted it. It loads libfabric when it is first called; a program that runs where libfabric
 // is absent, and a provider that can't be had, get an error that says what there is.
 //
@@ -40,11 +45,17 @@ const DefaultConnectTimeout = 10 * time.Second
 // executor, Attached here; constants are sent by Push. Payloads above 64 KiB must lie in a
 // region, smaller ones may lie anywhere.
 func ConnectOFI(o OFIOptions) (*Client, error) {
-	slots, err := newOFISlots(o.Provider, o.Nonce, o.Slots)
+	if o.Transport == "" {
+		o.Transport = OFIWrite
+	}
+	slots, err := newOFISlots(o.Transport, o.Provider, o.Nonce, o.Slots)
 	if err != nil {
 		return nil, err
 	}
 	defer slots.freeArguments()
+	if o.Bells != nil {
+		slots.hang(o.Bells.page(), o.Bells.files)
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultConnectTimeout
 	}
@@ -61,7 +72,7 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 		slots.close()
 		return nil, fmt.Errorf("fabric: connecting to an executor with provider %q: %s", o.Provider, C.GoString(&result.text[0]))
 	}
-	client, err := newClient(c, Path{Transport: OFIWrite, Provider: C.GoString(&result.provider[0])}, o.Slots)
+	client, err := newClient(c, Path{Transport: o.Transport, Provider: C.GoString(&result.provider[0])}, o.Slots)
 	if err != nil {
 		slots.close()
 		return nil, err
@@ -69,6 +80,20 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 	client.attach = &ofiRegions{client: client, memory: map[uint32]*Memory{}}
 	client.release = slots.close
 	return client, nil
+}
+
+// OrdersWrites tells whether a provider of libfabric keeps the order of writes, which ofi-write
+// relies on. It is an error if the provider can't be had here.
+func OrdersWrites(provider string) (bool, error) {
+	name := C.CString(provider)
+	defer C.free(unsafe.Pointer(name))
+	text := (*C.char)(C.calloc(1, C.FABRIC_TEXT))
+	defer C.free(unsafe.Pointer(text))
+	result := C.fabric_ofi_orders_writes(name, text)
+	if result < 0 {
+		return false, fmt.Errorf("fabric: provider %q: %s", provider, C.GoString(text))
+	}
+	return result > 0, nil
 }
 
 // ofiSlots are the memory that one end of a connection needs, and what C is called with.
@@ -81,9 +106,12 @@ type ofiSlots struct {
 	}
 }
 
-func newOFISlots(provider string, nonce []byte, slots int) (*ofiSlots, error) {
-	if slots < 1 || slots > MaxSlots || slots&(slots-1) != 0 {
-		return nil, fmt.Errorf("fabric: %d slots; a power of two up to %d is needed", slots, MaxSlots)
+func newOFISlots(transport, provider string, nonce []byte, slots int) (*ofiSlots, error) {
+	if transport != OFIWrite && transport != OFISend {
+		return nil, fmt.Errorf("fabric: %q is no transport over libfabric; there are %s and %s", transport, OFIWrite, OFISend)
+	}
+	if err := checkSlots(slots); err != nil {
+		return nil, err
 	}
 	if len(nonce) != NonceSize {
 		return nil, fmt.Errorf("fabric: a nonce of %d bytes, %d are needed", len(nonce), NonceSize)
@@ -107,7 +135,17 @@ func newOFISlots(provider string, nonce []byte, slots int) (*ofiSlots, error) {
 	s.options.requests = unsafe.Pointer(&requests.bytes[0])
 	s.options.responses = unsafe.Pointer(&responses.bytes[0])
 	s.options.slots = C.uint32_t(slots)
+	if transport == OFISend {
+		s.options.sends = 1
+	}
 	return s, nil
+}
+
+// hang gives the connection its doorbells.
+func (s *ofiSlots) hang(page *C.struct_wire_ring, files RingFiles) {
+	s.options.bells = page
+	s.options.executor_doorbell = C.int(descriptor(files.ExecutorDoorbell))
+	s.options.client_doorbell = C.int(descriptor(files.ClientDoorbell))
 }
 
 // freeArguments frees what only the call needed.

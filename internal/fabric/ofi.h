@@ -1,5 +1,5 @@
 // What the two ends of a libfabric connection share: the library itself, and a link, which is
-// one connected endpoint with a domain, a completion queue and an event queue of its own.
+// one endpoint with a domain, a completion queue and an event queue of its own.
 #ifndef SUBLET_OFI_H
 #define SUBLET_OFI_H
 
@@ -10,10 +10,15 @@
 #include <rdma/fi_eq.h>
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "fabric.h"
+
+// The oldest interface whose structures have the layout that we were compiled with; every later
+// library serves it.
+#define OFI_VERSION FI_VERSION(1, 9)
 
 // libfabric's exported calls. Everything else in its headers goes through tables of operations,
 // but beware of what they define on top of these, like fi_allocinfo: it would link the library.
@@ -28,13 +33,57 @@ struct ofi_library {
 // Loads libfabric when it is first needed: NULL and the text if it can not be.
 const struct ofi_library *ofi_load(char *text);
 
-// Finds a provider that can do what a link needs. provider may be empty: the one that libfabric
-// names first. Either address (of this node, to listen at; may be empty) or name (a peer's, to
-// connect to) is given. The result is freed with freeinfo.
-int ofi_find(const char *provider, const char *address, const uint8_t *name, size_t name_size, struct fi_info **info, char *text);
+// Providers put handlers of their own on signals: what was there before is put back.
+enum { OFI_SIGNALS = 64 };
+struct ofi_signals {
+    struct sigaction saved[OFI_SIGNALS + 1];
+};
+void ofi_keep_signals(struct ofi_signals *);
+void ofi_restore_signals(const struct ofi_signals *);
+
+// Finds a provider that can do what a link needs, for ofi-send or ofi-write. provider may be
+// empty: the one that libfabric names first. Either address (of this node, to listen at; may be
+// empty) or name (a peer's, to connect to) is given. The result is freed with freeinfo.
+int ofi_find(const char *provider, int sends, const char *address, const uint8_t *name, size_t name_size, struct fi_info **info, char *text);
 
 // Fails with FABRIC_FAILED or FABRIC_BROKEN and the text "step: libfabric's reason". error is negative.
 int ofi_failed(char *text, int result, const char *step, long error);
+
+// What a completion's context points to. Messages of ofi-write have none.
+enum ofi_kind {
+    OFI_FLUSH = 1,  // a write whose end somebody waits for
+    OFI_GREETING,   // a receive: of the meeting, later of the goodbye
+    OFI_MESSAGE,    // a receive of ofi-send, into the buffer of that index
+    OFI_TRANSFER,   // a read or write of ofi-send, for the slot of that index
+    OFI_LOOSE,      // something that shm needs our polling for until it has ended
+};
+
+struct ofi_operation {
+    uint32_t kind;
+    uint32_t index;
+};
+
+// Doorbells, where the provider has no descriptor: an end that sleeps says so in its flag, and
+// the other rings it. All NULL and -1 where there are none.
+struct ofi_bells {
+    _Atomic uint32_t *mine;
+    const _Atomic uint32_t *theirs;
+    int my_bell;
+    int their_bell;
+};
+
+// Messages of ofi-send: receives are posted for as many as there are slots, and taken as they
+// come; ids say which slot a message is for.
+struct ofi_inbox {
+    uint8_t *buffers;
+    size_t stride;
+    struct fid_mr *mr;
+    uint32_t slots;
+    uint32_t held[WIRE_SLOTS_MAX];          // by slot: the buffer that its message lies in
+    uint64_t seen[WIRE_SLOTS_MAX];          // by slot: id of the last message
+    _Atomic uint64_t came[WIRE_SLOTS_MAX];  // by slot: id of the last that is complete, with its payload
+    struct ofi_operation receives[WIRE_SLOTS_MAX];
+};
 
 // One connection. One thread at a time uses it.
 struct ofi_link {
@@ -42,31 +91,45 @@ struct ofi_link {
     struct fi_info *info;
     struct fid_fabric *fabric;
     struct fid_domain *domain;
-    struct fid_eq *eq;
+    struct fid_eq *eq;  // NULL where endpoints do not connect
     struct fid_cq *cq;
+    struct fid_av *av;  // NULL where they do
     struct fid_ep *ep;
-    int cq_descriptor;
+    fi_addr_t peer;
+    int cq_descriptor;  // -1: none
     int eq_descriptor;
-    uint64_t next_key;     // where the provider wants keys from us
-    size_t span;           // most bytes of one write: one that is followed in order
-    size_t inject;         // most bytes that are copied away at once
-    _Atomic uint64_t arrived;  // id of the last message that the peer's completions told of
-    uint64_t flushes;      // writes posted whose end somebody waits for
-    uint64_t flushed;      // and those of them that have ended
-    uint32_t unsignalled;  // writes since the last that asks for a completion
+    struct ofi_bells bells;
+    int sends;  // ofi-send
+    struct ofi_inbox inbox;
+    uint64_t next_key;          // where the provider wants keys from us
+    size_t span;                // most bytes of one write: one that is followed in order
+    size_t inject;              // most bytes that are copied away at once
+    _Atomic uint64_t arrived;   // ofi-write: id of the last message that the peer's completions told of
+    uint64_t flushes;           // writes posted whose end somebody waits for
+    uint64_t flushed;           // and those of them that have ended
+    uint32_t loose;             // operations that have not ended, which the peer can not wake us for
+    uint32_t unsignalled;       // writes since the last that asks for a completion
     uint32_t signal_every;
-    uint32_t idle;  // polls that brought nothing
-    int connected;       // the event queue is ofi_events' to read
-    int posts_receives;  // the provider takes a posted receive for each message (verbs)
-    int over;            // why the link is of no more use, or 0
+    uint32_t idle;        // polls that brought nothing
+    int connected;        // the event queue is ofi_events' to read
+    int posts_receives;   // ofi-write: the provider takes a posted receive for each message (verbs)
+    int over;             // why the link is of no more use, or 0
+    struct ofi_operation flush, loosely, greeting;
+    uint8_t greeting_room[256];
+    size_t greeted;  // bytes of a greeting that has come, or 0
     const _Atomic uint32_t *stop;         // ends what waits for the peer
     void (*give_way)(struct ofi_link *);  // called by what waits for the peer, if it is set
-    char *text;                           // FABRIC_TEXT bytes
+    // ofi-send, if they are set: the message for a slot has come; a transfer of it has ended; what
+    // could not be posted is tried again.
+    int (*message_came)(struct ofi_link *, uint32_t slot);
+    void (*transferred)(struct ofi_link *, uint32_t slot);
+    int (*pump)(struct ofi_link *);
+    char *text;  // FABRIC_TEXT bytes
 };
 
 // Opens all but the endpoint; takes info. The text of every later failure goes to link->text.
-int ofi_open(struct ofi_link *, struct fi_info *info);
-// Makes the endpoint, ready for fi_connect or fi_accept.
+int ofi_open(struct ofi_link *, struct fi_info *info, const struct fabric_ofi_options *, int executor);
+// Makes the endpoint, ready for fi_connect or fi_accept, or for greetings.
 int ofi_endpoint(struct ofi_link *, struct fi_info *info, uint32_t slots);
 // Closes the endpoint: nothing that the peer sends lands any more.
 void ofi_disconnect(struct ofi_link *);
@@ -77,6 +140,31 @@ int ofi_register(struct ofi_link *, void *base, uint64_t size, uint64_t access, 
 void ofi_release(struct fid_mr **mr);
 // What the peer names registered memory by.
 uint64_t ofi_remote_address(const struct ofi_link *, const void *base);
+static inline int ofi_registers_locally(const struct ofi_link *l) { return (l->info->domain_attr->mr_mode & FI_MR_LOCAL) != 0; }
+
+// The endpoint's own name: the address's format and the address.
+int ofi_name(struct ofi_link *, struct fid *, uint8_t *name, size_t *size);
+// Makes a peer's name its address.
+int ofi_know(struct ofi_link *, const uint8_t *name, size_t size, fi_addr_t *peer);
+// Removes what a name has in the file system, if it is a name that ofi_find has made.
+void ofi_unlink(const uint8_t *name, size_t size);
+
+// ofi-send: gives the inbox its memory, and posts its receives.
+void ofi_inbox_open(struct ofi_link *, void *buffers, size_t stride, uint32_t slots, struct fid_mr *mr);
+int ofi_inbox_post(struct ofi_link *);
+// Posts the receive of a slot's buffer again.
+int ofi_inbox_free(struct ofi_link *, uint32_t slot);
+
+// Whether the message with this id has come, complete.
+static inline int ofi_has(const struct ofi_link *l, uint64_t id) {
+    if (!l->sends)
+        return atomic_load_explicit(&l->arrived, memory_order_acquire) >= id;
+    return atomic_load_explicit(&l->inbox.came[id & (l->inbox.slots - 1)], memory_order_acquire) == id;
+}
+// Where it lies.
+static inline uint8_t *ofi_inbox_at(const struct ofi_link *l, uint64_t id) {
+    return l->inbox.buffers + l->inbox.held[id & (l->inbox.slots - 1)] * l->inbox.stride;
+}
 
 // Part of a message in local memory.
 struct ofi_part {
@@ -85,21 +173,52 @@ struct ofi_part {
     struct fid_mr *mr;
 };
 
-// Writes a message, which the peer gets a completion for with the low bits of its id.
+// Writes a message, which the peer gets a completion for with the low bits of its id; or sends it.
 int ofi_message(struct ofi_link *, uint64_t id, const struct ofi_part *parts, int count, uint64_t address, uint64_t key);
 // Writes a payload of any size, ahead of the message that follows.
 int ofi_write(struct ofi_link *, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address, uint64_t key);
 // The same, and waits until it has landed.
 int ofi_write_and_wait(struct ofi_link *, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address, uint64_t key);
 
+// A payload of any size between here and the peer's memory, part after part.
+struct ofi_transfer {
+    struct ofi_operation operation;
+    uint32_t posted;  // parts that have not ended
+    uint8_t *base;
+    struct fid_mr *mr;
+    uint64_t left;  // bytes that have not been posted
+    uint64_t address;
+    uint64_t key;
+};
+
+// Posts what can be posted of a read, or of a write that completes when it has landed: FABRIC_OK
+// if that is all, FABRIC_FULL if it must be called again.
+int ofi_transfer(struct ofi_link *, struct ofi_transfer *, int write);
+// ofi_message that does not wait: FABRIC_FULL if it must be called again.
+int ofi_try_message(struct ofi_link *, uint64_t id, const struct ofi_part *parts, int count, uint64_t address, uint64_t key);
+// Sends a small message of the meeting, and waits at most that long until it is on its way.
+int ofi_greet(struct ofi_link *, const void *message, size_t size, fi_addr_t to, int milliseconds);
+int ofi_await_greeting(struct ofi_link *);
+
 // Moves what is to be moved and notes what has arrived.
 int ofi_poll(struct ofi_link *);
+// Between two attempts of an operation that the provider has no room for, or two looks for
+// something to end. Ends when the peer does, or when it is told to stop.
+int ofi_wait_a_little(struct ofi_link *);
 // Once connected, looks at the event queue for the end of the connection.
 int ofi_events(struct ofi_link *);
-// 1 if the caller may sleep on the descriptors, 0 if it must poll first.
+// 1 if the caller may sleep on the descriptors, 0 if it must poll first. With bells: until
+// ofi_awake.
 int ofi_may_sleep(struct ofi_link *);
+void ofi_awake(struct ofi_link *);
+// Wakes the peer if it sleeps; part of everything that is posted.
+void ofi_ring(struct ofi_link *);
+// How long a sleep may last, in milliseconds; -1: for ever.
+static inline int ofi_nap(const struct ofi_link *l) { return l->bells.mine && l->loose ? 1 : -1; }
 // Reads an error off the event queue into the text.
 int ofi_event_failed(struct ofi_link *, const char *step);
+// Says why the link is of no more use.
+int ofi_over(struct ofi_link *, int result);
 
 // Room for an event with its data.
 union ofi_event {

@@ -1,10 +1,7 @@
-// The executor's end of ofi-write.
-//
-//	listening ── a client that knows the nonce ──▶ accepted ── FI_CONNECTED ──▶ connected
-//
-// The loop's thread does all of it, in next and sleep; others are refused, and it goes on
-// listening. Regions are registered by another thread meanwhile; what libfabric calls a domain
-// is used by one thread at a time, so both take the lock, and the loop gives way.
+// The executor's end over libfabric: what the loop calls, and the regions. Regions are registered
+// by another thread than the loop's, and a third moves what is on its way while a function runs;
+// what libfabric calls a domain is used by one thread at a time, so all take the lock, and the
+// loop gives way.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -16,95 +13,6 @@
 #include <unistd.h>
 
 #include "ofi_endpoint.h"
-
-// ---------------------------------------------------------------- meeting the client
-
-// What is wrong with a request for connection, or 0. Takes equally long for every nonce.
-static uint32_t examine(const struct ofi_endpoint *e, const struct wire_connect *connect, size_t size) {
-    uint8_t difference = 0;
-    if (size < sizeof *connect)
-        return WIRE_REFUSED_NONCE;
-    for (int i = 0; i < WIRE_NONCE; i++)
-        difference |= connect->nonce[i] ^ e->nonce[i];
-    if (difference)
-        return WIRE_REFUSED_NONCE;
-    if (connect->version != WIRE_VERSION)
-        return WIRE_REFUSED_VERSION;
-    return connect->slots == e->endpoint.slots ? 0 : WIRE_REFUSED_SLOTS;
-}
-
-static int meet(struct ofi_endpoint *e, union ofi_event *event, size_t size) {
-    struct ofi_link *l = &e->link;
-    struct fi_info *info = event->entry.info;
-    struct wire_connect connect;
-    size_t data = size > sizeof event->entry ? size - sizeof event->entry : 0;
-    memcpy(&connect, event->room + sizeof event->entry, sizeof connect);
-    uint32_t refused = examine(e, &connect, data);
-    int result = FABRIC_OK;
-    if (refused) {
-        // If the stranger is gone already there is nobody to refuse.
-        fi_reject(e->passive, info->handle, &refused, sizeof refused);
-    } else {
-        struct wire_accept accept = {
-            .version = WIRE_VERSION,
-            .slots = e->endpoint.slots,
-            .request_address = ofi_remote_address(l, e->requests),
-            .request_key = fi_mr_key(e->requests_mr),
-        };
-        e->response_address = connect.response_address;
-        e->response_key = connect.response_key;
-        result = ofi_endpoint(l, info, e->endpoint.slots);
-        if (result == FABRIC_OK) {
-            result = fi_accept(l->ep, &accept, sizeof accept);
-            if (result)
-                result = ofi_failed(l->text, FABRIC_BROKEN, "fi_accept", result);
-        }
-        if (result == FABRIC_OK)
-            e->state = ACCEPTED;
-    }
-    l->library->freeinfo(info);
-    return result;
-}
-
-static void stop_listening(struct ofi_endpoint *e) {
-    if (e->passive)
-        fi_close(&e->passive->fid);
-    e->passive = NULL;
-}
-
-// Looks for one event of the meeting.
-static int greet(struct ofi_endpoint *e) {
-    struct ofi_link *l = &e->link;
-    union ofi_event event = {0};
-    uint32_t kind;
-    ssize_t size = fi_eq_read(l->eq, &kind, &event, sizeof event, 0);
-    if (size == -FI_EAGAIN || size == -FI_EINTR)
-        return FABRIC_OK;
-    if (size == -FI_EAVAIL) {
-        int result = ofi_event_failed(l, "fi_accept");
-        // A stranger that does not get as far as asking is none of our concern.
-        return e->state == LISTENING ? FABRIC_OK : result;
-    }
-    if (size < 0)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_eq_read", size);
-    switch (kind) {
-    case FI_CONNREQ:
-        if (e->state == LISTENING)
-            return meet(e, &event, (size_t)size);
-        fi_reject(e->passive, event.entry.info->handle, NULL, 0);
-        l->library->freeinfo(event.entry.info);
-        return FABRIC_OK;
-    case FI_CONNECTED:
-        e->state = CONNECTED;
-        l->connected = 1;
-        stop_listening(e);
-        return FABRIC_OK;
-    case FI_SHUTDOWN:
-        snprintf(l->text, FABRIC_TEXT, "it ended the connection");
-        return FABRIC_BROKEN;
-    }
-    return FABRIC_OK;
-}
 
 // ---------------------------------------------------------------- the loop's operations
 
@@ -124,16 +32,21 @@ static void give_way(struct ofi_link *l) {
 
 int ofi_look(struct ofi_endpoint *e) {
     if (e->state != CONNECTED) {
-        int result = greet(e);
+        int result = ofi_meet(e);
         if (result < 0 || e->state == LISTENING)
             return result;
     }
-    return ofi_poll(&e->link);
+    int result = ofi_poll(&e->link);
+    if (result == FABRIC_OK && e->link.av && e->state == CONNECTED && e->link.greeted) {
+        snprintf(e->endpoint.text, FABRIC_TEXT, "it ended the connection");
+        return ofi_over(&e->link, FABRIC_BROKEN);
+    }
+    return result;
 }
 
 static int ofi_next(struct fabric_endpoint *endpoint, uint64_t id, struct fabric_arrival *arrival) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
-    if (e->link.arrived < id) {
+    if (!ofi_has(&e->link, id)) {
         if (atomic_load_explicit(&e->waiting, memory_order_relaxed)) {
             sched_yield();
             return 0;
@@ -143,11 +56,13 @@ static int ofi_next(struct fabric_endpoint *endpoint, uint64_t id, struct fabric
         end_turn(e);
         if (result < 0)
             return result;
-        if (e->link.arrived < id)
+        if (!ofi_has(&e->link, id))
             return 0;
     }
     const uint64_t slot = id & (endpoint->slots - 1);
     const struct wire_request *request = (const struct wire_request *)(e->requests + slot * WIRE_REQUEST_STRIDE);
+    if (e->link.sends)
+        request = (const struct wire_request *)ofi_inbox_at(&e->link, id);
     if (atomic_load_explicit(&request->id, memory_order_acquire) != id) {
         snprintf(endpoint->text, FABRIC_TEXT, "request %llu was announced, but another lies in its slot", (unsigned long long)id);
         return FABRIC_PROTOCOL;
@@ -158,17 +73,15 @@ static int ofi_next(struct fabric_endpoint *endpoint, uint64_t id, struct fabric
     return 1;
 }
 
-// Writes an output that lies in a region's mirror into the client's memory. The request may have
-// changed since the function ran, so it is checked again.
-static int write_output(struct ofi_endpoint *e, const struct wire_request *request, uint64_t size) {
-    const struct wire_ref output = request->output;
-    const struct fabric_region *region = &e->endpoint.executor->regions[output.region < WIRE_REGIONS ? output.region : 0];
-    if (!atomic_load_explicit(&region->mapped, memory_order_acquire) || !region->output || output.offset > region->size ||
-        size > region->size - output.offset) {
-        snprintf(e->endpoint.text, FABRIC_TEXT, "a request was changed while its function ran");
-        return FABRIC_PROTOCOL;
-    }
-    return ofi_write(&e->link, region->output + output.offset, size, region->handle, region->remote_address + output.offset, region->remote_key);
+// The region that an output of that size lies in. The request may have changed since the function
+// ran, so it is checked again.
+static const struct fabric_region *find_output(struct ofi_endpoint *e, const struct wire_ref *output, uint64_t size) {
+    const struct fabric_region *region = &e->endpoint.executor->regions[output->region < WIRE_REGIONS ? output->region : 0];
+    if (atomic_load_explicit(&region->mapped, memory_order_acquire) && region->output && output->offset <= region->size &&
+        size <= region->size - output->offset)
+        return region;
+    snprintf(e->endpoint.text, FABRIC_TEXT, "a request was changed while its function ran");
+    return NULL;
 }
 
 static int ofi_respond(struct fabric_endpoint *endpoint, uint64_t id, const struct fabric_arrival *arrival) {
@@ -176,17 +89,30 @@ static int ofi_respond(struct fabric_endpoint *endpoint, uint64_t id, const stru
     struct wire_response *response = arrival->response;
     const uint32_t flags = arrival->request->flags;
     const int worked = response->status == WIRE_OK;
+    const struct wire_ref output = arrival->request->output;
+    const struct fabric_region *region = NULL;
     struct ofi_part part = {response, sizeof *response + response->text_size, e->responses_mr};
     int result = FABRIC_OK;
 
     if (worked && (flags & WIRE_OUTPUT_SLOT))
         part.size += response->size < WIRE_SLOT_PAYLOAD ? response->size : WIRE_SLOT_PAYLOAD;
     atomic_store_explicit(&response->id, id, memory_order_relaxed);
+    if (worked && response->size && !(flags & (WIRE_OUTPUT_INLINE | WIRE_OUTPUT_SLOT))) {
+        region = find_output(e, &output, response->size);
+        if (!region)
+            return FABRIC_PROTOCOL;
+    }
     take_turn(e);
-    if (worked && response->size && !(flags & (WIRE_OUTPUT_INLINE | WIRE_OUTPUT_SLOT)))
-        result = write_output(e, arrival->request, response->size);
-    if (result == FABRIC_OK)
-        result = ofi_message(&e->link, id, &part, 1, e->response_address + (id & (endpoint->slots - 1)) * WIRE_RESPONSE_STRIDE, e->response_key);
+    if (e->link.sends)
+        result = ofi_answer(e, id, &part, region, output.offset, response->size);
+    else {
+        if (region)
+            result = ofi_write(&e->link, region->output + output.offset, response->size, region->handle,
+                               region->remote_address + output.offset, region->remote_key);
+        if (result == FABRIC_OK)
+            result = ofi_message(&e->link, id, &part, 1, e->response_address + (id & (endpoint->slots - 1)) * WIRE_RESPONSE_STRIDE,
+                                 e->response_key);
+    }
     end_turn(e);
     return result;
 }
@@ -195,26 +121,29 @@ static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
     // Bytes that are only part of a message, or that leave, wake us too: go on until there is a
     // whole one.
-    while (e->link.arrived < id && !atomic_load(&endpoint->executor->stop)) {
+    while (!ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop)) {
         take_turn(e);
         int result = ofi_look(e);
-        int may = result == FABRIC_OK && e->link.arrived < id && ofi_may_sleep(&e->link);
+        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link) && !ofi_has(&e->link, id);
+        int nap = ofi_nap(&e->link);
         end_turn(e);
+        if (may) {
+            struct pollfd wait[] = {
+                {.fd = e->link.cq_descriptor, .events = POLLIN},
+                {.fd = e->link.eq_descriptor, .events = POLLIN},
+                {.fd = e->link.bells.my_bell, .events = POLLIN},
+                {.fd = e->doorbell, .events = POLLIN},
+            };
+            poll(wait, 4, nap);
+            if (wait[3].revents) {
+                uint64_t count;
+                while (read(e->doorbell, &count, sizeof count) < 0 && errno == EINTR)
+                    ;
+            }
+        }
+        ofi_awake(&e->link);
         if (result < 0)
             return result;
-        if (!may)
-            continue;
-        struct pollfd wait[] = {
-            {.fd = e->link.cq_descriptor, .events = POLLIN},
-            {.fd = e->link.eq_descriptor, .events = POLLIN},
-            {.fd = e->doorbell, .events = POLLIN},
-        };
-        poll(wait, 3, -1);
-        if (wait[2].revents) {
-            uint64_t count;
-            while (read(e->doorbell, &count, sizeof count) < 0 && errno == EINTR)
-                ;
-        }
     }
     return FABRIC_OK;
 }
@@ -228,7 +157,7 @@ static void ofi_wake(struct fabric_endpoint *endpoint) {
 static void ofi_endpoint_close(struct fabric_endpoint *endpoint) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
     ofi_progress_close(e);
-    stop_listening(e);
+    ofi_stop_listening(e);
     ofi_disconnect(&e->link);
     for (uint32_t i = 1; i < WIRE_REGIONS; i++)
         fabric_ofi_unmirror(endpoint, i);
@@ -266,7 +195,7 @@ int fabric_ofi_mirror(struct fabric_endpoint *endpoint, uint32_t region, void *b
     if (size > WIRE_SLOT_PAYLOAD && ofi_progress_start(e, text) < 0)
         return FABRIC_FAILED;
     take_lock(e);
-    int result = ofi_register(&e->link, base, size, FI_REMOTE_WRITE | FI_WRITE, &mr);
+    int result = ofi_register(&e->link, base, size, FI_REMOTE_WRITE | FI_WRITE | FI_READ, &mr);
     if (result < 0)
         memcpy(text, e->link.text, FABRIC_TEXT);
     else {
@@ -297,39 +226,12 @@ void fabric_ofi_unmirror(struct fabric_endpoint *endpoint, uint32_t region) {
     pthread_mutex_unlock(&e->lock);
 }
 
-// ---------------------------------------------------------------- listening
-
-static int listen_at(struct ofi_endpoint *e, uint8_t *name, size_t *name_size) {
-    struct ofi_link *l = &e->link;
-    int result = ofi_register(l, e->requests, (uint64_t)e->endpoint.slots * WIRE_REQUEST_STRIDE, FI_REMOTE_WRITE, &e->requests_mr);
-    if (result == FABRIC_OK && (l->info->domain_attr->mr_mode & FI_MR_LOCAL))
-        result = ofi_register(l, e->responses, (uint64_t)e->endpoint.slots * WIRE_RESPONSE_STRIDE, FI_WRITE, &e->responses_mr);
-    if (result < 0)
-        return result;
-    result = fi_passive_ep(l->fabric, l->info, &e->passive, NULL);
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_passive_ep", result);
-    result = fi_pep_bind(e->passive, &l->eq->fid, 0);
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_pep_bind", result);
-    result = fi_listen(e->passive);
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_listen", result);
-    // A name is the address's format and the address.
-    uint32_t format = l->info->addr_format;
-    *name_size = FABRIC_OFI_NAME - sizeof format;
-    memcpy(name, &format, sizeof format);
-    result = fi_getname(&e->passive->fid, name + sizeof format, name_size);
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_getname", result);
-    *name_size += sizeof format;
-    return FABRIC_OK;
-}
+// ---------------------------------------------------------------- opening
 
 struct fabric_endpoint *fabric_ofi_listen(struct fabric_executor *executor, const struct fabric_ofi_options *o, const char *address,
                                           uint8_t *name, size_t *name_size, char *provider, char *text) {
     struct fi_info *info;
-    if (ofi_find(o->provider, address, NULL, 0, &info, text) < 0)
+    if (ofi_find(o->provider, o->sends, address, NULL, 0, &info, text) < 0)
         return NULL;
     struct ofi_endpoint *e = calloc(1, sizeof *e);
     if (!e) {
@@ -347,9 +249,10 @@ struct fabric_endpoint *fabric_ofi_listen(struct fabric_executor *executor, cons
     e->link.text = e->endpoint.text;
     e->link.stop = &executor->stop;
     e->link.give_way = give_way;
+    e->link.bells = (struct ofi_bells){.my_bell = -1, .their_bell = -1};
     e->progress.bell = -1;
     e->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int result = ofi_open(&e->link, info);
+    int result = ofi_open(&e->link, info, o, 1);
     if (result == FABRIC_OK && e->doorbell < 0) {
         snprintf(e->endpoint.text, FABRIC_TEXT, "eventfd: %m");
         result = FABRIC_FAILED;
@@ -357,7 +260,7 @@ struct fabric_endpoint *fabric_ofi_listen(struct fabric_executor *executor, cons
     if (result == FABRIC_OK)
         result = ofi_progress_open(e);
     if (result == FABRIC_OK)
-        result = listen_at(e, name, name_size);
+        result = ofi_listen(e, name, name_size);
     if (result < 0) {
         memcpy(text, e->endpoint.text, FABRIC_TEXT);
         ofi_endpoint_close(&e->endpoint);

@@ -35,8 +35,29 @@ struct ofi_endpoint {
     struct fid_mr *responses_mr;  // NULL unless the provider needs it
     uint64_t response_address;    // the client's memory
     uint64_t response_key;
+    uint8_t name[FABRIC_OFI_NAME];  // our own, where endpoints do not connect
+    size_t name_size;
+    // ofi-send: by slot, the reading of a large input and the writing of a large output; bits of
+    // those that have not been posted whole, and of responses that have not been sent.
+    struct ofi_transfer input[WIRE_SLOTS_MAX];
+    struct ofi_transfer output[WIRE_SLOTS_MAX];
+    uint64_t reading;
+    uint64_t answering;
+    struct ofi_part answer[WIRE_SLOTS_MAX];
+    uint64_t answered[WIRE_SLOTS_MAX];  // its id
     struct ofi_progress progress;
 };
+
+// Listens for a client; the name is for it.
+int ofi_listen(struct ofi_endpoint *, uint8_t *name, size_t *name_size);
+// Looks for one event of the meeting.
+int ofi_meet(struct ofi_endpoint *);
+void ofi_stop_listening(struct ofi_endpoint *);
+
+// ofi-send: payloads that this end reads and writes itself.
+void ofi_fetch_open(struct ofi_endpoint *);
+// Sends a response, as soon as its output has landed.
+int ofi_answer(struct ofi_endpoint *, uint64_t id, const struct ofi_part *part, const struct fabric_region *, uint64_t offset, uint64_t size);
 
 // Meets the client, or moves what is to be moved; the lock is held.
 int ofi_look(struct ofi_endpoint *);

@@ -13,6 +13,8 @@ import (
 
 // OFIListen says where an executor awaits its client.
 type OFIListen struct {
+	// Transport is OFIWrite, which is the default, or OFISend.
+	Transport string
 	// Provider is libfabric's name of it: "tcp", "verbs". Empty: what libfabric names first.
 	Provider string
 	// Address is one of this node's network addresses or host names. Empty: libfabric's choice.
@@ -21,9 +23,11 @@ type OFIListen struct {
 	Nonce []byte
 	// Slots is a power of two, at most MaxSlots.
 	Slots int
+	// Bells are the files of the client's Bells, if it has sent them; ListenOFI takes them.
+	Bells *RingFiles
 }
 
-// ListenOFI makes the executor's end of an ofi-write connection and returns at once: with the
+// ListenOFI makes the executor's end of an ofi-write or ofi-send connection and returns at once: with the
 // endpoint to Serve, and the name to send to the client. Serve accepts the first client that knows
 // the nonce and refuses all others; until it comes, the loop is hot and then sleeps as ever.
 //
@@ -36,11 +40,26 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	if os.Getenv("FI_MR_CACHE_MONITOR") == "" {
 		os.Setenv("FI_MR_CACHE_MONITOR", "disabled")
 	}
-	slots, err := newOFISlots(o.Provider, o.Nonce, o.Slots)
+	if o.Transport == "" {
+		o.Transport = OFIWrite
+	}
+	unhang := func() {}
+	var page *C.struct_wire_ring
+	if o.Bells != nil {
+		var err error
+		if page, unhang, err = openBells(*o.Bells, o.Slots); err != nil {
+			return nil, nil, err
+		}
+	}
+	slots, err := newOFISlots(o.Transport, o.Provider, o.Nonce, o.Slots)
 	if err != nil {
+		unhang()
 		return nil, nil, err
 	}
 	defer slots.freeArguments()
+	if o.Bells != nil {
+		slots.hang(page, *o.Bells)
+	}
 	address := C.CString(o.Address)
 	defer C.free(unsafe.Pointer(address))
 	name := (*C.uint8_t)(C.calloc(1, C.FABRIC_OFI_NAME))
@@ -51,12 +70,14 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	defer e.mu.Unlock()
 	if e.mirrors != nil {
 		slots.close()
+		unhang()
 		return nil, nil, errors.New("fabric: an executor serves one client at a time")
 	}
 	result := &slots.result
 	c := C.fabric_ofi_listen(e.c, slots.options, address, name, &size, &result.provider[0], &result.text[0])
 	if c == nil {
 		slots.close()
+		unhang()
 		return nil, nil, fmt.Errorf("fabric: listening at %q with provider %q: %s", o.Address, o.Provider, C.GoString(&result.text[0]))
 	}
 	mirrors := &ofiMirrors{endpoint: c, memory: map[uint32]*Memory{}}
@@ -68,6 +89,7 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 			memory.Close()
 		}
 		slots.close()
+		unhang()
 	}
 	return &Endpoint{c: c, release: release}, C.GoBytes(unsafe.Pointer(name), C.int(size)), nil
 }

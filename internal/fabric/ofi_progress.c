@@ -24,11 +24,16 @@ enum { STACK = 256 << 10 };
 
 // Polls once. 1: it may sleep now, 0: there is more, negative: the connection is over, which the
 // loop will find as well.
-static int move(struct ofi_endpoint *e) {
+static int move(struct ofi_endpoint *e, int *nap) {
     pthread_mutex_lock(&e->lock);
-    int result = ofi_look(e);
-    if (result == FABRIC_OK)
-        result = ofi_may_sleep(&e->link);
+    int result = 0;
+    if (atomic_load(&e->progress.running)) {  // or the doorbell is the loop's again
+        ofi_awake(&e->link);
+        result = ofi_look(e);
+        if (result == FABRIC_OK)
+            result = ofi_may_sleep(&e->link);
+        *nap = ofi_nap(&e->link);
+    }
     pthread_mutex_unlock(&e->lock);
     return result;
 }
@@ -41,7 +46,8 @@ static void watch(struct ofi_endpoint *e) {
             sched_yield();
             continue;
         }
-        int may = move(e);
+        int nap = -1;
+        int may = move(e, &nap);
         if (may < 0)
             break;
         if (!may)
@@ -49,9 +55,10 @@ static void watch(struct ofi_endpoint *e) {
         struct pollfd wait[] = {
             {.fd = e->link.cq_descriptor, .events = POLLIN},
             {.fd = e->link.eq_descriptor, .events = POLLIN},
+            {.fd = e->link.bells.my_bell, .events = POLLIN},
             {.fd = p->bell, .events = POLLIN},
         };
-        poll(wait, 3, -1);
+        poll(wait, 4, nap);
     }
 }
 
@@ -80,10 +87,26 @@ static void *progress(void *argument) {
 }
 
 void ofi_computing(struct fabric_endpoint *endpoint, int begins) {
-    struct ofi_progress *p = &((struct ofi_endpoint *)endpoint)->progress;
+    struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
+    struct ofi_progress *p = &e->progress;
     atomic_store(&p->running, (uint32_t)begins);
-    if (!begins || atomic_load(&p->awake))
+    if (!p->started)
         return;
+    if (!begins) {
+        if (e->link.bells.mine) {
+            pthread_mutex_lock(&e->lock);
+            ofi_awake(&e->link);  // from here on the loop polls
+            pthread_mutex_unlock(&e->lock);
+        }
+        return;
+    }
+    if (atomic_load(&p->awake)) {
+        uint64_t one = 1;
+        if (e->link.bells.mine)  // it may sleep without having said so
+            while (write(e->link.bells.my_bell, &one, sizeof one) < 0 && errno == EINTR)
+                ;
+        return;
+    }
     pthread_mutex_lock(&p->lock);
     pthread_cond_signal(&p->begins);
     pthread_mutex_unlock(&p->lock);
@@ -93,7 +116,6 @@ int ofi_progress_open(struct ofi_endpoint *e) {
     struct ofi_progress *p = &e->progress;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->begins, NULL);
-    atomic_store(&p->awake, 1);  // there is nobody to wake
     p->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (p->bell < 0) {
         snprintf(e->endpoint.text, FABRIC_TEXT, "eventfd: %m");

@@ -24,10 +24,24 @@ import (
 	"github.com/sublet-hpc/sublet/internal/statspage"
 )
 
-var ofi = transport{"ofi-write over tcp", openOFI}
-
 func (p *peer) connect(name, nonce []byte, slots int) (*fabric.Client, error) {
 	return fabric.ConnectOFI(fabric.OFIOptions{Provider: "tcp", Name: name, Nonce: nonce, Slots: slots, Timeout: patience})
+}
+
+// libfabric runs a test over each transport and provider of libfabric's.
+func libfabric(t *testing.T, test func(t *testing.T, transport transport)) {
+	t.Helper()
+	for _, transport := range overFabric {
+		t.Run(transport.name, func(t *testing.T) { test(t, transport) })
+	}
+}
+
+// connected runs it over those whose endpoints connect, and so tell of each other's end.
+func connected(t *testing.T, test func(t *testing.T, transport transport)) {
+	t.Helper()
+	for _, transport := range []transport{ofi, sends} {
+		t.Run(transport.name, func(t *testing.T) { test(t, transport) })
+	}
 }
 
 // An executor gives its address and memory to nobody but the client it was told to expect, and
@@ -83,7 +97,7 @@ func TestWhatCannotBeHad(t *testing.T) {
 	}{
 		{control.Open{Provider: "quux", Address: "127.0.0.1"}, []string{"fi_getinfo", "quux", "there are", "tcp"}},
 		{control.Open{Provider: "tcp", Address: "192.0.2.200"}, []string{"fi_passive_ep", "tcp", "192.0.2.200"}},
-		{control.Open{Provider: "shm"}, []string{"shm", "tcp"}},
+		{control.Open{Provider: "udp"}, []string{"udp", "tcp"}},
 		{control.Open{Provider: "tcp", Slots: 3}, []string{"power of two"}},
 		{control.Open{Provider: "tcp", Nonce: []byte("short")}, []string{"nonce"}},
 	} {
@@ -176,61 +190,65 @@ func TestLibfabricIsNotLinked(t *testing.T) {
 // What lies in no region, or in one that the executor does not have, is refused by the executor,
 // and the connection goes on.
 func TestMemoryInNoRegion(t *testing.T) {
-	p := startPeer(t, ofi, peerOptions{slots: 8, hot: -1})
-	in, out := p.region(fabric.Buffers, 1<<20), p.region(fabric.Buffers, 1<<20)
-	stray := func(payload fabric.Payload, region uint32, offset uint64) fabric.Payload {
-		payload.Region, payload.Offset = region, offset
-		return payload
-	}
-	large, small := in.payload(0, 100_000), in.payload(0, 60_000)
-	for name, test := range map[string]struct {
-		in, out fabric.Payload
-		want    fabric.Status
-	}{
-		"large input in none":       {stray(large, 0, 0), out.payload(0, 100_000), fabric.StatusBadReference},
-		"large input in unknown":    {stray(large, 99, 0), out.payload(0, 100_000), fabric.StatusBadReference},
-		"large input in impossible": {stray(large, 1<<31, 0), out.payload(0, 100_000), fabric.StatusBadReference},
-		"large input past the end":  {stray(large, in.id, 1<<20-10), out.payload(0, 100_000), fabric.StatusBadReference},
-		"large output in none":      {large, stray(out.payload(0, 100_000), 0, 0), fabric.StatusBadReference},
-		"large output wraps":        {large, stray(out.payload(0, 100_000), out.id, ^uint64(0)-10), fabric.StatusBadReference},
-		"small input in none":       {stray(small, 0, 0), out.payload(0, 60_000), fabric.StatusOK},
-		"small output in none":      {small, stray(out.payload(0, 60_000), 0, 0), fabric.StatusOK},
-	} {
-		fill(in.memory.Bytes(), 3)
-		clear(out.memory.Bytes())
-		response := p.invoke("echo", test.in, test.out)
-		if response.Status != test.want {
-			t.Errorf("%s: status %d, %q", name, response.Status, response.Text)
+	libfabric(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		in, out := p.region(fabric.Buffers, 1<<20), p.region(fabric.Buffers, 1<<20)
+		stray := func(payload fabric.Payload, region uint32, offset uint64) fabric.Payload {
+			payload.Region, payload.Offset = region, offset
+			return payload
 		}
-		if test.want == fabric.StatusOK && !bytes.Equal(in.memory.Bytes()[:60_000], out.memory.Bytes()[:60_000]) {
-			t.Errorf("%s: wrong output", name)
+		large, small := in.payload(0, 100_000), in.payload(0, 60_000)
+		for name, test := range map[string]struct {
+			in, out fabric.Payload
+			want    fabric.Status
+		}{
+			"large input in none":       {stray(large, 0, 0), out.payload(0, 100_000), fabric.StatusBadReference},
+			"large input in unknown":    {stray(large, 99, 0), out.payload(0, 100_000), fabric.StatusBadReference},
+			"large input in impossible": {stray(large, 1<<31, 0), out.payload(0, 100_000), fabric.StatusBadReference},
+			"large input past the end":  {stray(large, in.id, 1<<20-10), out.payload(0, 100_000), fabric.StatusBadReference},
+			"large output in none":      {large, stray(out.payload(0, 100_000), 0, 0), fabric.StatusBadReference},
+			"large output wraps":        {large, stray(out.payload(0, 100_000), out.id, ^uint64(0)-10), fabric.StatusBadReference},
+			"small input in none":       {stray(small, 0, 0), out.payload(0, 60_000), fabric.StatusOK},
+			"small output in none":      {small, stray(out.payload(0, 60_000), 0, 0), fabric.StatusOK},
+		} {
+			fill(in.memory.Bytes(), 3)
+			clear(out.memory.Bytes())
+			response := p.invoke("echo", test.in, test.out)
+			if response.Status != test.want {
+				t.Errorf("%s: status %d, %q", name, response.Status, response.Text)
+			}
+			if test.want == fabric.StatusOK && !bytes.Equal(in.memory.Bytes()[:60_000], out.memory.Bytes()[:60_000]) {
+				t.Errorf("%s: wrong output", name)
+			}
 		}
-	}
+	})
 }
 
 // Both directions full at once, far above what sockets buffer.
 func TestLargePipelines(t *testing.T) {
-	p := startPeer(t, ofi, peerOptions{slots: 8, hot: 0})
-	const size, total = 3<<20 + 1, 40
-	in, out := p.region(fabric.Buffers, 8*size), p.region(fabric.Buffers, 8*size)
-	fill(in.memory.Bytes(), 5)
-	submitted, harvested := 0, 0
-	for harvested < total {
-		for submitted < total && submitted-harvested < 8 {
-			at := submitted % 8 * size
-			clear(out.memory.Bytes()[at : at+size])
-			_, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(at, size), Output: out.payload(at, size)})
-			check(t, err)
-			submitted++
-		}
-		for _, response := range p.wait(uint64(harvested + 1)) {
-			at := harvested % 8 * size
-			harvested++
-			if response.Size != size || !bytes.Equal(in.memory.Bytes()[at:at+size], out.memory.Bytes()[at:at+size]) {
-				t.Fatalf("response %d: wrong output", harvested)
+	libfabric(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: 0})
+		const size, total = 3<<20 + 1, 40
+		in, out := p.region(fabric.Buffers, 8*size), p.region(fabric.Buffers, 8*size)
+		fill(in.memory.Bytes(), 5)
+		submitted, harvested := 0, 0
+		for harvested < total {
+			for submitted < total && submitted-harvested < 8 {
+				at := submitted % 8 * size
+				clear(out.memory.Bytes()[at : at+size])
+				_, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(at, size), Output: out.payload(at, size)})
+				check(t, err)
+				submitted++
+			}
+			for _, response := range p.wait(uint64(harvested + 1)) {
+				at := harvested % 8 * size
+				harvested++
+				if response.Size != size || !bytes.Equal(in.memory.Bytes()[at:at+size], out.memory.Bytes()[at:at+size]) {
+					t.Fatalf("response %d: wrong output", harvested)
+				}
 			}
 		}
-	}
+	})
 }
 
 // A provider that wants all that tcp does not want: receives, local registration, addresses, small
@@ -248,10 +266,10 @@ func TestAwkwardProvider(t *testing.T) {
 	}
 	self, err := os.Executable()
 	check(t, err)
-	child := exec.Command(self, "-test.run=^(TestSizes|TestPartsOfRegions|TestFailures|TestConstants|TestSleepAndWake|TestLargePipelines|TestMemoryInNoRegion|TestRegionsComeAndGo|TestClientIsKilled)$", "-test.v")
+	child := exec.Command(self, "-test.run=^(TestSizes|TestPartsOfRegions|TestOrderAndPipelining|TestFailures|TestConstants|TestSleepAndWake|TestLargePipelines|TestMemoryInNoRegion|TestRegionsComeAndGo)$/over_tcp", "-test.v")
 	child.Env = append(os.Environ(), "AWKWARD_REAL="+loadedLibfabric(t), "LD_LIBRARY_PATH="+dir)
 	out, err = child.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestSizes/ofi-write_over_tcp")) || !bytes.Contains(out, []byte("awkward: ")) {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestSizes/ofi-write_over_tcp")) || !bytes.Contains(out, []byte("--- PASS: TestSizes/ofi-send_over_tcp")) || !bytes.Contains(out, []byte("awkward: ")) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -272,31 +290,33 @@ func loadedLibfabric(t *testing.T) string {
 
 // Regions come and go while the loop spins; a constant may go as soon as it has been pushed.
 func TestRegionsComeAndGo(t *testing.T) {
-	p := startPeer(t, ofi, peerOptions{slots: 8, hot: -1})
-	buffer := p.region(fabric.Buffers, 16)
-	memory, err := fabric.NewMemory(fabric.Constants, 300_000)
-	check(t, err)
-	defer memory.Close()
-	defer p.client.Close()
-	r := region{id: 100, memory: memory}
-	for range 200 {
-		p.mapRegion(r, true)
-		check(t, p.client.Push(r.id))
-		check(t, p.client.Detach(r.id))
-		p.call(control.TypeUnmap, control.Unmap{Region: r.id}, &control.Unmap{})
-	}
-	p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
-	if _, err := p.client.Attach(0, memory); err == nil {
-		t.Error("region 0 was attached")
-	}
-	if err := p.client.Push(r.id); err == nil {
-		t.Error("a region that was detached was pushed")
-	}
-	_, err = p.client.Attach(r.id, memory)
-	check(t, err)
-	if _, err := p.client.Attach(r.id, memory); err == nil {
-		t.Error("a region was attached twice")
-	}
+	libfabric(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		buffer := p.region(fabric.Buffers, 16)
+		memory, err := fabric.NewMemory(fabric.Constants, 300_000)
+		check(t, err)
+		defer memory.Close()
+		defer p.client.Close()
+		r := region{id: 100, memory: memory}
+		for range 200 {
+			p.mapRegion(r, true)
+			check(t, p.client.Push(r.id))
+			check(t, p.client.Detach(r.id))
+			p.call(control.TypeUnmap, control.Unmap{Region: r.id}, &control.Unmap{})
+		}
+		p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
+		if _, err := p.client.Attach(0, memory); err == nil {
+			t.Error("region 0 was attached")
+		}
+		if err := p.client.Push(r.id); err == nil {
+			t.Error("a region that was detached was pushed")
+		}
+		_, err = p.client.Attach(r.id, memory)
+		check(t, err)
+		if _, err := p.client.Attach(r.id, memory); err == nil {
+			t.Error("a region was attached twice")
+		}
+	})
 }
 
 // awaitBroken harvests until the connection is known to be broken.
@@ -316,45 +336,47 @@ func (p *peer) awaitBroken(within time.Duration) {
 }
 
 func TestExecutorIsKilled(t *testing.T) {
-	for _, size := range []int{8, 64 << 20} {
-		t.Run(fmt.Sprintf("spinning, %d bytes", size), func(t *testing.T) {
-			p := startPeer(t, ofi, peerOptions{slots: 8, hot: -1})
-			in, out := p.region(fabric.Buffers, max(size, 8)), p.region(fabric.Buffers, size)
-			clear(in.memory.Bytes()[:8])
-			in.memory.Bytes()[1] = 0x40 // nap for 16 s
+	connected(t, func(t *testing.T, transport transport) {
+		for _, size := range []int{8, 64 << 20} {
+			t.Run(fmt.Sprintf("spinning, %d bytes", size), func(t *testing.T) {
+				p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+				in, out := p.region(fabric.Buffers, max(size, 8)), p.region(fabric.Buffers, size)
+				clear(in.memory.Bytes()[:8])
+				in.memory.Bytes()[1] = 0x40 // nap for 16 s
+				_, err := p.client.Submit(&fabric.Request{Function: p.functions["nap"], Input: in.payload(0, 8)})
+				check(t, err)
+				_, err = p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(0, size), Output: out.payload(0, size)})
+				check(t, err)
+				p.waitForState(statspage.Running)
+				p.kill()
+				p.awaitBroken(2 * time.Second)
+			})
+		}
+		t.Run("asleep", func(t *testing.T) {
+			p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+			in := p.region(fabric.Buffers, 8)
+			in.memory.Bytes()[1] = 0x40
 			_, err := p.client.Submit(&fabric.Request{Function: p.functions["nap"], Input: in.payload(0, 8)})
 			check(t, err)
-			_, err = p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(0, size), Output: out.payload(0, size)})
-			check(t, err)
 			p.waitForState(statspage.Running)
-			p.kill()
+			if !p.client.Arm() {
+				t.Fatal("there is nothing to harvest, and it may not sleep")
+			}
+			go p.kill()
+			poll := []unix.PollFd{{Fd: int32(p.client.Descriptor()), Events: unix.POLLIN}}
+			for {
+				n, err := unix.Poll(poll, 2000)
+				if err == unix.EINTR {
+					continue
+				}
+				if n != 1 || err != nil {
+					t.Fatalf("a sleeping client was not woken: %d, %v", n, err)
+				}
+				break
+			}
+			p.client.Disarm()
 			p.awaitBroken(2 * time.Second)
 		})
-	}
-	t.Run("asleep", func(t *testing.T) {
-		p := startPeer(t, ofi, peerOptions{slots: 8, hot: -1})
-		in := p.region(fabric.Buffers, 8)
-		in.memory.Bytes()[1] = 0x40
-		_, err := p.client.Submit(&fabric.Request{Function: p.functions["nap"], Input: in.payload(0, 8)})
-		check(t, err)
-		p.waitForState(statspage.Running)
-		if !p.client.Arm() {
-			t.Fatal("there is nothing to harvest, and it may not sleep")
-		}
-		go p.kill()
-		poll := []unix.PollFd{{Fd: int32(p.client.Descriptor()), Events: unix.POLLIN}}
-		for {
-			n, err := unix.Poll(poll, 2000)
-			if err == unix.EINTR {
-				continue
-			}
-			if n != 1 || err != nil {
-				t.Fatalf("a sleeping client was not woken: %d, %v", n, err)
-			}
-			break
-		}
-		p.client.Disarm()
-		p.awaitBroken(2 * time.Second)
 	})
 }
 
@@ -434,71 +456,79 @@ func TestClientIsKilled(t *testing.T) {
 
 // Close is a revocation: not a byte of an output that is on its way lands after it.
 func TestNothingLandsAfterClose(t *testing.T) {
-	p := startPeer(t, ofi, peerOptions{slots: 8, hot: -1})
-	const size = 64 << 20
-	in, out := p.region(fabric.Buffers, size), p.region(fabric.Buffers, size)
-	for i := range in.memory.Bytes() {
-		in.memory.Bytes()[i] = 0xa5
-	}
-	check(t, out.memory.Prefault())
-	_, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(0, size), Output: out.payload(0, size)})
-	check(t, err)
-	for out.memory.Bytes()[0] == 0 {
-		_, err := p.client.Harvest(1, 0)
+	connected(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		const size = 64 << 20
+		in, out := p.region(fabric.Buffers, size), p.region(fabric.Buffers, size)
+		for i := range in.memory.Bytes() {
+			in.memory.Bytes()[i] = 0xa5
+		}
+		check(t, out.memory.Prefault())
+		_, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(0, size), Output: out.payload(0, size)})
 		check(t, err)
-	}
-	if p.client.Harvested() != 0 || out.memory.Bytes()[size-1] != 0 {
-		t.Fatal("all of it came at once; nothing was in flight")
-	}
-	p.client.Close()
-	landed := bytes.Count(out.memory.Bytes(), []byte{0xa5})
-	select {
-	case <-p.exited: // the executor has sent all that it ever will
-	case <-time.After(patience):
-		t.Fatal("the executor has not noticed")
-	}
-	if after := bytes.Count(out.memory.Bytes(), []byte{0xa5}); after != landed {
-		t.Errorf("%d bytes had landed when Close returned, %d later", landed, after)
-	}
+		for out.memory.Bytes()[0] == 0 {
+			_, err := p.client.Harvest(1, 0)
+			check(t, err)
+		}
+		if p.client.Harvested() != 0 || out.memory.Bytes()[size-1] != 0 {
+			t.Fatal("all of it came at once; nothing was in flight")
+		}
+		p.client.Close()
+		landed := bytes.Count(out.memory.Bytes(), []byte{0xa5})
+		select {
+		case <-p.exited: // the executor has sent all that it ever will
+		case <-time.After(patience):
+			t.Fatal("the executor has not noticed")
+		}
+		if after := bytes.Count(out.memory.Bytes(), []byte{0xa5}); after != landed {
+			t.Errorf("%d bytes had landed when Close returned, %d later", landed, after)
+		}
+	})
 }
 
 // Who waits for an executor that does not poll can be freed by another thread.
 func TestAbandon(t *testing.T) {
-	p := startPeer(t, ofi, peerOptions{slots: 8, hot: -1})
-	in, constant := p.region(fabric.Buffers, 8), p.region(fabric.Constants, 64<<20)
-	in.memory.Bytes()[1] = 0x40
-	_, err := p.client.Submit(&fabric.Request{Function: p.functions["nap"], Input: in.payload(0, 8)})
-	check(t, err)
-	p.waitForState(statspage.Running)
-	pushed := make(chan error, 1)
-	go func() { pushed <- p.client.Push(constant.id) }()
-	p.client.Abandon()
-	select {
-	case err := <-pushed:
-		if !errors.Is(err, fabric.ErrBroken) {
-			t.Errorf("the push ended with %v", err)
+	libfabric(t, func(t *testing.T, transport transport) {
+		p := startPeer(t, transport, peerOptions{slots: 8, hot: -1})
+		in, constant := p.region(fabric.Buffers, 8), p.region(fabric.Constants, 64<<20)
+		in.memory.Bytes()[1] = 0x40
+		_, err := p.client.Submit(&fabric.Request{Function: p.functions["nap"], Input: in.payload(0, 8)})
+		check(t, err)
+		p.waitForState(statspage.Running)
+		pushed := make(chan error, 1)
+		go func() { pushed <- p.client.Push(constant.id) }()
+		p.client.Abandon()
+		select {
+		case err := <-pushed:
+			if !errors.Is(err, fabric.ErrBroken) {
+				t.Errorf("the push ended with %v", err)
+			}
+		case <-time.After(2 * time.Second):
+			t.Fatal("the push goes on")
 		}
-	case <-time.After(2 * time.Second):
-		t.Fatal("the push goes on")
-	}
-	if _, err := p.client.Submit(&fabric.Request{}); !errors.Is(err, fabric.ErrBroken) {
-		t.Errorf("a request on an abandoned connection: %v", err)
-	}
+		if _, err := p.client.Submit(&fabric.Request{}); !errors.Is(err, fabric.ErrBroken) {
+			t.Errorf("a request on an abandoned connection: %v", err)
+		}
+	})
 }
 
 // Warm means that nothing spins: neither while it awaits its client nor afterwards.
 func TestWarmSleeps(t *testing.T) {
-	p := startExecutor(t, peerOptions{slots: 8, hot: 0})
-	name, nonce := p.listen(peerOptions{slots: 8})
-	p.waitForState(statspage.Warm)
-	p.sleeps("before the client came")
-	client, err := p.connect(name, nonce, 8)
-	check(t, err)
-	p.client, p.close = client, client.Close
-	buffer := p.region(fabric.Buffers, 2<<20)
-	p.invoke("echo", buffer.payload(0, 1<<20), buffer.payload(1<<20, 1<<20))
-	p.waitForState(statspage.Warm)
-	p.sleeps("after an invocation")
+	libfabric(t, func(t *testing.T, transport transport) {
+		o := peerOptions{slots: 8, hot: 0, path: transport.path, provider: transport.provider}
+		p := startExecutor(t, o)
+		name, nonce := p.listen(o)
+		p.waitForState(statspage.Warm)
+		p.sleeps("before the client came")
+		client, err := fabric.ConnectOFI(fabric.OFIOptions{Transport: o.path, Provider: o.provider, Name: name, Nonce: nonce, Slots: 8, Bells: p.bells})
+		check(t, err)
+		closeBells := p.close
+		p.client, p.close = client, func() { client.Close(); closeBells() }
+		buffer := p.region(fabric.Buffers, 2<<20)
+		p.invoke("echo", buffer.payload(0, 1<<20), buffer.payload(1<<20, 1<<20))
+		p.waitForState(statspage.Warm)
+		p.sleeps("after an invocation")
+	})
 }
 
 func (p *peer) sleeps(when string) {
@@ -539,14 +569,23 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	check(t, err)
 	defer memory.Close()
 
-	cycle := func() {
+	cycle := func(transport transport) {
 		nonce := make([]byte, fabric.NonceSize)
 		rand.Read(nonce)
-		endpoint, name, err := e.ListenOFI(fabric.OFIListen{Provider: "tcp", Address: "127.0.0.1", Nonce: nonce, Slots: 2})
+		listen := fabric.OFIListen{Transport: transport.path, Provider: transport.provider, Address: "127.0.0.1", Nonce: nonce, Slots: 2}
+		options := fabric.OFIOptions{Transport: transport.path, Provider: transport.provider, Nonce: nonce, Slots: 2}
+		if fabric.NeedsBells(transport.provider) {
+			options.Bells, err = fabric.NewBells(2)
+			check(t, err)
+			defer options.Bells.Close()
+			listen.Bells = copies(t, options.Bells.Files())
+		}
+		endpoint, name, err := e.ListenOFI(listen)
 		check(t, err)
+		options.Name = name
 		served := make(chan error, 1)
 		go func() { served <- e.Serve(endpoint, 0) }()
-		client, err := fabric.ConnectOFI(fabric.OFIOptions{Provider: "tcp", Name: name, Nonce: nonce, Slots: 2})
+		client, err := fabric.ConnectOFI(options)
 		check(t, err)
 		here, err := client.Attach(1, memory)
 		check(t, err)
@@ -571,17 +610,36 @@ func TestConnectionsComeAndGo(t *testing.T) {
 		check(t, err)
 		return len(entries)
 	}
-	cycle()
-	before := descriptors()
-	for range 200 {
-		cycle()
+	for _, transport := range overFabric {
+		cycle(transport)
+		before := descriptors()
+		for range 50 {
+			cycle(transport)
+		}
+		if after := descriptors(); after > before {
+			t.Errorf("%s: %d descriptors before, %d after", transport.name, before, after)
+		}
 	}
-	if after := descriptors(); after > before {
-		t.Errorf("%d descriptors before, %d after", before, after)
-	}
+	sharedFiles(t)
 	for _, purpose := range []fabric.Purpose{fabric.Slots, fabric.Mirrors} {
 		if n, size := fabric.Usage(purpose); n != 0 || size != 0 {
 			t.Errorf("%d %s of %d bytes are left", n, purpose, size)
 		}
 	}
+}
+
+// copies are descriptors of the same files, as another process would get them.
+func copies(t *testing.T, files fabric.RingFiles) *fabric.RingFiles {
+	t.Helper()
+	again := func(file *os.File) (copied *os.File) {
+		raw, err := file.SyscallConn()
+		check(t, err)
+		check(t, raw.Control(func(fd uintptr) {
+			number, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+			check(t, err)
+			copied = os.NewFile(uintptr(number), file.Name())
+		}))
+		return copied
+	}
+	return &fabric.RingFiles{Memory: again(files.Memory), ExecutorDoorbell: again(files.ExecutorDoorbell), ClientDoorbell: again(files.ClientDoorbell)}
 }

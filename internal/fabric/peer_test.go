@@ -85,6 +85,7 @@ type peer struct {
 	conn      *control.Conn
 	page      *statspage.Page
 	client    *fabric.Client
+	bells     *fabric.Bells // of providers that need them
 	functions map[string]uint32
 	calls     uint64
 	regions   uint32
@@ -95,15 +96,33 @@ type peerOptions struct {
 	slots   int
 	hot     time.Duration
 	library string // "" is the test library
+	// of libfabric's: ofi-write over tcp unless they say otherwise
+	path, provider string
 }
 
 // transport is one way to reach an executor; the conformance suite runs over each.
 type transport struct {
-	name string
-	open func(p *peer, o peerOptions)
+	name     string
+	open     func(p *peer, o peerOptions)
+	path     string // fabric.Path.Transport
+	provider string
 }
 
-var transports = []transport{{"ring", openRing}, ofi}
+func overOFI(path, provider string) transport {
+	return transport{
+		name: path + " over " + provider, path: path, provider: provider,
+		open: func(p *peer, o peerOptions) { openOFI(p, o, path, provider) },
+	}
+}
+
+var (
+	ofi        = overOFI(fabric.OFIWrite, "tcp")
+	shm        = overOFI(fabric.OFIWrite, "shm")
+	sends      = overOFI(fabric.OFISend, "tcp")
+	shmSends   = overOFI(fabric.OFISend, "shm")
+	overFabric = []transport{ofi, shm, sends, shmSends}
+	transports = append([]transport{{name: "ring", open: openRing}}, overFabric...)
+)
 
 // startPeer starts an executor process and opens the transport to it.
 func startPeer(t testing.TB, transport transport, o peerOptions) *peer {
@@ -183,12 +202,21 @@ func openRing(p *peer, o peerOptions) {
 		ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
 }
 
-func openOFI(p *peer, o peerOptions) {
+func openOFI(p *peer, o peerOptions, path, provider string) {
 	p.t.Helper()
+	o.path, o.provider = path, provider
 	name, nonce := p.listen(o)
-	client, err := fabric.ConnectOFI(fabric.OFIOptions{Provider: "tcp", Name: name, Nonce: nonce, Slots: o.slots})
+	client, err := fabric.ConnectOFI(fabric.OFIOptions{Transport: path, Provider: provider, Name: name, Nonce: nonce, Slots: o.slots, Bells: p.bells})
 	check(p.t, err)
-	p.client, p.close = client, client.Close
+	p.client = client
+	bells := p.bells
+	p.close = func() {
+		client.Close()
+		if bells != nil {
+			bells.Close()
+			bells = nil
+		}
+	}
 }
 
 // listen makes the executor await a client over libfabric.
@@ -196,8 +224,20 @@ func (p *peer) listen(o peerOptions) (name, nonce []byte) {
 	p.t.Helper()
 	nonce = make([]byte, fabric.NonceSize)
 	rand.Read(nonce)
+	open := control.Open{
+		Wire: fabric.WireVersion, Transport: cmp.Or(o.path, fabric.OFIWrite), Slots: o.slots,
+		Provider: cmp.Or(o.provider, "tcp"), Address: "127.0.0.1", Nonce: nonce,
+	}
+	var files []*os.File
+	if fabric.NeedsBells(open.Provider) {
+		bells, err := fabric.NewBells(o.slots)
+		check(p.t, err)
+		p.bells, p.close = bells, bells.Close
+		shared := bells.Files()
+		files = []*os.File{shared.Memory, shared.ExecutorDoorbell, shared.ClientDoorbell}
+	}
 	var opened control.Opened
-	p.call(control.TypeOpen, control.Open{Wire: fabric.WireVersion, Transport: fabric.OFIWrite, Slots: o.slots, Provider: "tcp", Address: "127.0.0.1", Nonce: nonce}, &opened)
+	p.call(control.TypeOpen, open, &opened, files...)
 	return opened.Name, nonce
 }
 

@@ -20,6 +20,12 @@ type RingFiles struct {
 	ClientDoorbell   *os.File
 }
 
+func (f *RingFiles) close() {
+	f.Memory.Close()
+	f.ExecutorDoorbell.Close()
+	f.ClientDoorbell.Close()
+}
+
 // RingClient is a Client with what it shares with the executor.
 type RingClient struct {
 	*Client
@@ -30,42 +36,51 @@ type RingClient struct {
 // NewRing makes the client's end of a ring. slots is a power of two, at most MaxSlots. maySleep
 // says that the executor may fall asleep (its hot timeout is not "always").
 func NewRing(slots int, maySleep bool) (*RingClient, error) {
-	if slots < 1 || slots > MaxSlots || slots&(slots-1) != 0 {
-		return nil, fmt.Errorf("fabric: %d slots; a power of two up to %d is needed", slots, MaxSlots)
+	if err := checkSlots(slots); err != nil {
+		return nil, err
 	}
-	memory, err := NewMemory(Slots, int(C.wire_ring_size(C.uint32_t(slots))))
+	memory, files, err := newRingFiles(int(C.wire_ring_size(C.uint32_t(slots))))
 	if err != nil {
 		return nil, err
 	}
-	if err := memory.Prefault(); err != nil {
-		return nil, errors.Join(fmt.Errorf("fabric: touching a ring's slots: %w", err), memory.Close())
-	}
-	executorDoorbell, err := newDoorbell()
-	if err != nil {
-		return nil, errors.Join(err, memory.Close())
-	}
-	clientDoorbell, err := newDoorbell()
-	if err != nil {
-		return nil, errors.Join(err, executorDoorbell.Close(), memory.Close())
+	closeAll := func(err error) error {
+		return errors.Join(err, files.ExecutorDoorbell.Close(), files.ClientDoorbell.Close(), memory.Close())
 	}
 	sleep := C.int(0)
 	if maySleep {
 		sleep = 1
 	}
 	c := C.fabric_ring_client(unsafe.Pointer(&memory.bytes[0]), C.uint32_t(slots),
-		C.int(descriptor(executorDoorbell)), C.int(descriptor(clientDoorbell)), sleep)
+		C.int(descriptor(files.ExecutorDoorbell)), C.int(descriptor(files.ClientDoorbell)), sleep)
 	if c == nil {
-		return nil, errors.Join(errors.New("fabric: out of memory"), clientDoorbell.Close(), executorDoorbell.Close(), memory.Close())
+		return nil, closeAll(errors.New("fabric: out of memory"))
 	}
 	client, err := newClient(c, Path{Transport: Ring, Provider: "memfd"}, slots)
 	if err != nil {
-		return nil, errors.Join(err, clientDoorbell.Close(), executorDoorbell.Close(), memory.Close())
+		return nil, closeAll(err)
 	}
-	return &RingClient{
-		Client: client,
-		Files:  RingFiles{Memory: memory.File(), ExecutorDoorbell: executorDoorbell, ClientDoorbell: clientDoorbell},
-		memory: memory,
-	}, nil
+	return &RingClient{Client: client, Files: files, memory: memory}, nil
+}
+
+// newRingFiles makes memory that both ends map, and two doorbells. The memory's file is the
+// memory's.
+func newRingFiles(size int) (*Memory, RingFiles, error) {
+	memory, err := NewMemory(Slots, size)
+	if err != nil {
+		return nil, RingFiles{}, err
+	}
+	if err := memory.Prefault(); err != nil {
+		return nil, RingFiles{}, errors.Join(fmt.Errorf("fabric: touching a ring's slots: %w", err), memory.Close())
+	}
+	executorDoorbell, err := newDoorbell()
+	if err != nil {
+		return nil, RingFiles{}, errors.Join(err, memory.Close())
+	}
+	clientDoorbell, err := newDoorbell()
+	if err != nil {
+		return nil, RingFiles{}, errors.Join(err, executorDoorbell.Close(), memory.Close())
+	}
+	return memory, RingFiles{Memory: memory.File(), ExecutorDoorbell: executorDoorbell, ClientDoorbell: clientDoorbell}, nil
 }
 
 // Close frees both the client and the memory; the executor must have exited.

@@ -31,6 +31,10 @@ enum wire_flags {
     WIRE_OUTPUT_SLOT = 1 << 3,    // behind the response's header, in the slot
 };
 
+// The function that every executor has: it copies its input to its output. It is for trying a
+// connection before it is used, and is counted nowhere.
+#define WIRE_PROBE UINT32_MAX
+
 // How an invocation ended. Positive values are the function's own error codes.
 enum wire_status {
     WIRE_OK = 0,
@@ -77,6 +81,9 @@ struct wire_response {
 static_assert(sizeof(struct wire_request) == 2 * WIRE_LINE, "a request is two lines");
 static_assert(sizeof(struct wire_response) == WIRE_LINE, "a response is one line");
 static_assert(offsetof(struct wire_request, input) == WIRE_LINE, "references start the second line");
+
+// Over libfabric's shm, which has no descriptor to sleep on, the page of wire_ring is shared as
+// well, for the two flags in it.
 
 // The ring: one memfd per executor, laid out as a page of wire_ring, the requests, and then from
 // the next page on the responses with room for their texts.
@@ -132,6 +139,27 @@ struct wire_accept {
     uint32_t slots;
     uint64_t request_address;  // where the client's requests go
     uint64_t request_key;
+};
+
+// ofi over endpoints that do not connect (shm): the same as messages, and where the answer goes.
+enum { WIRE_NAME = 128 };
+
+struct wire_greeting {
+    struct wire_connect connect;
+    uint32_t name_size;
+    uint32_t reserved;
+    uint8_t name[WIRE_NAME];
+};
+
+struct wire_answer {
+    struct wire_accept accept;
+    uint32_t refused;  // enum wire_refusal, or 0
+    uint32_t reserved;
+};
+
+// Ends such a connection: a message without an id.
+struct wire_goodbye {
+    uint64_t id;  // 0
 };
 
 // Why an executor refuses a connection: four bytes, where the provider carries them.

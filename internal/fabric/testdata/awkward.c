@@ -62,9 +62,34 @@ static ssize_t injectdata(struct fid_ep *ep, const void *buf, size_t len, uint64
     return -FI_EINVAL;
 }
 
-// tcp needs no receives: they are counted and go no further.
+static ssize_t readmsg(struct fid_ep *ep, const struct fi_msg_rma *message, uint64_t flags) {
+    if (message->iov_count != 1 || message->msg_iov[0].iov_len > LARGEST || !message->desc || !message->desc[0])
+        violated("a read that gathers, is too large, or is into memory that is not registered");
+    unsignalled = flags & FI_COMPLETION ? 0 : unsignalled + 1;
+    return busy() ? -FI_EAGAIN : real_rma.readmsg(ep, message, flags);
+}
+
+static ssize_t sendmsg(struct fid_ep *ep, const struct fi_msg *message, uint64_t flags) {
+    if (message->iov_count != 1 || !message->desc || !message->desc[0])
+        violated("a send that gathers, or of memory that is not registered");
+    unsignalled = flags & FI_COMPLETION ? 0 : unsignalled + 1;
+    if (unsignalled >= DEPTH)
+        violated("a send queue full of sends that ask for no completion");
+    return busy() ? -FI_EAGAIN : real_msg.sendmsg(ep, message, flags);
+}
+
+static ssize_t inject(struct fid_ep *ep, const void *buf, size_t len, fi_addr_t to) {
+    (void)ep, (void)buf, (void)len, (void)to;
+    violated("an injected send");
+    return -FI_EINVAL;
+}
+
+// For writes tcp needs no receives: they are counted and go no further.
 static ssize_t receive(struct fid_ep *ep, void *buf, size_t len, void *desc, fi_addr_t from, void *context) {
-    (void)ep, (void)buf, (void)len, (void)desc, (void)from, (void)context;
+    if (buf && !desc)
+        violated("a receive into memory that is not registered");
+    if (buf)
+        return busy() ? -FI_EAGAIN : real_msg.recv(ep, buf, len, desc, from, context);
     if (receives++ == 0)
         fprintf(stderr, "awkward: in use\n");
     return 0;
@@ -80,8 +105,11 @@ static int endpoint(struct fid_domain *domain, struct fi_info *info, struct fid_
         real_rma = rma = *(*ep)->rma;
         rma.writemsg = writemsg;
         rma.injectdata = injectdata;
+        rma.readmsg = readmsg;
         real_msg = msg = *(*ep)->msg;
         msg.recv = receive;
+        msg.sendmsg = sendmsg;
+        msg.inject = inject;
         (*ep)->rma = &rma;
         (*ep)->msg = &msg;
     }
