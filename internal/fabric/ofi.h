@@ -108,6 +108,7 @@ struct ofi_link {
     uint64_t flushes;           // writes posted whose end somebody waits for
     uint64_t flushed;           // and those of them that have ended
     uint32_t loose;             // operations that have not ended, which the peer can not wake us for
+    int unposted;               // the pump has something that the provider had no room for
     uint32_t unsignalled;       // writes since the last that asks for a completion
     uint32_t signal_every;
     uint32_t idle;        // polls that brought nothing

@@ -90,6 +90,7 @@ static int pump(struct ofi_link *l) {
             return result;
         e->answering &= ~(UINT64_C(1) << slot);
     }
+    l->unposted = (e->reading | e->answering) != 0;
     return FABRIC_OK;
 }
 

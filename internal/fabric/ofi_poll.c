@@ -199,11 +199,13 @@ int ofi_wait_a_little(struct ofi_link *l) {
 // ---------------------------------------------------------------- sleeping
 
 int ofi_may_sleep(struct ofi_link *l) {
+    if (l->unposted)
+        return 0;
     if (l->bells.mine) {
         // Either the peer sees that we sleep, or we see what it has posted.
         atomic_store_explicit(l->bells.mine, 1, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst);
-        return ofi_poll(l) == FABRIC_OK;
+        return ofi_poll(l) == FABRIC_OK && !l->unposted;
     }
     struct fid *queues[] = {&l->cq->fid, &l->eq->fid};
     if (fi_trywait(l->fabric, queues, l->eq ? 2 : 1) == 0)
