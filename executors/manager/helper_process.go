@@ -7,11 +7,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/cpus"
 )
+
+// adopting says that this process is a helper, whose children are executors and what they leave.
+var adopting atomic.Bool
 
 // BecomeHelper makes a process that a rank has started its own: it lets go of what it inherited.
 // It is called first thing in main, before the process has opened anything.
@@ -25,6 +29,7 @@ func BecomeHelper() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("executor manager: adopting what executors leave behind: %w", err)
 	}
+	adopting.Store(true)
 	return widenAffinity()
 }
 

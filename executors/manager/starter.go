@@ -139,19 +139,23 @@ func (s *processStarter) Start(command *Command) (*Process, error) {
 		return nil, fmt.Errorf("starting %s: the executor manager is ending", command.Path)
 	}
 	request := startRequest{command, make(chan startReply, 1)}
+	executors.mu.Lock()
 	s.requests <- request
 	reply := <-request.reply
 	if reply.err != nil {
+		executors.mu.Unlock()
 		return nil, fmt.Errorf("starting %s: %w", command.Path, reply.err)
 	}
 	p := reply.process
+	executors.pids[p.PID] = true
+	executors.mu.Unlock()
 	s.running[p] = struct{}{}
 	s.reapers.Go(func() {
 		p.reap(s.log)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.running, p)
-		s.endOrphans()
+		endOrphans(p, s.log)
 	})
 	return p, nil
 }
@@ -211,22 +215,31 @@ func (s *processStarter) limit(pid int) {
 	}
 }
 
-// endOrphans kills what functions have started in sessions of their own, and what is therefore ours
-// now that its executor has ended (see BecomeHelper). mu is held: no fork is under way.
-func (s *processStarter) endOrphans() {
-	ours := map[int]bool{}
-	for p := range s.running {
-		ours[p.PID] = true
+// executors are the processes that this process has started, by whatever Starter. The lock is held
+// while one is forked.
+var executors = struct {
+	mu   sync.Mutex
+	pids map[int]bool
+}{pids: map[int]bool{}}
+
+// endOrphans kills what functions have started in sessions of their own, which is our child now that
+// its executor has ended (see BecomeHelper).
+func endOrphans(ended *Process, log *slog.Logger) {
+	executors.mu.Lock()
+	defer executors.mu.Unlock()
+	delete(executors.pids, ended.PID)
+	if !adopting.Load() {
+		return // other children are somebody else's
 	}
 	self := os.Getpid()
 	for pid, parent := range parentsOf(os.Getuid()) {
-		if parent != self || ours[pid] {
+		if parent != self || executors.pids[pid] {
 			continue
 		}
 		_ = unix.Kill(pid, unix.SIGKILL)
 		var status unix.WaitStatus
 		if _, err := unix.Wait4(pid, &status, 0, nil); err != nil {
-			s.log.Debug("an orphan of an executor could not be reaped", "pid", pid, "error", err)
+			log.Debug("an orphan of an executor could not be reaped", "pid", pid, "error", err)
 		}
 	}
 }
