@@ -20,6 +20,11 @@ func TestChooseTransport(t *testing.T) {
 		{"ofi", "", transport{fabric.OFIWrite, "tcp"}, ""},
 		{"ofi-write", "verbs", transport{fabric.OFIWrite, "verbs"}, ""},
 		{"", "tcp", transport{fabric.OFIWrite, "tcp"}, ""},
+		{"", "shm", transport{fabric.OFIWrite, "shm"}, ""},
+		{"ofi", "shm", transport{fabric.OFIWrite, "shm"}, ""},
+		{"ofi-send", "", transport{fabric.OFISend, "tcp"}, ""},
+		{"ofi-send", "shm", transport{fabric.OFISend, "shm"}, ""},
+		{"ofi", "quux", transport{}, "libfabric's provider quux can not be had here"},
 		{"ring", "tcp", transport{}, "SUBLET_PROVIDER=tcp"},
 		{"carrier-pigeon", "", transport{}, "there are ring, ofi, ofi-write and ofi-send"},
 	} {
@@ -33,6 +38,25 @@ func TestChooseTransport(t *testing.T) {
 			continue
 		}
 		if err != nil || got != test.want {
+			t.Errorf("%+v: %+v, %v", test, got, err)
+		}
+	}
+}
+
+// With an executor on another host no memory can be shared, whatever is wished.
+func TestTransportBetweenHosts(t *testing.T) {
+	for _, test := range []struct {
+		wish    wish
+		want    transport
+		problem string
+	}{
+		{wish{}, transport{fabric.OFIWrite, "tcp"}, ""},
+		{wish{"ofi-send", ""}, transport{fabric.OFISend, "tcp"}, ""},
+		{wish{"ring", ""}, transport{}, "another host"},
+		{wish{"ofi", "shm"}, transport{}, "another host"},
+	} {
+		got, err := test.wish.between(false)
+		if test.problem == "" && (err != nil || got != test.want) || test.problem != "" && (err == nil || !strings.Contains(err.Error(), test.problem)) {
 			t.Errorf("%+v: %+v, %v", test, got, err)
 		}
 	}

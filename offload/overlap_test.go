@@ -48,10 +48,13 @@ func overlaps(t *testing.T, limit float64, floor, f func() time.Duration) {
 	}
 }
 
-// 16 MiB each way over tcp while rank and executor compute: it takes as long as the longer of the
+// 16 MiB each way over libfabric while rank and executor compute: it takes as long as the longer of the
 // two sides, and not the sum of both. The larger one is more than any socket buffers.
 func TestTransfersProgressWhileTheRankComputes(t *testing.T) {
-	t.Setenv("SUBLET_TRANSPORT", "ofi-write")
+	overLibfabric(t, testTransfersProgressWhileTheRankComputes)
+}
+
+func testTransfersProgressWhileTheRankComputes(t *testing.T) {
 	s := session(t)
 	l := lease(t, s, 1)
 	in, out := offload.Alloc[byte](s, overlapLarge), offload.Alloc[byte](s, overlapLarge)

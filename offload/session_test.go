@@ -62,22 +62,33 @@ func lease(t testing.TB, s *offload.Session, executors int) *offload.Lease {
 	return l
 }
 
+// way is a transport and, over libfabric, its provider.
+type way struct{ transport, provider string }
+
+var libfabricWays = []way{{"ofi-write", "tcp"}, {"ofi-write", "shm"}, {"ofi-send", "tcp"}, {"ofi-send", "shm"}}
+
 // overTransports runs a test over every transport.
 func overTransports(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	for _, way := range []struct{ transport, provider string }{
-		{"ring", ""},
-		{"ofi-write", "tcp"},
-		{"ofi-write", "shm"},
-		{"ofi-send", "tcp"},
-		{"ofi-send", "shm"},
-	} {
-		t.Run(strings.TrimSpace(way.transport+" "+way.provider), func(t *testing.T) {
-			t.Setenv("SUBLET_TRANSPORT", way.transport)
-			t.Setenv("SUBLET_PROVIDER", way.provider)
-			test(t)
-		})
+	over(t, way{"ring", ""}, test)
+	overLibfabric(t, test)
+}
+
+// overLibfabric runs a test over those of libfabric's.
+func overLibfabric(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, way := range libfabricWays {
+		over(t, way, test)
 	}
+}
+
+func over(t *testing.T, way way, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(strings.TrimSpace(way.transport+" "+way.provider), func(t *testing.T) {
+		t.Setenv("SUBLET_TRANSPORT", way.transport)
+		t.Setenv("SUBLET_PROVIDER", way.provider)
+		test(t)
+	})
 }
 
 func TestInvoke(t *testing.T) {

@@ -26,7 +26,17 @@
 //	executor: ListenOFI ── name ──▶ client: ConnectOFI ── nonce ──▶ executor: in Serve
 //	client: Attach ── address, key ──▶ executor: Map ── mirror's ──▶ client: Attached, Push
 //
-// Bytes move only while an end polls, in Submit, Harvest, Push, Arm, and between functions.
+// With ofi-send, for networks that do not keep the order of writes, headers and payloads up to 64
+// KiB are messages into posted receives; the executor reads a larger input when its header has come,
+// and writes a larger output, which has landed before its response is sent.
+//
+// Endpoints that do not connect (shm) meet by two messages instead, do not notice each other's
+// death (the owner of the Client does, and calls Abandon), and where they have no descriptor to
+// sleep on have Bells. What names them in /dev/shm is removed when they have met.
+//
+// Bytes move only while an end polls, in Submit, Harvest, Push, Arm, and between functions. For
+// large payloads a thread of the executor polls while a function runs; a rank that computes needs
+// somebody who sleeps on Descriptor.
 //
 // # Slots, ids, and order
 //

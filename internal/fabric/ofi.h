@@ -112,6 +112,7 @@ struct ofi_link {
     uint32_t unsignalled;       // writes since the last that asks for a completion
     uint32_t signal_every;
     uint32_t idle;        // polls that brought nothing
+    int brought;          // completions that the last poll brought
     int connected;        // the event queue is ofi_events' to read
     int posts_receives;   // ofi-write: the provider takes a posted receive for each message (verbs)
     int over;             // why the link is of no more use, or 0

@@ -173,11 +173,15 @@ int ofi_poll(struct ofi_link *l) {
     }
     if (count < 0)
         return completion_failed(l, count);
+    l->brought = (int)count;
     for (ssize_t i = 0; i < count; i++) {
         int result = note(l, &entries[i]);
         if (result < 0)
             return result;
     }
+    // What has not ended may need the peer's polling as often as ours.
+    if (l->loose)
+        ofi_ring(l);
     return l->pump ? l->pump(l) : FABRIC_OK;
 }
 
@@ -205,7 +209,12 @@ int ofi_may_sleep(struct ofi_link *l) {
         // Either the peer sees that we sleep, or we see what it has posted.
         atomic_store_explicit(l->bells.mine, 1, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst);
-        return ofi_poll(l) == FABRIC_OK && !l->unposted;
+        // A poll that finds completions may look no further.
+        do
+            if (ofi_poll(l) < 0)
+                return 0;
+        while (l->brought);
+        return !l->unposted;
     }
     struct fid *queues[] = {&l->cq->fid, &l->eq->fid};
     if (fi_trywait(l->fabric, queues, l->eq ? 2 : 1) == 0)
