@@ -40,6 +40,14 @@ func (s *System) Divide(parts int) []int {
 	return linear.Divide(s.Size(), parts)
 }
 
+// Bytes is the size of a block of the rows lo to hi-1.
+func (s *System) Bytes(lo, hi int) int {
+	if sparse := s.sparse(); sparse != nil {
+		return linear.SparseBytes(hi-lo, sparse.RowPtr[hi]-sparse.RowPtr[lo])
+	}
+	return linear.DenseBytes(s.Size(), hi-lo)
+}
+
 // Block makes a block of the rows lo to hi-1.
 func (s *System) Block(lo, hi int) *linear.Block {
 	var block *linear.Block

@@ -73,9 +73,9 @@ func Open(memory []byte) (*Block, error) {
 	}
 	n, first, rows, entries := int(h.n), int(h.first), int(h.rows), int(h.entries)
 	switch {
-	case h.magic == denseMagic && len(memory) == denseBytes(n, rows):
+	case h.magic == denseMagic && len(memory) == DenseBytes(n, rows):
 		return layDense(n, first, rows, words), nil
-	case h.magic == sparseMagic && len(memory) == sparseBytes(rows, entries):
+	case h.magic == sparseMagic && len(memory) == SparseBytes(rows, entries):
 		return laySparse(n, first, rows, entries, words), nil
 	}
 	return nil, errors.New("linear: this is no block of rows, or not the whole of one")
@@ -104,6 +104,24 @@ func (b *Block) Copy(lo, hi int, memory []byte) (*Block, error) {
 	copy(part.RHS, b.RHS[first:last])
 	copy(part.Diagonal, b.Diagonal[first:last])
 	return part, nil
+}
+
+// Weights are the numbers of coefficients that each of a block's rows has.
+func (b *Block) Weights() []int {
+	weights := make([]int, b.Rows)
+	for i := range weights {
+		weights[i] = b.N
+		if sparse, ok := b.Matrix.(*Sparse); ok {
+			weights[i] = int(sparse.Starts[i+1] - sparse.Starts[i])
+		}
+	}
+	return weights
+}
+
+// Memory allocates zeroes for a block of so many bytes.
+func Memory(bytes int) []byte {
+	words := make([]float64, bytes/wordBytes)
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*wordBytes)
 }
 
 // wordsOf is memory as numbers.

@@ -16,7 +16,8 @@ type Dense struct {
 // Row is row i of the block.
 func (d *Dense) Row(i int) []float64 { return d.Values[i*d.Stride : (i+1)*d.Stride] }
 
-func denseBytes(n, rows int) int { return (headerWords + 2*padded(rows) + rows*Stride(n)) * wordBytes }
+// DenseBytes is the size of a block of so many dense rows of a system of n unknowns.
+func DenseBytes(n, rows int) int { return (headerWords + 2*padded(rows) + rows*Stride(n)) * wordBytes }
 
 func layDense(n, first, rows int, words []float64) *Block {
 	stride := Stride(n)
@@ -27,10 +28,10 @@ func layDense(n, first, rows int, words []float64) *Block {
 
 // NewDense allocates a block of zeroes for the rows lo to hi-1 of a system of n unknowns.
 func NewDense(n, lo, hi int) *Block {
-	return layDense(n, lo, hi-lo, make([]float64, denseBytes(n, hi-lo)/wordBytes))
+	return layDense(n, lo, hi-lo, make([]float64, DenseBytes(n, hi-lo)/wordBytes))
 }
 
-func (d *Dense) bytes(n, first, last int) int { return denseBytes(n, last-first) }
+func (d *Dense) bytes(n, first, last int) int { return DenseBytes(n, last-first) }
 
 func (d *Dense) lay(n, lo, first, last int, words []float64) *Block {
 	b := layDense(n, lo, last-first, words)

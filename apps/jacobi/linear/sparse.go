@@ -12,7 +12,8 @@ type Sparse struct {
 	Values  []float64
 }
 
-func sparseBytes(rows, entries int) int {
+// SparseBytes is the size of a block of so many sparse rows with so many coefficients.
+func SparseBytes(rows, entries int) int {
 	return (headerWords + 2*padded(rows) + padded(rows+1) + padded(entries) + padded(columnWords(entries))) * wordBytes
 }
 
@@ -34,11 +35,11 @@ func laySparse(n, first, rows, entries int, words []float64) *Block {
 // NewSparse allocates a block of zeroes for the rows lo to hi-1 of a system of n unknowns, with
 // room for so many coefficients.
 func NewSparse(n, lo, hi, entries int) *Block {
-	return laySparse(n, lo, hi-lo, entries, make([]float64, sparseBytes(hi-lo, entries)/wordBytes))
+	return laySparse(n, lo, hi-lo, entries, make([]float64, SparseBytes(hi-lo, entries)/wordBytes))
 }
 
 func (s *Sparse) bytes(_, first, last int) int {
-	return sparseBytes(last-first, int(s.Starts[last]-s.Starts[first]))
+	return SparseBytes(last-first, int(s.Starts[last]-s.Starts[first]))
 }
 
 func (s *Sparse) lay(n, lo, first, last int, words []float64) *Block {

@@ -25,7 +25,7 @@ func (s System) Size() int { return s.N }
 func (s System) Block(lo, hi int) *Block { return s.fill(NewDense(s.N, lo, hi)) }
 
 // Bytes is the size of a block of the rows lo to hi-1.
-func (s System) Bytes(lo, hi int) int { return denseBytes(s.N, hi-lo) }
+func (s System) Bytes(lo, hi int) int { return DenseBytes(s.N, hi-lo) }
 
 // Place generates the rows lo to hi-1 into memory of Bytes(lo, hi) zeroes that start on a multiple
 // of 8.
