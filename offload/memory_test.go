@@ -3,6 +3,7 @@ package offload
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -213,5 +214,25 @@ func TestErrorsAreFoundByTheirClass(t *testing.T) {
 	}
 	if want := `step 3: function library libx.so has no function "f"; it has g, h`; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestSplitAt(t *testing.T) {
+	lease := &Lease{}
+	for i := range 3 {
+		lease.executors = append(lease.executors, &Executor{lease: lease, index: i})
+	}
+	s, err := NewSplitAt(lease, []int{4, 6, 6, 11})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Part{{Lo: 4, Hi: 6, Executor: lease.executors[0]}, {Lo: 6, Hi: 11, Executor: lease.executors[2], Index: 1}}
+	if _, local := s.Local(); local != 4 || !slices.Equal(s.Parts(), want) {
+		t.Errorf("%d local items, %v", local, s.Parts())
+	}
+	for _, bad := range [][]int{nil, {-1, 3}, {3, 2}, {0, 1, 2, 3, 4}} {
+		if _, err := NewSplitAt(lease, bad); err == nil {
+			t.Errorf("%v was taken", bad)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Part is the items from Lo up to Hi that one executor gets in each step.
@@ -29,7 +30,8 @@ type Work struct {
 // gives the right answer with any number of executors, including none, and including those that
 // vanish half way.
 //
-// The first items are local, the last ones remote; executors get equal parts. A Split is used by
+// The first items are local, the last ones remote; executors get equal parts,
+// or those that the caller chooses (NewSplitAt). A Split is used by
 // one goroutine.
 type Split struct {
 	local  int // items from 0 up to local are the caller's
@@ -53,6 +55,25 @@ func NewSplit(lease *Lease, n int, share float64) *Split {
 		s.parts = append(s.parts, Part{Lo: lo, Hi: hi, Executor: lease.executors[i], Index: i})
 	}
 	return s
+}
+
+// NewSplitAt divides items where the caller says, for items that are not all the same work: those
+// before bounds[0] are local, and executor k gets the ones from bounds[k] up to bounds[k+1]. There
+// are as many items as the last boundary says. Executors without items get no part.
+func NewSplitAt(lease *Lease, bounds []int) (*Split, error) {
+	if len(bounds) == 0 || bounds[0] < 0 || !slices.IsSorted(bounds) {
+		return nil, fmt.Errorf("offload: %v are no boundaries of items: at least one is needed, and they must ascend from 0", bounds)
+	}
+	if executors := len(lease.executors); len(bounds)-1 > executors {
+		return nil, fmt.Errorf("offload: %d parts for %d executors", len(bounds)-1, executors)
+	}
+	s := &Split{items: bounds[len(bounds)-1], local: bounds[0]}
+	for i, lo := range bounds[:len(bounds)-1] {
+		if hi := bounds[i+1]; lo < hi {
+			s.parts = append(s.parts, Part{Lo: lo, Hi: hi, Executor: lease.executors[i], Index: len(s.parts)})
+		}
+	}
+	return s, nil
 }
 
 // Local is the range of the caller's own items.

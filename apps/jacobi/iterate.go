@@ -29,7 +29,7 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 		reached := o.Iterations == 0 && change <= o.Tolerance
 		if radius, diverges := growth.Diverges(change); diverges && o.Iterations == 0 {
 			return fmt.Errorf("the iteration diverges: the spectral radius of the iteration matrix is about %.3g, as %d iterations show; the Jacobi method needs one below 1, which diagonal dominance makes sure of%s",
-				radius, out.iterations, s.advice)
+				radius, out.iterations, s.problem.advice)
 		}
 		if !math.IsInf(change, 1) && !reached && !last {
 			continue
@@ -43,7 +43,7 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 		}
 		switch {
 		case math.IsInf(out.residual, 1) || math.IsInf(change, 1):
-			return fmt.Errorf("the iteration diverges: after %d iterations the residual is beyond all numbers; the Jacobi method needs a diagonally dominant system%s", out.iterations, s.advice)
+			return fmt.Errorf("the iteration diverges: after %d iterations the residual is beyond all numbers; the Jacobi method needs a diagonally dominant system%s", out.iterations, s.problem.advice)
 		case o.Iterations == 0 && out.residual <= o.Tolerance, o.Iterations > 0 && last:
 			return s.slowest(&out.seconds)
 		case last:
@@ -76,7 +76,7 @@ func (s *solver) iteration(ctx context.Context) (float64, error) {
 
 // residual is max|b-Ax| / max|b| of x as it is now.
 func (s *solver) residual() (float64, error) {
-	maxima := []float64{s.system.Residual(s.x.values, s.lo, s.hi)}
+	maxima := []float64{s.problem.rows.Residual(s.x.values, s.lo, s.hi)}
 	err := s.world.Max(maxima)
 	return s.relative(maxima[0]), err
 }

@@ -58,12 +58,13 @@ func build(dir string) error {
 	if compiler == "" {
 		compiler = "cc"
 	}
-	for library, source := range map[string]string{
-		"libjacobi.so": "kernel/jacobi.c", "libcrashing.so": "testdata/crashing.c", "libother.so": "testdata/other.c",
+	for library, sources := range map[string]string{
+		"libjacobi.so": "kernel/jacobi.c kernel/sparse.c", "libcrashing.so": "testdata/crashing.c", "libother.so": "testdata/other.c",
 		"libshort.so": "testdata/short.c",
 	} {
-		out, err := exec.Command(compiler, "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
-			"-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library), source).CombinedOutput()
+		args := append([]string{"-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+			"-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library)}, strings.Fields(sources)...)
+		out, err := exec.Command(compiler, args...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("building %s: %w\n%s", library, err, out)
 		}

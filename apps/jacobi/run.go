@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
@@ -23,10 +21,9 @@ import (
 // run solves the system, checks the solution and reports, on all ranks. Its error is the same on
 // all of them, unless it is an MPIError.
 func run(ctx context.Context, world *collective.World, o *options.Options, stdout, stderr io.Writer) error {
-	system := linear.System{N: o.Size, Seed: o.Seed, Dominance: o.Dominance}
 	library := ""
-	err := checkMemory(world, system, o.Verifies())
-	if err == nil && o.Offload > 0 {
+	var err error
+	if o.Offload > 0 {
 		library, err = findLibrary(o.Library)
 	}
 	if err == nil && o.Output != "" && world.Rank() == 0 {
@@ -35,18 +32,22 @@ func run(ctx context.Context, world *collective.World, o *options.Options, stdou
 	if err := world.Agree(err); err != nil {
 		return err
 	}
-
-	result, err := solve(ctx, world, system, o, o.Offload, library)
+	p, err := define(world, o)
 	if err != nil {
 		return err
 	}
-	r, err := describe(world, o, result)
+
+	result, err := solve(ctx, world, p, o, o.Offload, library)
+	if err != nil {
+		return err
+	}
+	r, err := describe(world, p, o, result)
 	if err != nil {
 		return err
 	}
 	r.WriteLosses(stderr) // at once: what follows may take long, or fail
 	if o.Compare {
-		local, err := solve(ctx, world, system, o, 0, "")
+		local, err := solve(ctx, world, p, o, 0, "")
 		if err != nil {
 			return err
 		}
@@ -54,16 +55,16 @@ func run(ctx context.Context, world *collective.World, o *options.Options, stdou
 		r.SecondsLocal, r.Speedup, r.Difference = &local.seconds, &speedup, &difference
 	}
 	if world.Rank() == 0 {
-		err = conclude(o, system, result.x, r, stdout)
+		err = conclude(o, p, result.x, r, stdout)
 	}
 	return world.Agree(err)
 }
 
 // conclude is rank 0's end of the run.
-func conclude(o *options.Options, system linear.System, x []float64, r *report.Report, stdout io.Writer) error {
+func conclude(o *options.Options, p *problem, x []float64, r *report.Report, stdout io.Writer) error {
 	var wrong error
 	if o.Verifies() {
-		direct, err := system.Direct()
+		direct, err := p.direct()
 		if err != nil {
 			return err
 		}
@@ -97,13 +98,13 @@ type rankSummary struct {
 }
 
 // describe makes the report of a solution, on rank 0; on the others it is not complete.
-func describe(world *collective.World, o *options.Options, s *solution) (*report.Report, error) {
+func describe(world *collective.World, p *problem, o *options.Options, s *solution) (*report.Report, error) {
 	r := &report.Report{
-		N: o.Size, Seed: o.Seed, Dominance: o.Dominance,
 		Ranks: world.Size(), OffloadPercent: o.Offload,
 		Iterations: s.iterations, Tolerance: o.Tolerance, Residual: s.residual,
 		Seconds: s.seconds, SetupSeconds: s.setupSeconds,
 	}
+	describeProblem(r, p, o)
 	seat, err := findSeat()
 	var mine []byte
 	if err == nil {
@@ -158,25 +159,6 @@ func findLibrary(given string) (string, error) {
 	return "", fmt.Errorf("the executors' function library is neither %s nor %s; name it with --library", beside, installed)
 }
 
-// checkMemory refuses what would only fail half way, when the system has killed something.
-func checkMemory(world *collective.World, system linear.System, direct bool) error {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return fmt.Errorf("asking for the size of memory: %w", err)
-	}
-	has := float64(info.Totalram) * float64(info.Unit)
-	lo, hi := linear.Divide(system.N, world.Size(), world.Rank())
-	needs := float64(system.BlockBytes(hi - lo))
-	if direct && world.Rank() == 0 {
-		needs = math.Max(needs, float64(system.N)*float64(system.N)*8)
-	}
-	if needs <= has {
-		return nil
-	}
-	const gib = 1 << 30
-	return fmt.Errorf("a system of %d needs %.3g GiB on this rank, whose node has %.3g GiB of memory; use more ranks on more nodes, or a smaller --size", system.N, needs/gib, has/gib)
-}
-
 // newProgress shows rank 0's progress on standard error.
 func newProgress(world *collective.World, o *options.Options, percent float64) *report.Progress {
 	if world.Rank() != 0 {
@@ -184,6 +166,11 @@ func newProgress(world *collective.World, o *options.Options, percent float64) *
 	}
 	terminal := term.IsTerminal(int(os.Stderr.Fd()))
 	return report.NewProgress(os.Stderr, terminal, report.Mode(percent), o.Tolerance, o.Iterations)
+}
+
+// newReading shows on standard error how far reading files has come.
+func newReading() *report.Reading {
+	return report.NewReading(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 }
 
 // oneLine cuts several errors down to the first: one message is enough.

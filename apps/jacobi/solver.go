@@ -16,9 +16,6 @@ import (
 	"github.com/sublet-hpc/sublet/offload"
 )
 
-// sweepFunction is the function of kernel/jacobi.c.
-const sweepFunction = "jacobi_sweep"
-
 // solution is what solving the system once has given, the same on all ranks but for leased, lost
 // and losses, which are the rank's own.
 type solution struct {
@@ -38,29 +35,28 @@ type solution struct {
 // x is read, by the rank and all of its executors, while everybody writes parts of next; after
 // each iteration they change places. So nobody ever reads what somebody writes.
 type solver struct {
-	world  *collective.World
-	system linear.System
-	lo, hi int // the rank's rows
-	parts  *collective.Parts
+	world   *collective.World
+	problem *problem
+	lo, hi  int // the rank's rows
+	parts   *collective.Parts
 
 	session *offload.Session // nil: no executors
 	lease   *offload.Lease
 	split   *offload.Split
 	work    offload.Work
-	rows    []*offload.Constant // of each of the split's parts
+	remotes []*offload.Constant // the rows of each of the split's parts
 
 	x, next  vector
 	blocks   []*linear.Block // rows that the rank has itself
 	diagonal []float64       // of all of the rank's rows
 	largest  float64         // max|b| of the whole system
-	advice   string          // to who has a system that does not converge
 }
 
 // solve solves the system with a percentage of each rank's rows on executors. Its error is the same
 // on all ranks, unless it is an MPIError.
-func solve(ctx context.Context, world *collective.World, system linear.System, o *options.Options, percent float64, library string) (*solution, error) {
+func solve(ctx context.Context, world *collective.World, p *problem, o *options.Options, percent float64, library string) (*solution, error) {
 	start := time.Now()
-	s := &solver{world: world, system: system, advice: " (--dominance above 1)"}
+	s := &solver{world: world, problem: p}
 	out, err := s.solve(ctx, o, percent, library, start)
 	closing := s.close()
 	if err != nil {
@@ -91,7 +87,7 @@ func (s *solver) solve(ctx context.Context, o *options.Options, percent float64,
 	if err != nil {
 		return nil, err
 	}
-	out.x = append([]float64(nil), s.x.values[:s.system.N]...)
+	out.x = append([]float64(nil), s.x.values[:s.problem.size]...)
 	s.describeLease(out)
 	return out, nil
 }
@@ -101,13 +97,12 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64,
 	var err error
 	lengths := make([]int, s.world.Size())
 	for rank := range lengths {
-		lo, hi := linear.Divide(s.system.N, s.world.Size(), rank)
-		lengths[rank] = hi - lo
+		lengths[rank] = s.problem.bounds[rank+1] - s.problem.bounds[rank]
 	}
 	if s.parts, err = s.world.Parts(lengths); err != nil {
 		return err
 	}
-	s.lo, s.hi = linear.Divide(s.system.N, s.world.Size(), s.world.Rank())
+	s.lo, s.hi = s.problem.own(s.world)
 	if percent > 0 {
 		if s.session, err = offload.Connect(ctx); err != nil {
 			return err
@@ -118,48 +113,58 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64,
 		}
 	}
 	for _, v := range []*vector{&s.x, &s.next} {
-		if *v, err = newVector(s.session, s.system.Stride()); err != nil {
+		if *v, err = newVector(s.session, linear.Stride(s.problem.size)); err != nil {
 			return err
 		}
 	}
-	s.split = offload.NewSplit(s.lease, s.hi-s.lo, percent/100)
+	if s.split, err = s.divide(percent / 100); err != nil {
+		return err
+	}
 	s.work = offload.Work{Remote: s.remote, Local: s.local}
-	return s.generate()
+	return s.place()
 }
 
-// generate makes the rank's own rows and the constants that its executors get theirs by.
-func (s *solver) generate() error {
+// divide divides the rank's rows between itself and its executors.
+func (s *solver) divide(share float64) (*offload.Split, error) {
+	if s.lease == nil || s.problem.weights == nil {
+		return offload.NewSplit(s.lease, s.hi-s.lo, share), nil
+	}
+	return offload.NewSplitAt(s.lease, linear.Share(s.problem.weights, len(s.lease.Executors()), share))
+}
+
+// place makes the rank's own rows and the constants that its executors get theirs by.
+func (s *solver) place() error {
 	s.diagonal = make([]float64, s.hi-s.lo)
 	enter := func(block *linear.Block) {
 		copy(s.diagonal[block.First-s.lo:], block.Diagonal)
 		s.largest = math.Max(s.largest, linear.MaxAbs(block.RHS))
 	}
 	lo, hi := s.split.Local()
-	own := linear.NewBlock(s.system, s.lo+lo, s.lo+hi)
+	own := s.problem.rows.Block(s.lo+lo, s.lo+hi)
 	enter(own)
 	s.blocks = []*linear.Block{own}
 	for _, part := range s.split.Parts() {
-		builder, err := s.session.NewConstant(s.system.BlockBytes(part.Hi - part.Lo))
+		builder, err := s.session.NewConstant(s.problem.rows.Bytes(s.lo+part.Lo, s.lo+part.Hi))
 		if err != nil {
 			return err
 		}
-		block, err := linear.PlaceBlock(s.system, s.lo+part.Lo, s.lo+part.Hi, builder.Bytes())
+		block, err := s.problem.rows.Place(s.lo+part.Lo, s.lo+part.Hi, builder.Bytes())
 		if err != nil {
 			return err
 		}
 		enter(block)
-		s.rows = append(s.rows, builder.Seal())
+		s.remotes = append(s.remotes, builder.Seal())
 	}
 	return nil
 }
 
 // remote sends x to the executor of a part, which writes its rows of next.
 func (s *solver) remote(ctx context.Context, part offload.Part) *offload.Future {
-	return part.Executor.Invoke(ctx, sweepFunction, s.x.buffer, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), s.rows[part.Index])
+	return part.Executor.Invoke(ctx, s.problem.function, s.x.buffer, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), s.remotes[part.Index])
 }
 
 // local computes rows of next here: the rank's own, or those of an executor that was lost. The
-// latter are generated when they are needed for the first time.
+// latter are generated when they are needed for the first time, if the rank has not had them all along.
 func (s *solver) local(lo, hi int) error {
 	lo, hi = s.lo+lo, s.lo+hi
 	for _, block := range s.blocks {
@@ -168,7 +173,7 @@ func (s *solver) local(lo, hi int) error {
 			return nil
 		}
 	}
-	block := linear.NewBlock(s.system, lo, hi)
+	block := s.problem.rows.Block(lo, hi)
 	s.blocks = append(s.blocks, block)
 	block.Sweep(s.next.values, s.x.values, lo, hi)
 	return nil

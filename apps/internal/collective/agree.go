@@ -1,9 +1,6 @@
 package collective
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // RankError is what went wrong on a rank, as all ranks know it after Agree.
 type RankError struct {
@@ -41,19 +38,12 @@ func (w *World) Agree(err error) error {
 	}
 	agreed := &RankError{Rank: first, All: vote[1] == 1, Ranks: w.size}
 	var text []byte
-	length := make([]byte, 4)
 	if w.rank == first {
 		agreed.Err = err
 		text = []byte(err.Error())
-		binary.BigEndian.PutUint32(length, uint32(len(text)))
 	}
-	if failed := w.Broadcast(length, first); failed != nil {
-		return failed
-	}
-	if w.rank != first {
-		text = make([]byte, binary.BigEndian.Uint32(length))
-	}
-	if failed := w.Broadcast(text, first); failed != nil {
+	text, failed := w.Share(text, first)
+	if failed != nil {
 		return failed
 	}
 	agreed.Text = string(text)

@@ -132,6 +132,28 @@ func operations(w *World) error {
 		return fmt.Errorf("broadcast: %v", sent)
 	}
 
+	// From the last rank to the first, and from there to all.
+	passed := make([]byte, 3000)
+	switch {
+	case w.Size() == 1:
+	case w.Rank() == last:
+		for i := range passed {
+			passed[i] = byte(i)
+		}
+		err = errors.Join(w.Send(passed, 0), w.Send(nil, 0))
+	case w.Rank() == 0:
+		if err = errors.Join(w.Receive(passed, last), w.Receive(nil, last)); err == nil && passed[2999] != 2999%256 {
+			err = fmt.Errorf("received %v", passed)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	shared, err := w.Share([]byte(strings.Repeat("s", w.Rank()+2)), 0)
+	if err != nil || string(shared) != "ss" {
+		return fmt.Errorf("shared %q: %w", shared, err)
+	}
+
 	// Together more than MPI can count: nobody waits for anybody. The pages are never touched.
 	if w.Size() > 1 {
 		const much = 1 << 30

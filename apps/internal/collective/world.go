@@ -126,15 +126,9 @@ func (w *World) minimum(x []int32) error {
 
 // Broadcast copies root's bytes to all ranks, which bring slices of the same length.
 func (w *World) Broadcast(data []byte, root int) error {
-	const most = 1 << 30 // MPI counts in 32 bits
-	for len(data) > 0 {
-		n := min(len(data), most)
-		if err := check("broadcast", C.bcast(unsafe.Pointer(&data[0]), C.int(n), C.int(root))); err != nil {
-			return err
-		}
-		data = data[n:]
-	}
-	return nil
+	return inPieces(data, func(piece []byte) error {
+		return check("broadcast", C.bcast(unsafe.Pointer(&piece[0]), C.int(len(piece)), C.int(root)))
+	})
 }
 
 // Gather returns every rank's bytes on rank 0, in the order of the ranks, and nil on the others.

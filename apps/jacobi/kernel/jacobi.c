@@ -8,19 +8,11 @@
  * rows. Four rows at a time keep the adders busy; what makes this kernel as fast as memory allows
  * is that it fetches what it will read 4 KiB later.
  */
-#include <stddef.h>
+#include "block.h"
 
-#include <sublet/function.h>
+enum { AHEAD = 512 }; /* numbers of each row that are fetched in advance: four times that fit into L1 */
 
-enum {
-    ALIGN = 8,   /* numbers that parts are rounded up to: a cache line */
-    AHEAD = 512, /* numbers of each row that are fetched in advance: four times that fit into L1 */
-};
 #define MAGIC UINT64_C(0x49424f43414a0001)
-
-struct header {
-    uint64_t magic, n, stride, first, rows, unused[3];
-};
 
 /* Two numbers that need not be aligned to more than one. */
 typedef double pair __attribute__((vector_size(16), aligned(8)));
@@ -28,10 +20,6 @@ typedef double pair __attribute__((vector_size(16), aligned(8)));
 static inline pair at(const double *p) { return *(const pair *)p; }
 
 static inline double sum(pair p) { return p[0] + p[1]; }
-
-static inline double next_of(double x, double b, double product, double diagonal) {
-    return x + (b - product) / diagonal;
-}
 
 /* Adds the columns from lo up to hi of four rows times x to sums, and fetches in advance what lies
  * that many numbers ahead in memory. */
@@ -66,29 +54,17 @@ static inline double one_row(const double *row, const double *x, size_t stride) 
 }
 
 SUBLET_FUNCTION(jacobi_sweep) {
-    if (call->constant_count != 1)
-        return sublet_fail(call, 1, "needs 1 constant, the block of rows; got %u", call->constant_count);
+    const int32_t refused = check_call(call, MAGIC, "dense");
+    if (refused)
+        return refused;
     const sublet_bytes *block = &call->constants[0];
     const struct header *h = block->data;
-    if (block->size < sizeof *h || h->magic != MAGIC)
-        return sublet_fail(call, 2, "the constant is not a block of rows");
-    /* 2^31 bounds the products below; the divisions keep them from being formed too large. */
-    const uint64_t most = UINT64_C(1) << 31;
-    if (h->n == 0 || h->n > most || h->stride != (h->n + ALIGN - 1) / ALIGN * ALIGN || h->rows > most ||
-        h->first > h->n || h->rows > h->n - h->first)
-        return sublet_fail(call, 2, "the block says that it has %llu rows from row %llu on of a system of %llu",
-                           (unsigned long long)h->rows, (unsigned long long)h->first, (unsigned long long)h->n);
-    const size_t stride = h->stride, rows = h->rows, padded = (rows + ALIGN - 1) / ALIGN * ALIGN;
-    if ((block->size - sizeof *h) / sizeof(double) != 2 * padded + rows * stride)
+    const size_t stride = h->stride, rows = h->rows, b_words = padded(rows);
+    if ((block->size - sizeof *h) / sizeof(double) != 2 * b_words + rows * stride)
         return sublet_fail(call, 2, "the block has %llu bytes, which is not what its %llu rows of %llu need",
                            (unsigned long long)block->size, (unsigned long long)rows, (unsigned long long)stride);
-    if (call->input_size != stride * sizeof(double))
-        return sublet_fail(call, 3, "x has %llu bytes; the block needs %llu", (unsigned long long)call->input_size,
-                           (unsigned long long)(stride * sizeof(double)));
-    if (call->output_capacity < rows * sizeof(double))
-        return sublet_need(call, rows * sizeof(double));
 
-    const double *b = (const double *)(h + 1), *diagonal = b + padded, *matrix = diagonal + padded;
+    const double *b = (const double *)(h + 1), *diagonal = b + b_words, *matrix = diagonal + b_words;
     const double *x = call->input, *own = x + h->first;
     double *next = call->output;
     const size_t cut = stride > AHEAD ? stride - AHEAD : 0;

@@ -18,21 +18,21 @@ type Solution struct {
 	Condition float64
 }
 
-// Direct solves the whole system by gonum's LU decomposition, in about 2/3·N³ operations and 8·N²
-// bytes.
-func (s System) Direct() (Solution, error) {
-	a := blas64.General{Rows: s.N, Cols: s.N, Stride: s.N, Data: make([]float64, s.N*s.N)}
-	x := make([]float64, s.N)
-	for i := range s.N {
-		_, x[i] = s.Row(i, a.Data[i*s.N:(i+1)*s.N])
+// Direct solves a system of n unknowns by gonum's LU decomposition, in about 2/3·n³ operations and
+// 8·n² bytes. row writes the coefficients of a row over zeroes and returns its right-hand side.
+func Direct(n int, row func(i int, row []float64) (rhs float64)) (Solution, error) {
+	a := blas64.General{Rows: n, Cols: n, Stride: n, Data: make([]float64, n*n)}
+	x := make([]float64, n)
+	for i := range n {
+		x[i] = row(i, a.Data[i*n:(i+1)*n])
 	}
 	norm := lapack64.Lange(lapack.MaxRowSum, a, nil)
-	pivots := make([]int, s.N)
+	pivots := make([]int, n)
 	if !lapack64.Getrf(a, pivots) {
 		return Solution{}, errors.New("the system is singular: it has no direct solution to compare with")
 	}
-	reciprocal := lapack64.Gecon(lapack.MaxRowSum, a, norm, make([]float64, 4*s.N), make([]int, s.N))
-	lapack64.Getrs(blas.NoTrans, a, blas64.General{Rows: s.N, Cols: 1, Stride: 1, Data: x}, pivots)
+	reciprocal := lapack64.Gecon(lapack.MaxRowSum, a, norm, make([]float64, 4*n), make([]int, n))
+	lapack64.Getrs(blas.NoTrans, a, blas64.General{Rows: n, Cols: 1, Stride: 1, Data: x}, pivots)
 	return Solution{X: x, Condition: 1 / reciprocal}, nil
 }
 

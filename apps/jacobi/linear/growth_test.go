@@ -68,8 +68,8 @@ func TestConvergenceIsNoDivergence(t *testing.T) {
 // The estimate is that of the generated systems' matrices.
 func TestDivergenceOfASystem(t *testing.T) {
 	s := System{N: 60, Seed: 5, Dominance: 0.8}
-	block := NewBlock(s, 0, s.N)
-	x, next := make([]float64, s.Stride()), make([]float64, s.Stride())
+	block := s.Block(0, s.N)
+	x, next := make([]float64, Stride(s.N)), make([]float64, Stride(s.N))
 	at, radius := watch(1000, func(int) float64 {
 		block.Sweep(next, x, 0, s.N)
 		residual := Step(next, x, 0, block.Diagonal)

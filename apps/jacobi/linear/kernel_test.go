@@ -3,12 +3,14 @@ package linear
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,7 +35,7 @@ func buildKernel(t *testing.T) kernel {
 		t.Fatal(err)
 	}
 	k := kernel{filepath.Join(dir, "libjacobi.so"), filepath.Join(dir, "call"), dir}
-	compile(t, dir, "-fPIC", "-shared", "-o", k.library, "../kernel/jacobi.c")
+	compile(t, dir, "-fPIC", "-shared", "-o", k.library, "../kernel/jacobi.c", "../kernel/sparse.c")
 	compile(t, dir, "-o", k.caller, "testdata/call.c", "-ldl")
 	return k
 }
@@ -51,13 +53,13 @@ func compile(t *testing.T, dir string, args ...string) {
 }
 
 // sweep has the library do what Block.Sweep does, for the whole block. The error is the function's.
-func (k kernel) sweep(t *testing.T, block []byte, x []float64, capacity int) ([]float64, error) {
+func (k kernel) sweep(t *testing.T, function string, block []byte, x []float64, capacity int) ([]float64, error) {
 	t.Helper()
 	constant, input := filepath.Join(k.dir, "constant"), filepath.Join(k.dir, "input")
 	if err := errors.Join(os.WriteFile(constant, block, 0o600), os.WriteFile(input, bytesOf(x), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), k.caller, k.library, "jacobi_sweep", constant, input, strconv.Itoa(capacity)).Output()
+	out, err := exec.CommandContext(t.Context(), k.caller, k.library, function, constant, input, strconv.Itoa(capacity)).Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		if failed.ExitCode() != 3 {
@@ -79,8 +81,8 @@ func bytesOf(values []float64) []byte {
 
 func placed(t *testing.T, s System, lo, hi int) (*Block, []byte) {
 	t.Helper()
-	memory := bytesOf(make([]float64, s.BlockBytes(hi-lo)/8))
-	block, err := PlaceBlock(s, lo, hi, memory)
+	memory := bytesOf(make([]float64, s.Bytes(lo, hi)/8))
+	block, err := s.Place(lo, hi, memory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func placed(t *testing.T, s System, lo, hi int) (*Block, []byte) {
 }
 
 func vector(s System, random *rand.Rand) []float64 {
-	x := make([]float64, s.Stride())
+	x := make([]float64, Stride(s.N))
 	for i := range x[:s.N] {
 		x[i] = 2*random.Float64() - 1
 	}
@@ -118,14 +120,14 @@ func TestKernelsAgree(t *testing.T) {
 		s := System{N: shape.n, Seed: 7, Dominance: 1.1}
 		block, memory := placed(t, s, shape.lo, shape.hi)
 		x := vector(s, random)
-		want := make([]float64, s.Stride())
+		want := make([]float64, Stride(s.N))
 		block.Sweep(want, x, shape.lo, shape.hi)
-		got, err := k.sweep(t, memory, x, 8*block.Rows)
+		got, err := k.sweep(t, "jacobi_sweep", memory, x, 8*block.Rows)
 		if err != nil || len(got) != block.Rows {
 			t.Fatalf("%+v: %d numbers, %v", shape, len(got), err)
 		}
 		for i := range got {
-			row := block.Matrix[i*s.Stride() : (i+1)*s.Stride()]
+			row := block.Matrix.(*Dense).Row(i)
 			sum := math.Abs(block.RHS[i])
 			for j, a := range row {
 				sum += math.Abs(a * x[j])
@@ -161,8 +163,8 @@ func TestKernelRefuses(t *testing.T) {
 		want     string
 	}{
 		{"no constant", nil, x, 48, "1 needs 1 constant, the block of rows; got 0"},
-		{"short constant", good[:40], x, 48, "2 the constant is not a block of rows"},
-		{"other constant", word(0, 1), x, 48, "2 the constant is not a block of rows"},
+		{"short constant", good[:40], x, 48, "2 the constant is not a block of dense rows"},
+		{"other constant", word(0, 1), x, 48, "2 the constant is not a block of dense rows"},
 		{"no system", word(1, 0), x, 48, "2 the block says that it has 6 rows from row 4 on of a system of 0"},
 		{"too large a system", word(1, 1<<63), x, 48, "2 the block says"},
 		{"wrong stride", word(2, 32), x, 48, "2 the block says"},
@@ -173,9 +175,136 @@ func TestKernelRefuses(t *testing.T) {
 		{"short x", good, x[:20], 48, "3 x has 160 bytes; the block needs 192"},
 		{"small output", good, x, 47, "-3"},
 	} {
-		_, err := k.sweep(t, test.block, test.x, test.capacity)
+		_, err := k.sweep(t, "jacobi_sweep", test.block, test.x, test.capacity)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%s: %v; want %s", test.name, err, test.want)
+		}
+	}
+}
+
+// sparse makes a system of sparse rows, with empty ones off the diagonal and full ones among them.
+func sparse(n, lo, hi int, random *rand.Rand) *Block {
+	coefficients := make([]map[int32]float64, hi-lo)
+	entries := 0
+	for i := range coefficients {
+		coefficients[i] = map[int32]float64{int32(lo + i): 10 + random.Float64()}
+		for range random.IntN(n+1) / (1 + random.IntN(n+1)) {
+			coefficients[i][int32(random.IntN(n))] += random.Float64() - 0.5
+		}
+		entries += len(coefficients[i])
+	}
+	block := NewSparse(n, lo, hi, entries)
+	rows := block.Matrix.(*Sparse)
+	at := int64(0)
+	for i, row := range coefficients {
+		block.RHS[i], block.Diagonal[i] = random.Float64(), row[int32(lo+i)]
+		for _, column := range slices.Sorted(maps.Keys(row)) {
+			rows.Columns[at], rows.Values[at] = column, row[column]
+			at++
+		}
+		rows.Starts[i+1] = at
+	}
+	return block
+}
+
+func TestSparseKernelsAgree(t *testing.T) {
+	k := buildKernel(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, shape := range []struct{ n, lo, hi int }{{1, 0, 1}, {2, 1, 2}, {7, 2, 7}, {16, 5, 5}, {100, 0, 50}, {101, 33, 97}, {1000, 500, 1000}} {
+		block := sparse(shape.n, shape.lo, shape.hi, random)
+		x := vector(System{N: shape.n}, random)
+		want := make([]float64, Stride(shape.n))
+		block.Sweep(want, x, shape.lo, shape.hi)
+		got, err := k.sweep(t, "jacobi_sweep_sparse", block.Memory(), x, 8*block.Rows)
+		if err != nil || len(got) != block.Rows {
+			t.Fatalf("%+v: %d numbers, %v", shape, len(got), err)
+		}
+		for i := range got {
+			allowed := 0.0
+			if runtime.GOARCH != "amd64" { // where products and sums may be rounded at once
+				allowed = 1e-13
+			}
+			if difference := math.Abs(got[i] - want[shape.lo+i]); !(difference <= allowed) {
+				t.Fatalf("%+v: row %d is %v in C and %v in Go", shape, shape.lo+i, got[i], want[shape.lo+i])
+			}
+		}
+	}
+}
+
+func TestSparseKernelRefuses(t *testing.T) {
+	k := buildKernel(t)
+	block := sparse(40, 2, 40, rand.New(rand.NewPCG(3, 4)))
+	x := vector(System{N: 40}, rand.New(rand.NewPCG(5, 6)))
+	changed := func(change func(b *Block, rows *Sparse)) []byte {
+		other, err := Open(bytes.Clone(block.Memory()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(other, other.Matrix.(*Sparse))
+		return other.Memory()
+	}
+	word := func(index int, value uint64) []byte {
+		return changed(func(b *Block, _ *Sparse) { b.words[index] = math.Float64frombits(value) })
+	}
+	for _, test := range []struct {
+		name  string
+		block []byte
+		want  string
+	}{
+		{"dense block", System{N: 40, Dominance: 1.1}.Block(2, 40).Memory(), "2 the constant is not a block of sparse rows"},
+		{"wrong stride", word(2, 48), "2 the block says"},
+		{"no end of coefficients", word(5, 1<<62), "2 the block has"},
+		{"cut off", block.Memory()[:len(block.Memory())-8], "2 the block has"},
+		{"column of another matrix", changed(func(_ *Block, rows *Sparse) { rows.Columns[len(rows.Columns)-1] = 40 }), "2 among the block's rows 32 to 37"},
+		{"column below 0", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = -1 }), "2 among the block's rows 0 to 31"},
+		{"smallest column", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = math.MinInt32 }), "2 among the block's rows 0 to 31"},
+		{"row that goes back", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = -8 }), "2 among the block's rows 0 to 31"},
+		{"row that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = 1 << 40 }), "2 among the block's rows 0 to 31"},
+		{"first row elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[0] = -1 << 40 }), "2 the block's rows are not"},
+		{"too few rows", changed(func(_ *Block, rows *Sparse) { rows.Starts[38]-- }), "2 the block's rows are not"},
+	} {
+		_, err := k.sweep(t, "jacobi_sweep_sparse", test.block, x, 8*38)
+		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: %v; want %s", test.name, err, test.want)
+		}
+	}
+}
+
+// A part of a block, opened by somebody else, is the same rows.
+func TestBlocksAreGivenAway(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	x := vector(System{N: 50}, random)
+	for name, block := range map[string]*Block{"dense": System{N: 50, Seed: 3, Dominance: 1.1}.Block(10, 45), "sparse": sparse(50, 10, 45, random)} {
+		want := make([]float64, Stride(50))
+		block.Sweep(want, x, 10, 45)
+		for _, part := range [][2]int{{10, 45}, {10, 11}, {20, 20}, {13, 40}, {44, 45}} {
+			lo, hi := part[0], part[1]
+			memory := bytesOf(make([]float64, block.Bytes(lo, hi)/8))
+			if _, err := block.Copy(lo, hi, memory); err != nil {
+				t.Fatal(err)
+			}
+			opened, err := Open(memory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float64, Stride(50))
+			opened.Sweep(got, x, lo, hi)
+			if opened.First != lo || opened.Rows != hi-lo || !slices.Equal(got[lo:hi], want[lo:hi]) {
+				t.Errorf("%s, rows %d to %d: not the same", name, lo, hi)
+			}
+			if len(memory) > 64 {
+				if _, err := Open(memory[:len(memory)-8]); err == nil {
+					t.Errorf("%s: a block that was cut off was opened", name)
+				}
+			}
+			if _, err := block.Copy(lo, hi, memory[:len(memory)-8]); err == nil {
+				t.Errorf("%s: too little memory was taken", name)
+			}
+		}
+	}
+	for _, bad := range [][]byte{nil, make([]byte, 60), make([]byte, 64), make([]byte, 640)} {
+		if _, err := Open(bad); err == nil {
+			t.Errorf("%d bytes of nothing are a block", len(bad))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package linear
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,11 +16,11 @@ func TestRowsAreTheSameForEverybody(t *testing.T) {
 		s := System{N: rapid.IntRange(1, 60).Draw(t, "n"), Seed: rapid.Uint64().Draw(t, "seed"), Dominance: 1.5}
 		lo := rapid.IntRange(0, s.N).Draw(t, "lo")
 		hi := rapid.IntRange(lo, s.N).Draw(t, "hi")
-		block := NewBlock(s, lo, hi)
+		block := s.Block(lo, hi)
 		row := make([]float64, s.N)
 		for i := range block.Rows {
 			diagonal, rhs := s.Row(lo+i, row)
-			got := block.Matrix[i*s.Stride() : (i+1)*s.Stride()]
+			got := block.Matrix.(*Dense).Row(i)
 			if diagonal != block.Diagonal[i] || rhs != block.RHS[i] || !cmp.Equal(row, got[:s.N]) {
 				t.Fatalf("row %d differs in a block", lo+i)
 			}
@@ -55,19 +56,19 @@ func TestSystemIsDominant(t *testing.T) {
 }
 
 func TestSeedsDiffer(t *testing.T) {
-	a, b := NewBlock(System{N: 4, Seed: 1, Dominance: 2}, 0, 4), NewBlock(System{N: 4, Seed: 2, Dominance: 2}, 0, 4)
-	if cmp.Equal(a.Matrix, b.Matrix) || cmp.Equal(a.Matrix[:4], a.Matrix[8:12]) {
+	a, b := System{N: 4, Seed: 1, Dominance: 2}.Block(0, 4), System{N: 4, Seed: 2, Dominance: 2}.Block(0, 4)
+	if cmp.Equal(a.Diagonal, b.Diagonal) || a.Diagonal[0] == a.Diagonal[1] {
 		t.Error("two seeds, or two rows, are the same")
 	}
 }
 
-func TestPlaceBlockRefusesOtherMemory(t *testing.T) {
+func TestPlaceRefusesOtherMemory(t *testing.T) {
 	s := System{N: 5, Seed: 1, Dominance: 2}
-	memory := bytesOf(make([]float64, s.BlockBytes(3)/8+1))
-	if _, err := PlaceBlock(s, 0, 3, memory); err == nil {
+	memory := bytesOf(make([]float64, s.Bytes(0, 3)/8+1))
+	if _, err := s.Place(0, 3, memory); err == nil {
 		t.Error("too much memory was taken")
 	}
-	if _, err := PlaceBlock(s, 0, 3, memory[1:s.BlockBytes(3)+1]); err == nil {
+	if _, err := s.Place(0, 3, memory[1:s.Bytes(0, 3)+1]); err == nil {
 		t.Error("memory that is not aligned was taken")
 	}
 }
@@ -75,16 +76,45 @@ func TestPlaceBlockRefusesOtherMemory(t *testing.T) {
 func TestDivide(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, parts := rapid.IntRange(0, 200).Draw(t, "n"), rapid.IntRange(1, 50).Draw(t, "parts")
-		next, least, most := 0, n, 0
+		bounds := Divide(n, parts)
+		least, most := n, 0
 		for p := range parts {
-			lo, hi := Divide(n, parts, p)
-			if lo != next || hi < lo {
-				t.Fatalf("part %d is %d to %d; the one before ends at %d", p, lo, hi, next)
-			}
-			next, least, most = hi, min(least, hi-lo), max(most, hi-lo)
+			size := bounds[p+1] - bounds[p]
+			least, most = min(least, size), max(most, size)
 		}
-		if next != n || most-least > 1 {
-			t.Fatalf("parts end at %d and have %d to %d items", next, least, most)
+		if len(bounds) != parts+1 || bounds[0] != 0 || bounds[parts] != n || least < 0 || most-least > 1 {
+			t.Fatalf("%v", bounds)
+		}
+	})
+}
+
+// Everybody's weight is off by no more than the heaviest item, and nothing is forgotten.
+func TestShare(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.IntRange(1, 30), 0, 100).Draw(t, "weights")
+		executors := rapid.IntRange(1, 8).Draw(t, "executors")
+		share := rapid.SampledFrom([]float64{0.01, 0.3, 0.5, 1}).Draw(t, "share")
+		bounds := Share(weights, executors, share)
+		if len(bounds) != executors+1 || bounds[executors] != len(weights) || !slices.IsSorted(bounds) || bounds[0] < 0 {
+			t.Fatalf("%v of %d items", bounds, len(weights))
+		}
+		if share == 1 && bounds[0] != 0 {
+			t.Fatalf("the owner keeps %d items", bounds[0])
+		}
+		sum := func(lo, hi int) (sum float64) {
+			for _, weight := range weights[lo:hi] {
+				sum += float64(weight)
+			}
+			return sum
+		}
+		total := sum(0, len(weights))
+		if off := math.Abs(sum(0, bounds[0]) - (1-share)*total); off > 16 {
+			t.Fatalf("the owner's weight is off by %v of %v", off, total)
+		}
+		for k := range executors {
+			if got, equal := sum(bounds[k], bounds[k+1]), sum(bounds[0], len(weights))/float64(executors); got > equal+30 {
+				t.Fatalf("executor %d has %v instead of %v", k, got, equal)
+			}
 		}
 	})
 }
@@ -94,11 +124,11 @@ func TestSweepInParts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := System{N: rapid.IntRange(1, 90).Draw(t, "n"), Seed: 3, Dominance: 1.1}
 		x := vector(s, rand.New(rand.NewPCG(5, rapid.Uint64().Draw(t, "x"))))
-		whole, parts := make([]float64, s.Stride()), make([]float64, s.Stride())
-		NewBlock(s, 0, s.N).Sweep(whole, x, 0, s.N)
+		whole, parts := make([]float64, Stride(s.N)), make([]float64, Stride(s.N))
+		s.Block(0, s.N).Sweep(whole, x, 0, s.N)
 		cut := rapid.IntRange(0, s.N).Draw(t, "cut")
-		NewBlock(s, 0, cut).Sweep(parts, x, 0, cut)
-		rest := NewBlock(s, cut, s.N)
+		s.Block(0, cut).Sweep(parts, x, 0, cut)
+		rest := s.Block(cut, s.N)
 		middle := rapid.IntRange(cut, s.N).Draw(t, "middle")
 		rest.Sweep(parts, x, middle, s.N)
 		rest.Sweep(parts, x, cut, middle)
@@ -114,9 +144,9 @@ func TestSweepInParts(t *testing.T) {
 func TestSweepsConverge(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 10, 137} {
 		s := System{N: n, Seed: 11, Dominance: 1.3}
-		block := NewBlock(s, 0, n)
+		block := s.Block(0, n)
 		largest := MaxAbs(block.RHS)
-		x, next := make([]float64, s.Stride()), make([]float64, s.Stride())
+		x, next := make([]float64, Stride(s.N)), make([]float64, Stride(s.N))
 		residual := math.Inf(1)
 		for range 400 {
 			block.Sweep(next, x, 0, n)

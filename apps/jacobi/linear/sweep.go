@@ -1,30 +1,31 @@
 package linear
 
-import (
-	"math"
-
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas64"
-)
+import "math"
 
 // Sweep does one iteration of the Jacobi method for the system's rows lo to hi-1, which must be
-// the block's: next[i] = x[i] + (b[i] - A[i]·x) / A[i][i]. It reads all of x and writes next[lo:hi]
-// alone; both vectors have the system's stride.
+// among the block's: next[i] = x[i] + (b[i] - A[i]·x) / A[i][i]. It reads all of x and writes
+// next[lo:hi] alone; both vectors have the system's stride.
 func (b *Block) Sweep(next, x []float64, lo, hi int) {
 	if lo == hi {
 		return
 	}
-	stride := b.System.Stride()
 	first, last := lo-b.First, hi-b.First
 	out := next[lo:hi]
 	copy(out, b.RHS[first:last])
-	blas64.Gemv(blas.NoTrans,
-		-1, blas64.General{Rows: last - first, Cols: stride, Stride: stride, Data: b.Matrix[first*stride : last*stride]},
-		blas64.Vector{N: stride, Inc: 1, Data: x[:stride]},
-		1, blas64.Vector{N: last - first, Inc: 1, Data: out})
+	b.Matrix.subtract(out, x, first, last)
 	for i, diagonal := range b.Diagonal[first:last] {
 		out[i] = x[lo+i] + out[i]/diagonal
 	}
+}
+
+// Residual is max|b-Ax| over the block's rows.
+func (b *Block) Residual(x []float64) float64 {
+	if b.Rows == 0 {
+		return 0
+	}
+	rest := append([]float64(nil), b.RHS...)
+	b.Matrix.subtract(rest, x, 0, b.Rows)
+	return MaxAbs(rest)
 }
 
 // Step returns the largest residual of x among the rows from first on, as a sweep from x to next

@@ -1,6 +1,9 @@
 package linear
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // System is a dense, diagonally dominant system of linear equations. Every row can be generated
 // by itself, by anybody, in any order, and is always the same.
@@ -15,13 +18,43 @@ type System struct {
 	Dominance float64
 }
 
-// align is how many numbers a part of a block is rounded up to: a cache line of them.
-const align = 8
+// Size is N.
+func (s System) Size() int { return s.N }
 
-func padded(n int) int { return (n + align - 1) &^ (align - 1) }
+// Block generates the rows lo to hi-1.
+func (s System) Block(lo, hi int) *Block { return s.fill(NewDense(s.N, lo, hi)) }
 
-// Stride is the length of a row in memory, and of a vector that a sweep reads: N rounded up to 8.
-func (s System) Stride() int { return padded(s.N) }
+// Bytes is the size of a block of the rows lo to hi-1.
+func (s System) Bytes(lo, hi int) int { return DenseBytes(s.N, hi-lo) }
+
+// Place generates the rows lo to hi-1 into memory of Bytes(lo, hi) zeroes that start on a multiple
+// of 8.
+func (s System) Place(lo, hi int, memory []byte) (*Block, error) {
+	words, err := wordsOf(memory)
+	if err != nil {
+		return nil, err
+	}
+	if len(memory) != s.Bytes(lo, hi) {
+		return nil, fmt.Errorf("linear: %d bytes for a block of %d rows, which needs %d", len(memory), hi-lo, s.Bytes(lo, hi))
+	}
+	return s.fill(layDense(s.N, lo, hi-lo, words)), nil
+}
+
+func (s System) fill(b *Block) *Block {
+	rows := b.Matrix.(*Dense)
+	for i := range b.Rows {
+		b.Diagonal[i], b.RHS[i] = s.Row(b.First+i, rows.Row(i))
+	}
+	return b
+}
+
+// Direct solves the whole system directly.
+func (s System) Direct() (Solution, error) {
+	return Direct(s.N, func(i int, row []float64) float64 {
+		_, rhs := s.Row(i, row)
+		return rhs
+	})
+}
 
 // Row writes row i to row[:N] and returns its diagonal and its right-hand side.
 func (s System) Row(i int, row []float64) (diagonal, rhs float64) {
@@ -51,15 +84,3 @@ func mix(z uint64) uint64 {
 
 // unit makes a number in [0, 1) of random bits.
 func unit(bits uint64) float64 { return float64(bits>>11) * 0x1p-53 }
-
-// Divide returns the items lo to hi-1 of n that part p of parts gets: contiguous, in order, and
-// no part gets more than one item more than another.
-func Divide(n, parts, p int) (lo, hi int) {
-	small, larger := n/parts, n%parts
-	lo = p*small + min(p, larger)
-	hi = lo + small
-	if p < larger {
-		hi++
-	}
-	return lo, hi
-}

@@ -14,6 +14,8 @@ type Options struct {
 	Size      int
 	Seed      uint64
 	Dominance float64
+	Matrix    string // file of the system instead; Size follows from it
+	RHS       string // file, empty for the sum of each row
 
 	Offload   float64 // percent of each rank's rows
 	Executors int     // per rank
@@ -106,6 +108,10 @@ func (o *Options) check(flags *pflag.FlagSet) error {
 	switch {
 	case o.Size < 1 || o.Size > MaxSize:
 		return fmt.Errorf("--size %d: a system has 1 to %d unknowns", o.Size, MaxSize)
+	case o.Matrix != "" && (flags.Changed("size") || flags.Changed("seed") || flags.Changed("dominance")):
+		return errors.New("--matrix with --size, --seed or --dominance: a system is read or generated; choose one")
+	case o.Matrix == "" && (flags.Changed("matrix") || o.RHS != ""):
+		return errors.New("--rhs without --matrix, or an empty name: a right-hand side needs the matrix that it belongs to")
 	case !(o.Offload >= 0 && o.Offload <= 100):
 		return fmt.Errorf("--offload %v: the offloaded part of the rows is 0 to 100 percent", o.Offload)
 	case o.Executors < 0 || o.Executors > MaxExecutors || o.Executors == 0 && o.Offload > 0:
@@ -136,6 +142,8 @@ func flagSet(o *Options, report *string, verify *bool) *pflag.FlagSet {
 	flags.IntVar(&o.Size, "size", 1000, "number of unknowns `N`")
 	flags.Uint64Var(&o.Seed, "seed", 1, "`number` that the system is generated from")
 	flags.Float64Var(&o.Dominance, "dominance", 1.1, "`factor` by which the diagonal outweighs the rest of its row; each iteration shrinks the error by about that, and up to 1 it converges slowly or never")
+	flags.StringVar(&o.Matrix, "matrix", "", "read the matrix from this `file`, in MatrixMarket's coordinate format (kept sparse) or array format, instead of generating a system")
+	flags.StringVar(&o.RHS, "rhs", "", "read the right-hand side from this `file` (default with --matrix: the sum of each row, so that the solution is all ones)")
 	flags.Float64Var(&o.Offload, "offload", 50, "`percent` of each rank's rows that its executors compute")
 	flags.IntVar(&o.Executors, "executors", 1, "`number` of executors that each rank leases")
 	flags.StringVar(&o.Library, "library", "", "`path` of the executors' function library (default: libjacobi.so beside this program, or in ../lib/sublet from there)")
@@ -155,7 +163,8 @@ func Help() string {
 	var report string
 	var verify bool
 	var b strings.Builder
-	b.WriteString(`Solves a dense, diagonally dominant system of linear equations by the Jacobi method.
+	b.WriteString(`Solves a system of linear equations by the Jacobi method: one that is generated, dense and diagonally
+dominant, or one from MatrixMarket files.
 The rows are divided among the ranks; each rank has executors compute part of its own.
 
 Usage: mpirun -n RANKS jacobi [options]
@@ -166,6 +175,7 @@ Usage: mpirun -n RANKS jacobi [options]
 Examples:
   mpirun -n 1 jacobi --size 2000 --compare           half of the rows on one executor; is it faster?
   mpirun -n 3 jacobi --size 4000 --executors 2       two executors for each of three ranks
+  mpirun -n 2 jacobi --matrix A.mtx --rhs b.mtx --output x.mtx    a system from files
   mpirun -n 2 jacobi --offload 0 --report json       no executors; a report for programs
   mpirun -n 1 jacobi --size 4000 --iterations 500    as many iterations as that, for timing
 

@@ -31,6 +31,13 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestMatrix(t *testing.T) {
+	o, err := Parse(strings.Fields("--matrix A.mtx --rhs b.mtx"))
+	if err != nil || o.Matrix != "A.mtx" || o.RHS != "b.mtx" {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
 func TestNoExecutors(t *testing.T) {
 	if _, err := Parse(strings.Fields("--offload 0 --executors 0")); err != nil {
 		t.Error(err)
@@ -62,6 +69,11 @@ func TestWrongUsage(t *testing.T) {
 		"--iterations 0":                      "--iterations 0: ",
 		"--iterations -3":                     "--iterations -3: ",
 		"--iterations 5 --max-iterations 10":  "choose one",
+		"--matrix A.mtx --size 10":            "choose one",
+		"--matrix A.mtx --seed 1":             "choose one",
+		"--matrix A.mtx --dominance 2":        "choose one",
+		"--rhs b.mtx":                         "--rhs without --matrix",
+		"--matrix=":                           "an empty name",
 		"--report xml":                        "table and json",
 		"--report":                            "report",
 		"--compare --offload 0":               "nothing to compare",
@@ -103,7 +115,7 @@ func TestHelp(t *testing.T) {
 	var report string
 	var verify bool
 	help := Help()
-	for _, name := range []string{"size", "seed", "offload", "executors", "iterations", "max-iterations", "output", "report", "verify"} {
+	for _, name := range []string{"size", "seed", "matrix", "rhs", "offload", "executors", "iterations", "max-iterations", "output", "report", "verify"} {
 		if flagSet(&o, &report, &verify).Lookup(name) == nil || !strings.Contains(help, "--"+name+" ") {
 			t.Errorf("--%s is missing from\n%s", name, help)
 		}

@@ -62,3 +62,24 @@ func TestProgressOfTheWay(t *testing.T) {
 	none.Iterated(1, 1)
 	none.Close()
 }
+
+// Files that are read quickly are not worth a word.
+func TestReading(t *testing.T) {
+	for _, terminal := range []bool{true, false} {
+		var b bytes.Buffer
+		r := NewReading(&b, terminal)
+		r.every = time.Hour
+		r.Read("A.mtx", 10, 100)
+		if b.Len() > 0 {
+			t.Errorf("at once: %q", &b)
+		}
+		r.every = 0
+		r.Read("A.mtx", 0, 0) // a pipe has no size
+		r.Read("A.mtx", 64, 256)
+		if !strings.Contains(b.String(), "reading A.mtx") || !strings.Contains(b.String(), "25") {
+			t.Errorf("terminal %v: %q", terminal, &b)
+		}
+		r.Read("b.mtx", 2, 1)
+		r.Close()
+	}
+}

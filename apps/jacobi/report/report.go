@@ -11,9 +11,17 @@ import (
 // Report is what a run found out. Fields that were not measured are left out, or null where a
 // reader will look for them.
 type Report struct {
-	N         int     `json:"n"`
-	Seed      uint64  `json:"seed"`
-	Dominance float64 `json:"dominance"`
+	N int `json:"n"`
+	// Entries are the coefficients that the matrix has, and Sparse tells whether it was kept
+	// without the others.
+	Entries int  `json:"entries"`
+	Sparse  bool `json:"sparse"`
+	// Seed and Dominance of a system that was generated, Matrix and RHS the files of one that
+	// was read.
+	Seed      *uint64  `json:"seed,omitempty"`
+	Dominance *float64 `json:"dominance,omitempty"`
+	Matrix    string   `json:"matrix,omitempty"`
+	RHS       string   `json:"rhs,omitempty"`
 
 	Ranks          int     `json:"ranks"`
 	OffloadPercent float64 `json:"offload_percent"`

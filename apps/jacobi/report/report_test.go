@@ -13,7 +13,7 @@ func ptr[T any](value T) *T { return &value }
 
 func sample() *Report {
 	r := &Report{
-		N: 2000, Seed: 1, Dominance: 1.1, Ranks: 1, OffloadPercent: 50, Iterations: 200, Tolerance: 1e-10, Residual: 9.1e-11,
+		N: 2000, Entries: 4000000, Seed: ptr(uint64(1)), Dominance: ptr(1.1), Ranks: 1, OffloadPercent: 50, Iterations: 200, Tolerance: 1e-10, Residual: 9.1e-11,
 		Seconds: 0.12, SetupSeconds: 0.08, SecondsLocal: ptr(0.228), Speedup: ptr(1.9), Difference: ptr(0.0),
 		Cores: 2, CoresLocal: 1, Verified: ptr(true), Distance: ptr(3e-12),
 	}
@@ -54,6 +54,8 @@ func TestTableDoesNotPretend(t *testing.T) {
 		{func(r *Report) { r.Verified = ptr(false) }, "WRONG", "verified"},
 		{func(r *Report) { r.SecondsLocal, r.Speedup, r.Difference = nil, nil, nil }, "half offloaded", "speed-up"},
 		{func(r *Report) { r.Lost = 2 }, "2 executors; their ranks computed", ""},
+		{func(r *Report) { r.Seed, r.Matrix, r.Sparse, r.Entries = nil, "A.mtx", true, 9998 }, "A.mtx: sparse system of 2000 unknowns, 9998 non-zeros", "seed"},
+		{func(r *Report) { r.Seed, r.Matrix, r.RHS = nil, "A.mtx", "b.mtx" }, "A.mtx, b.mtx: dense system of 2000 unknowns\n", "non-zeros"},
 		{func(r *Report) { r.OffloadPercent = 12.5 }, "12.5 % offloaded", "half"},
 		{func(r *Report) {
 			r.SecondsLocal, r.OffloadPercent, r.Transport, r.Provider, r.Leased, r.Executors = nil, 0, nil, nil, nil, 0

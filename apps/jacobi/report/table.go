@@ -14,7 +14,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	line("problem", "dense system of %s, seed %d", count(r.N, "unknown"), r.Seed)
+	line("problem", "%s", r.problem())
 	line("processes", "%s, %s", count(r.Ranks, "rank"), count(r.Executors, "executor"))
 	if r.Transport != nil {
 		line("transport", "%s, provider %s", *r.Transport, *r.Provider)
@@ -45,6 +45,20 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (r *Report) problem() string {
+	text := fmt.Sprintf("dense system of %s", count(r.N, "unknown"))
+	if r.Sparse {
+		text = fmt.Sprintf("sparse system of %s, %s", count(r.N, "unknown"), count(r.Entries, "non-zero"))
+	}
+	switch {
+	case r.Seed != nil:
+		return fmt.Sprintf("%s, seed %d", text, *r.Seed)
+	case r.RHS != "":
+		return fmt.Sprintf("%s, %s: %s", r.Matrix, r.RHS, text)
+	}
+	return fmt.Sprintf("%s: %s", r.Matrix, text)
 }
 
 // Mode names a way of solving by the part of the rows that executors compute.
