@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type book struct {
 	managers map[string]*manager // by node
 	ended    map[string]time.Time
 	waiting  []*waiter // who came first is first
+	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
+	onTheWay map[string]net.Conn
 }
 
 // manager is what the ledger does not keep of a registered node.
@@ -58,7 +61,7 @@ type waiter struct {
 }
 
 func newBook(uid int, log *slog.Logger) *book {
-	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}}
+	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}, onTheWay: map[string]net.Conn{}}
 }
 
 // apply changes the ledger and remembers what has ended. mu is held.
@@ -68,6 +71,7 @@ func (b *book) apply(command ledger.Command, at time.Time) (ledger.Result, error
 		if lease.Ended.IsZero() {
 			continue
 		}
+		delete(b.onTheWay, lease.ID)
 		b.log.Info("lease ended", "lease", lease.ID, "why", commandName(command))
 		if _, writtenOff := command.(ledger.RemoveNode); !writtenOff { // those may come back
 			b.ended[lease.ID] = at.Add(remembered)
@@ -164,6 +168,7 @@ func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 		held.Executors[i].Node = name // it speaks for itself alone
 	}
 	lease := api.Lease{ID: held.Lease, UID: held.UID, User: held.User, Account: held.Account, Granted: held.Granted, Expires: at.Add(TTL)}
+	delete(b.onTheWay, held.Lease)
 	_, known := b.state.Leases[held.Lease]
 	if _, err := b.apply(ledger.Adopt{Lease: lease, Executors: held.Executors}, at); err != nil {
 		b.log.Warn("a manager holds what is not its lease's, and is told to end it", "lease", held.Lease, "node", name, "error", err)
@@ -296,6 +301,29 @@ func (b *book) tickets(lease api.Lease) ([]api.Access, error) {
 		tickets = append(tickets, api.Access{Node: name, Reach: node.Record.Reach, Executors: ticket.Executors, Ticket: signed})
 	}
 	return tickets, nil
+}
+
+// send notes over which connection a lease is on its way.
+func (b *book) send(lease string, conn net.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, lasts := b.state.Leases[lease]; lasts && conn != nil {
+		b.onTheWay[lease] = conn
+	}
+}
+
+// hungUp ends the leases that were on their way over a connection: their client is gone. Once a
+// manager holds a lease, that is who notices.
+func (b *book) hungUp(conn net.Conn, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, its := range b.onTheWay {
+		if its == conn {
+			b.log.Info("a client has gone before it used its lease", "lease", id)
+			_, _ = b.apply(ledger.Release{Lease: id, At: at}, at) // it lasts
+		}
+	}
+	b.serveWaiting(at)
 }
 
 func (b *book) renew(id string, at time.Time) (time.Time, error) {

@@ -28,8 +28,9 @@
 //	   ▼                                 └──────────────────────────────┴─────────────────────────────┘
 //	refused, with who has what
 //
-// A grant is on its way until the client has shown its tickets. It is renewed by its client, and by
-// the managers that hold it; what nobody renews ends by itself.
+// A grant is on its way until the client has shown its tickets and a manager says so; if the client
+// hangs up before, it has died. A lease is renewed by its client, and by the managers that hold
+// it; what nobody renews ends by itself.
 //
 // The state is in memory. After a restart it comes back from what the managers report, who go on
 // meanwhile, as running leases do.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -178,6 +179,9 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 	if r.Context().Err() != nil { // nobody will use it
 		_ = s.book.release(waiter.lease.ID, time.Now())
 		return nil, r.Context().Err()
+	}
+	if conn, ok := r.Context().Value(connectionKey{}).(net.Conn); ok {
+		s.book.send(waiter.lease.ID, conn)
 	}
 	tickets, err := s.book.tickets(waiter.lease)
 	if err != nil {

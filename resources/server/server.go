@@ -36,6 +36,9 @@ type Server struct {
 	ending    chan struct{}
 }
 
+// connectionKey finds a request's connection in its context.
+type connectionKey struct{}
+
 // tickInterval is how often silence and expiry are looked for.
 const tickInterval = 250 * time.Millisecond
 
@@ -109,6 +112,14 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, conn)
+		},
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.book.hungUp(conn, time.Now())
+			}
+		},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(newLimited(s.listener, maxConnections)) }()
