@@ -190,7 +190,8 @@ func (l *Lease) openSite(ctx context.Context, ticket api.Access) (*site, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s, s.acquire(ctx, link, welcome, ticket.Ticket)
+	err = s.acquire(ctx, link, welcome, ticket.Ticket)
+	return s, err
 }
 
 // keepRenewing renews the lease until it is stopped. The managers that hold it do so as well, so

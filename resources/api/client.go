@@ -73,13 +73,15 @@ func (c *Client) Access() AccessFile {
 // Register makes a node known.
 func (c *Client) Register(ctx context.Context, register Register) (Registered, error) {
 	var reply Registered
-	return reply, c.call(ctx, 0, http.MethodPost, "/v1/nodes", register, &reply)
+	err := c.call(ctx, 0, http.MethodPost, "/v1/nodes", register, &reply)
+	return reply, err
 }
 
 // Heartbeat says that a node's manager is there.
 func (c *Client) Heartbeat(ctx context.Context, node string, beat Heartbeat) (HeartbeatReply, error) {
 	var reply HeartbeatReply
-	return reply, c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(node)+"/heartbeat", beat, &reply)
+	err := c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(node)+"/heartbeat", beat, &reply)
+	return reply, err
 }
 
 // Deregister says that a node's manager ends.
@@ -94,19 +96,22 @@ func (c *Client) Nodes(ctx context.Context, boot string) ([]NodeStatus, error) {
 		path += "?boot=" + url.QueryEscape(boot)
 	}
 	var nodes []NodeStatus
-	return nodes, c.call(ctx, 0, http.MethodGet, path, nil, &nodes)
+	err := c.call(ctx, 0, http.MethodGet, path, nil, &nodes)
+	return nodes, err
 }
 
 // Grant asks for a lease, and waits for cores as long as the request says.
 func (c *Client) Grant(ctx context.Context, request GrantRequest) (Grant, error) {
 	var grant Grant
-	return grant, c.call(ctx, request.Wait, http.MethodPost, "/v1/leases", request, &grant)
+	err := c.call(ctx, request.Wait, http.MethodPost, "/v1/leases", request, &grant)
+	return grant, err
 }
 
 // Renew makes a lease last longer.
 func (c *Client) Renew(ctx context.Context, lease string) (Renewed, error) {
 	var renewed Renewed
-	return renewed, c.call(ctx, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/renew", nil, &renewed)
+	err := c.call(ctx, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/renew", nil, &renewed)
+	return renewed, err
 }
 
 // Release ends a lease.
@@ -117,7 +122,8 @@ func (c *Client) Release(ctx context.Context, lease string) error {
 // Leases lists those that last.
 func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
 	var leases []Lease
-	return leases, c.call(ctx, 0, http.MethodGet, "/v1/leases", nil, &leases)
+	err := c.call(ctx, 0, http.MethodGet, "/v1/leases", nil, &leases)
+	return leases, err
 }
 
 // call sends a request. One that was not answered, or whose token was refused, is sent once more if

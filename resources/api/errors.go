@@ -15,7 +15,7 @@ func (e *Error) Error() string { return e.Text }
 
 // Is finds errors by their code.
 func (e *Error) Is(target error) bool {
-	other, ok := target.(*Error) //nolint:errorlint // the target itself is compared, as errors.Is asks for
+	other, ok := target.(*Error)
 	return ok && other.Code == e.Code && other.Text == ""
 }
 
