@@ -66,7 +66,7 @@ type connection struct {
 }
 
 // target is the process, for requests to it.
-func (c *connection) target() target { return target{c.executor.index, c.pid} }
+func (c *connection) target() target { return target{c.executor.place, c.pid} }
 
 // lock takes mu; a waiter that spins in C gives way.
 func (c *connection) lock() {

@@ -15,6 +15,9 @@
 //	...                                            // compute something else meanwhile
 //	size, err := future.Wait(ctx)
 //
+// Without anything else the executors are on spare cores of the program's own node. With a run directory
+// (docs/run-directory.md) a resource manager lends those of all its nodes.
+//
 // No MPI is needed, and none is in the way: each rank has its own session. How functions are
 // written is in docs/functions.md.
 //

@@ -67,9 +67,9 @@ func dialHelper(ctx context.Context, name string) (*control.Conn, error) {
 		return nil, err
 	}
 	// Anybody can bind an abstract name: go on only with a helper of our own user.
-	uid, err := peerUID(stream.(*net.UnixConn))
-	if err == nil && uid != os.Getuid() {
-		err = fmt.Errorf("offload: the socket of this job's node helper (@%s) belongs to user %d, not to us (%d)", name, uid, os.Getuid())
+	peer, err := peerOf(stream.(*net.UnixConn))
+	if err == nil && int(peer.Uid) != os.Getuid() {
+		err = fmt.Errorf("offload: the socket of this job's node helper (@%s) belongs to user %d, not to us (%d)", name, peer.Uid, os.Getuid())
 	}
 	if err != nil {
 		stream.Close()
@@ -78,22 +78,20 @@ func dialHelper(ctx context.Context, name string) (*control.Conn, error) {
 	return control.New(stream), nil
 }
 
-func peerUID(stream *net.UnixConn) (int, error) {
+// peerOf asks the kernel who is at the other end.
+func peerOf(stream *net.UnixConn) (*unix.Ucred, error) {
 	raw, err := stream.SyscallConn()
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	var credentials *unix.Ucred
 	var inner error
 	if err := raw.Control(func(fd uintptr) {
 		credentials, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}); err != nil {
-		return -1, err
+		return nil, err
 	}
-	if inner != nil {
-		return -1, inner
-	}
-	return int(credentials.Uid), nil
+	return credentials, inner
 }
 
 // startHelper starts the helper; the channel tells how it ended, if it ends before us.

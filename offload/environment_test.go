@@ -1,8 +1,6 @@
 package offload
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,7 +28,11 @@ func TestChooseTransport(t *testing.T) {
 	} {
 		t.Setenv("SUBLET_TRANSPORT", test.transport)
 		t.Setenv("SUBLET_PROVIDER", test.provider)
-		got, err := chooseTransport()
+		wished, err := readWish()
+		var got transport
+		if err == nil {
+			got, err = wished.between(true)
+		}
 		if test.problem != "" {
 			if err == nil || !strings.Contains(err.Error(), test.problem) {
 				t.Errorf("%+v: %v", test, err)
@@ -88,19 +90,5 @@ func TestHelperSocket(t *testing.T) {
 	t.Setenv("PMI_RANK", "3")
 	if hydra := helperSocket(); hydra != launched || hydra == alone {
 		t.Errorf("ranks of one launcher: %s and %s", launched, hydra)
-	}
-}
-
-func TestRunDirectoryIsNotIgnored(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("SUBLET_DIR", dir)
-	if err := checkRunDirectory(); err != nil {
-		t.Errorf("a directory without access.json means embedded: %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "access.json"), []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := checkRunDirectory(); err == nil || !strings.Contains(err.Error(), "SUBLET_DIR") {
-		t.Errorf("a run directory was ignored: %v", err)
 	}
 }

@@ -19,7 +19,9 @@ import (
 // A goroutine of its own leads it through its life (life.go).
 type Executor struct {
 	lease *Lease
-	index int
+	site  *site
+	index int // within the lease
+	place int // within the site
 
 	// What the manager says of its processes, in order: each one's end, and then its replacement.
 	obituaries   chan control.Ended
@@ -33,15 +35,18 @@ type Executor struct {
 	current atomic.Pointer[connection]
 }
 
-func newExecutor(l *Lease, index int) *Executor {
+func newExecutor(s *site, index, place int) *Executor {
 	return &Executor{
-		lease: l, index: index,
+		lease: s.lease, site: s, index: index, place: place,
 		obituaries: make(chan control.Ended, maxNews), replacements: make(chan process, maxNews),
 	}
 }
 
 // Index within the lease, from 0.
 func (e *Executor) Index() int { return e.index }
+
+// Node is the name of the node that it is on.
+func (e *Executor) Node() string { return e.site.node }
 
 // Core that it is pinned to, -1 for none.
 func (e *Executor) Core() int {
@@ -74,7 +79,7 @@ func (e *Executor) Path() Path {
 // Ready tells whether it can be invoked now: it is not lost, or has been replaced.
 func (e *Executor) Ready() bool { return e.current.Load() != nil }
 
-func (e *Executor) String() string { return fmt.Sprintf("executor %d on %s", e.index, e.lease.node) }
+func (e *Executor) String() string { return fmt.Sprintf("executor %d on %s", e.index, e.site.node) }
 
 func (e *Executor) load() int32 {
 	if c := e.current.Load(); c != nil {
@@ -83,17 +88,17 @@ func (e *Executor) load() int32 {
 	return 0
 }
 
-// connect opens the transport that the lease has chosen.
+// connect opens the transport that was chosen for the site.
 func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 	const slots = fabric.DefaultSlots
-	switch e.lease.transport.name {
+	switch e.site.transport.name {
 	case fabric.Ring:
 		ring, err := fabric.NewRing(slots, c.spin >= 0)
 		if err != nil {
 			return err
 		}
 		open := control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: slots}
-		err = e.lease.link.call(ctx, control.TypeOpen, c.target(), open, &control.Opened{},
+		err = e.site.link.call(ctx, control.TypeOpen, c.target(), open, &control.Opened{},
 			ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
 		if err != nil {
 			// It may have mapped the ring, but it has not been given a request, and without its
@@ -126,10 +131,10 @@ func (e *Executor) connectOFI(ctx context.Context, c *connection, slots int) (er
 	if _, err := rand.Read(nonce); err != nil {
 		return err
 	}
-	way := e.lease.transport
+	way := e.site.transport
 	open := control.Open{
 		Wire: fabric.WireVersion, Transport: way.name, Slots: slots,
-		Provider: way.provider, Address: loopback, Nonce: nonce,
+		Provider: way.provider, Address: e.site.address, Nonce: nonce,
 	}
 	options := fabric.OFIOptions{Transport: way.name, Provider: way.provider, Nonce: nonce, Slots: slots}
 	closeBells := func() {}
@@ -146,7 +151,7 @@ func (e *Executor) connectOFI(ctx context.Context, c *connection, slots int) (er
 	if deadline, ok := ctx.Deadline(); ok {
 		options.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
-	if err = e.lease.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
+	if err = e.site.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
 		options.Name = opened.Name
 		c.client, err = fabric.ConnectOFI(options)
 	}
@@ -200,7 +205,7 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 
 // whyNot is why there is no process to send to.
 func (e *Executor) whyNot() error {
-	if e.lease.isReleased() {
+	if e.site.released.Load() {
 		return errReleased
 	}
 	e.mu.Lock()

@@ -87,7 +87,7 @@ var errRefused = errors.New("offload: refused")
 
 // give sends a region to the executor.
 func (c *connection) give(r *region) error {
-	link := c.executor.lease.link
+	link := c.executor.site.link
 	m := control.Map{Region: r.id, Size: uint64(len(r.memory.Bytes())), ReadOnly: r.purpose == fabric.Constants}
 	var files []*os.File
 	if c.client.Path().Transport == fabric.Ring {
@@ -152,7 +152,7 @@ func (c *connection) takeBack(ctx context.Context, r *region) error {
 	if !k.has(r.id) {
 		return nil
 	}
-	err := c.executor.lease.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
+	err := c.executor.site.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
 	if err == nil {
 		err = c.withClient(func() error { return c.client.Detach(r.id) })
 	}

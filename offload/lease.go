@@ -1,11 +1,9 @@
 package offload
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -42,6 +40,9 @@ type Want struct {
 	Environment []string
 	// StackSize of the thread that runs functions, in bytes. 0: 64 MiB.
 	StackSize int64
+	// Wait is how long to wait for cores that others have. 0: not at all; ErrNoCapacity says who has
+	// them.
+	Wait time.Duration
 }
 
 // function is one function of the lease's library.
@@ -53,22 +54,22 @@ type function struct {
 // Lease is the right to some executors. Any goroutine may invoke functions on them.
 type Lease struct {
 	session   *Session
-	link      *link
 	want      Want
 	name      string
-	node      string
-	transport transport
+	wish      wish
+	sites     []*site // one for each node
 	executors []*Executor
 	functions map[string]*function
 	known     []string // names, for errors
 	turn      atomic.Uint32
 	lost      atomic.Int32
 
-	mu       sync.Mutex
-	released bool
-	losses   []*ExecutorLost
-	living   sync.WaitGroup // executors
-	release  func() error   // once
+	stopRenewing func() // nil in an embedded session
+
+	mu      sync.Mutex
+	losses  []*ExecutorLost
+	living  sync.WaitGroup // executors
+	release func() error   // once
 }
 
 // Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
@@ -88,7 +89,7 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 		return nil, errors.New("offload: a lease needs a function library (Want.Library)")
 	}
 	want.Library = library
-	chosen, err := chooseTransport()
+	wished, err := readWish()
 	if err != nil {
 		return nil, err
 	}
@@ -97,14 +98,8 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 		return nil, err
 	}
 	defer done()
-	l := &Lease{session: s, want: want, transport: chosen, functions: map[string]*function{}}
+	l := &Lease{session: s, want: want, wish: wished, functions: map[string]*function{}}
 	l.release = sync.OnceValue(l.giveBack)
-	for i := range want.Executors {
-		l.executors = append(l.executors, newExecutor(l, i))
-	}
-	if l.link, _, err = s.dial(ctx, l.unasked); err != nil {
-		return nil, err
-	}
 	if err := l.acquire(ctx); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
@@ -125,63 +120,47 @@ func (w *Want) hot() time.Duration {
 
 // acquire asks for the lease and opens the way to each executor.
 func (l *Lease) acquire(ctx context.Context) error {
-	request := control.LeaseRequest{
-		Executors: l.want.Executors, Library: l.want.Library, HotTimeout: l.want.hot(),
-		Oversubscribe: l.want.Oversubscribe, Environment: l.want.Environment, StackSize: l.want.StackSize,
+	if l.session.resources != nil {
+		return l.acquireGranted(ctx)
 	}
-	frame, err := l.link.callFrame(ctx, control.TypeLease, theManager, request, os.Stderr)
+	indices := make([]int, l.want.Executors)
+	for i := range indices {
+		indices[i] = i
+	}
+	s := l.newSite(indices)
+	link, welcome, err := l.session.dial(ctx, s.unasked)
 	if err != nil {
 		return err
 	}
-	defer frame.Close()
-	var granted control.Granted
-	if err := frame.Decode(&granted); err != nil {
-		return l.link.explain(err)
+	l.sites = []*site{s}
+	if err := s.acquire(ctx, link, welcome, ""); err != nil {
+		return err
 	}
-	if len(frame.Files) != len(granted.Executors) || len(granted.Executors) != l.want.Executors {
-		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them and %d descriptors", l.want.Executors, len(granted.Executors), len(frame.Files))}
+	return l.gather()
+}
+
+// gather puts together what the lease has at its sites.
+func (l *Lease) gather() error {
+	l.executors = make([]*Executor, l.want.Executors)
+	for _, s := range l.sites {
+		if !slices.Equal(s.functions, l.sites[0].functions) { // an index must mean the same
+			return fmt.Errorf("offload: the function library %s is another one on node %s than on node %s", l.want.Library, s.node, l.sites[0].node)
+		}
+		for _, e := range s.executors {
+			if e.index < 0 || e.index >= len(l.executors) || l.executors[e.index] != nil {
+				return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors has one of index %d, or two", len(l.executors), e.index)}
+			}
+			l.executors[e.index] = e
+		}
 	}
-	l.name, l.node = granted.Lease, granted.Node
-	for i, f := range granted.Functions {
+	if slices.Contains(l.executors, nil) {
+		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came without some of them", len(l.executors))}
+	}
+	for i, f := range l.sites[0].functions {
 		l.functions[f.Name] = &function{name: f.Name, index: uint32(i)}
 		l.known = append(l.known, f.Name)
 	}
-	met := make(chan error, len(l.executors))
-	for i, e := range l.executors {
-		l.living.Add(1)
-		go e.live(ctx, process{granted.Executors[i], frame.Files[i]}, met)
-	}
-	frame.Files = nil
-	var failure error // the others usually fail for the same reason
-	for range l.executors {
-		failure = cmp.Or(failure, <-met)
-	}
-	return failure
-}
-
-// unasked handles what the manager says by itself; it runs on the link's receiving goroutine.
-func (l *Lease) unasked(frame *control.Frame) {
-	switch frame.Type {
-	case control.TypeEnded:
-		var ended control.Ended
-		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(l.executors) {
-			return
-		}
-		select {
-		case l.executors[ended.Executor].obituaries <- ended:
-		default: // more news than a manager of ours has
-		}
-	case control.TypeReplaced:
-		var info control.Executor
-		if frame.Decode(&info) != nil || info.Index < 0 || info.Index >= len(l.executors) || len(frame.Files) != 1 {
-			return
-		}
-		select {
-		case l.executors[info.Index].replacements <- process{info, frame.Files[0]}:
-			frame.Files = nil
-		default:
-		}
-	}
+	return nil
 }
 
 // Executors are the lease's, in the order of their indices.
@@ -229,17 +208,30 @@ func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, co
 func (l *Lease) Release() error { return l.release() }
 
 func (l *Lease) giveBack() error {
-	l.mu.Lock()
-	l.released = true
-	l.mu.Unlock()
+	err := l.endSites()
+	if l.stopRenewing != nil {
+		l.stopRenewing()
+		l.forgetGrant() // only now: the cores are free
+	}
+	if err != nil {
+		return err
+	}
+	// Only now: until here the executors used the session's memory.
+	l.session.remove(l)
+	return nil
+}
+
+// endSites gives back what the lease has on all nodes, and returns when its executors have ended.
+func (l *Lease) endSites() error {
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
 	defer cancel()
-	// If the manager can not be asked, the end of the link tells it, or it is dead: its executors
-	// die in either case, which is what is waited for.
-	_ = l.link.call(ctx, control.TypeRelease, theManager, nil, nil)
-	l.link.close()
+	var all sync.WaitGroup
+	for _, s := range l.sites {
+		all.Go(func() { s.release(ctx) })
+	}
 	ended := make(chan struct{})
 	go func() {
+		all.Wait()
 		l.living.Wait()
 		close(ended)
 	}()
@@ -249,18 +241,13 @@ func (l *Lease) giveBack() error {
 		// Something keeps a killed process: a file system that does not answer, say.
 		return fmt.Errorf("offload: executors of lease %s were killed and have not ended within %v; their buffers stay lent until they do", l.name, releasePatience)
 	}
-	for _, e := range l.executors {
-		e.dropNews()
+	for _, s := range l.sites {
+		for _, e := range s.executors {
+			e.dropNews()
+		}
 	}
-	// Only now: until here the executors used the session's memory.
-	l.session.remove(l)
+	l.sites = nil
 	return nil
-}
-
-func (l *Lease) isReleased() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.released
 }
 
 // maxLosses is how many losses a lease remembers.

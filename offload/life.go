@@ -23,7 +23,7 @@ import (
 // process is one process of an executor.
 type process struct {
 	info  control.Executor
-	pidfd *os.File
+	pidfd *os.File // nil on another host
 }
 
 const (
@@ -59,7 +59,7 @@ func (e *Executor) live(ctx context.Context, p process, met chan<- error) {
 				e.kill(p.info.PID) // nobody could use it
 			}
 			var loss error
-			loss, replaced = e.autopsy(err)
+			loss, replaced = e.autopsy(nil, err)
 			e.setLoss(loss)
 		}
 		if p, replaced = e.successor(replaced); !replaced {
@@ -80,7 +80,7 @@ func (e *Executor) successor(promised bool) (process, bool) {
 	select {
 	case p := <-e.replacements:
 		return p, true
-	case <-e.lease.link.closed:
+	case <-e.site.link.closed:
 		return process{}, false
 	}
 }
@@ -92,9 +92,12 @@ var errDied = errors.New("its process ended before it could be reached")
 func (e *Executor) open(ctx context.Context, p process) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
-	watched, err := pollableFile(p.pidfd)
-	if err != nil {
-		return nil, err
+	var watched *os.File
+	if p.pidfd != nil {
+		var err error
+		if watched, err = pollableFile(p.pidfd); err != nil {
+			return nil, err
+		}
 	}
 	alive, died := context.WithCancel(context.Background())
 	c := &connection{
@@ -103,10 +106,10 @@ func (e *Executor) open(ctx context.Context, p process) (*connection, error) {
 	}
 	if err := e.connect(ctx, c); err != nil {
 		died()
-		if exited, pollErr := isReadableFile(watched); pollErr == nil && exited {
+		if e.hasDied(watched) {
 			err = errors.Join(errDied, err)
 		}
-		watched.Close()
+		watched.Close() // nothing if there is none
 		return nil, fmt.Errorf("offload: reaching %s: %w", e, err)
 	}
 	e.mu.Lock()
@@ -116,23 +119,46 @@ func (e *Executor) open(ctx context.Context, p process) (*connection, error) {
 	return c, nil
 }
 
+// hasDied tells whether a process has ended, by its pidfd, or by its obituary if it is on another host.
+func (e *Executor) hasDied(pidfd *os.File) bool {
+	if pidfd == nil {
+		return len(e.obituaries) > 0
+	}
+	exited, err := isReadableFile(pidfd)
+	return err == nil && exited
+}
+
+// awaitEnd waits for the end of a connection's process, which its pidfd tells. One on another host
+// has ended when its manager says so, or when the manager itself is gone or silent: then it may live
+// on, but nothing of it reaches us once our end of the connection is closed, which follows.
+func (e *Executor) awaitEnd(c *connection) *control.Ended {
+	if c.process == nil {
+		select {
+		case ended := <-e.obituaries:
+			return &ended
+		case <-e.site.link.closed:
+		}
+	} else if err := waitReadable(c.process); err != nil {
+		e.kill(c.pid) // it can not be watched, so it is of no use
+	}
+	return nil
+}
+
 // watch waits for the end of a connection's process and ends what was in flight. It tells whether
 // there will be a replacement.
 func (e *Executor) watch(c *connection) (replaced bool) {
 	defer c.process.Close()
-	if err := waitReadable(c.process); err != nil {
-		e.kill(c.pid) // it can not be watched, so it is of no use
-	}
+	ended := e.awaitEnd(c)
 	c.died()
 	loss := errReleased
-	if !e.lease.isReleased() {
+	if !e.site.released.Load() {
 		// From here on Invoke must not find the process, but a reason.
 		e.setLoss(&ExecutorLost{Executor: e.String(), Reason: "its process has just ended"})
 		var because error
 		if broken := c.brokenBy.Load(); broken != nil {
 			because = *broken
 		}
-		loss, replaced = e.autopsy(because)
+		loss, replaced = e.autopsy(ended, because)
 	}
 	e.setLoss(loss)
 	c.lose(loss)
@@ -148,18 +174,26 @@ func (e *Executor) setLoss(loss error) {
 }
 
 // autopsy finds out why a process ended that should not have, and whether it will be replaced.
-// because is what we had against it, or nil.
-func (e *Executor) autopsy(because error) (_ *ExecutorLost, replaced bool) {
+// ended is its obituary if it has come, because what we had against it, or nil.
+func (e *Executor) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, replaced bool) {
 	lost := &ExecutorLost{Executor: e.String()}
-	select {
-	case ended := <-e.obituaries:
+	if ended == nil {
+		select {
+		case obituary := <-e.obituaries:
+			ended = &obituary
+		case <-e.site.link.closed:
+			lost.Reason = "it went away together with its executor manager"
+			if silence := e.site.link.silence(); silence != nil {
+				lost.Reason = silence.Error()
+			}
+		case <-time.After(obituaryPatience):
+			lost.Reason = "its process ended, and its executor manager does not say why"
+		}
+	}
+	if ended != nil {
 		lost.Signal, lost.ExitCode = unix.Signal(ended.Signal), ended.ExitCode
 		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
 		replaced = ended.Replacing
-	case <-e.lease.link.closed:
-		lost.Reason = "it went away together with its executor manager"
-	case <-time.After(obituaryPatience):
-		lost.Reason = "its process ended, and its executor manager does not say why"
 	}
 	if because != nil {
 		lost.Reason = because.Error()
@@ -172,7 +206,7 @@ func (e *Executor) autopsy(because error) (_ *ExecutorLost, replaced bool) {
 // are its executors.
 func (e *Executor) kill(pid int) {
 	go func() {
-		_ = e.lease.link.conn.Send(control.TypeKill, 0, control.Manager, control.Kill{Executor: e.index, PID: pid})
+		_ = e.site.link.conn.Send(control.TypeKill, 0, control.Manager, control.Kill{Executor: e.place, PID: pid})
 	}()
 }
 

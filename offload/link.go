@@ -88,6 +88,17 @@ func (l *link) end(err error) {
 	l.conn.Close()
 }
 
+// silence is why the connection ended, if the manager was not heard of any more.
+func (l *link) silence() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var silent *control.Silence
+	if errors.As(l.err, &silent) {
+		return silent
+	}
+	return nil
+}
+
 func (l *link) close() { l.end(ErrClosed) }
 
 // target is who a request is for: the manager, or one process of an executor.

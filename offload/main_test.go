@@ -24,6 +24,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv("SUBLET_BIN", dir)
+	os.Setenv("SUBLET_DIR", dir) // without a resource manager
 	return m.Run()
 }
 

@@ -3,23 +3,23 @@ package offload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // Session is a program's connection to Sublet: its memory, its constants and its leases. A rank
 // has one, and closes it when it is done.
 type Session struct {
-	helper  *link // says that this rank is there
-	node    string
-	regions regions
+	resources *api.Client // the resource manager; nil: embedded
+	helpers   []*link     // to managers on this host; they say that this rank is there
+	node      string
+	regions   regions
 
 	mu        sync.Mutex
 	leases    map[*Lease]struct{}
@@ -30,25 +30,37 @@ type Session struct {
 	close     func() error   // once
 }
 
-// Connect starts a session. Where no run directory says otherwise (SUBLET_DIR), it is embedded:
-// the first rank of a job on a node starts one helper process there, which all its ranks share
-// and which ends with the last of them.
+// Connect starts a session. If there is a run directory with a resource manager (SUBLET_DIR, else
+// ~/.sublet/current), leases come from that, on any of its nodes; that it does not answer is an
+// error. Else the session is embedded: the first rank of a job on a node starts one helper process
+// there, which all its ranks share and which ends with the last of them.
 //
 // Connect raises GOMAXPROCS to 4 where it is lower and the environment does not set it: launchers
 // bind a rank to one core, and a thread that spins in C would leave the other goroutines none.
 func Connect(ctx context.Context) (*Session, error) {
-	if err := checkRunDirectory(); err != nil {
+	resources, err := resourceManager()
+	if err != nil {
 		return nil, err
 	}
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 4 {
 		runtime.GOMAXPROCS(4)
 	}
 	s := newSession()
-	helper, welcome, err := s.dial(ctx, func(*control.Frame) {})
-	if err != nil {
-		return nil, err
+	if resources == nil {
+		helper, welcome, err := s.dial(ctx, func(*control.Frame) {})
+		if err != nil {
+			return nil, err
+		}
+		s.helpers, s.node = []*link{helper}, welcome.Node
+		return s, nil
 	}
-	s.helper, s.node = helper, welcome.Node
+	s.resources = resources
+	if s.node, err = os.Hostname(); err == nil {
+		err = s.announce(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -58,24 +70,6 @@ func newSession() *Session {
 	s.close = sync.OnceValue(s.shut)
 	s.regions.forget = s.forget
 	return s
-}
-
-// checkRunDirectory refuses a run directory of a resource manager, which this version can not use:
-// going embedded instead would lend cores that somebody else manages.
-func checkRunDirectory() error {
-	dir := os.Getenv("SUBLET_DIR")
-	if dir == "" {
-		return nil
-	}
-	access := filepath.Join(dir, "access.json")
-	_, err := os.Stat(access)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("offload: SUBLET_DIR: %w", err)
-	}
-	return fmt.Errorf("offload: %s names a resource manager, which this version can not use yet; unset SUBLET_DIR to use the cores of this job's own nodes", access)
 }
 
 func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link, control.Welcome, error) {
@@ -93,7 +87,7 @@ func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link
 	}
 }
 
-// Node is the name of the node that the session is connected on.
+// Node is the name of the node that the program runs on.
 func (s *Session) Node() string { return s.node }
 
 // forget makes executors forget a region; without an error none has it any more.
@@ -156,7 +150,12 @@ func (s *Session) shut() error {
 	for _, lease := range leases {
 		errs = append(errs, lease.Release())
 	}
-	s.helper.close()
+	for _, helper := range s.helpers {
+		helper.close()
+	}
+	if s.resources != nil {
+		s.resources.Close()
+	}
 	if err := errors.Join(errs...); err != nil {
 		// An executor may live and write: better to keep the memory than to give it to others.
 		return err

@@ -76,12 +76,3 @@ func (w wish) between(sameHost bool) (transport, error) {
 	}
 	return t, nil
 }
-
-// chooseTransport says how executors are reached: those of a node's own helper are on this host.
-func chooseTransport() (transport, error) {
-	w, err := readWish()
-	if err != nil {
-		return transport{}, err
-	}
-	return w.between(true)
-}

@@ -29,6 +29,7 @@ missing() {
     includes rdma/fabric.h "$cc" $(pkg-config --cflags libfabric 2>/dev/null || true) || echo libfabric-dev
     includes mpi.h "$mpicc" || echo libopenmpi-dev
     has "$mpirun" || echo openmpi-bin
+    has ip || echo iproute2 # the tests with several hosts
 }
 
 # as_root COMMAND...: runs it as root, or fails with status 126 where that can not be had.
@@ -64,7 +65,7 @@ packages=${packages% }
 
 if ! has apt-get; then
     stop "These are missing, by the names of their Debian packages: $packages" \
-        "Install what they are called here (Fedora and RHEL: gcc gcc-c++ make pkgconf libfabric-devel openmpi-devel)," \
+        "Install what they are called here (Fedora and RHEL: gcc gcc-c++ make pkgconf libfabric-devel openmpi-devel iproute)," \
         "or load your site's modules, and see that mpicc and mpirun are in PATH."
 fi
 if [ "$(id -u)" -ne 0 ] && ! has sudo; then

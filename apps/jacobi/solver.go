@@ -194,7 +194,7 @@ func (s *solver) describeLease(out *solution) {
 	for _, e := range s.lease.Executors() {
 		path := e.Path()
 		out.leased = append(out.leased, report.Executor{
-			Rank: s.world.Rank(), Index: e.Index(), Node: s.session.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(),
+			Rank: s.world.Rank(), Index: e.Index(), Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(),
 			Transport: path.Transport, Provider: path.Provider, Rows: rows[e.Index()],
 		})
 	}

@@ -4,7 +4,10 @@ import "strings"
 
 // commands are all there are, in the order in which help lists them.
 func commands() []*command {
-	return []*command{versionCommand(), helpCommand(), completionCommand(), embeddedCommand()}
+	return []*command{
+		resourceManagerCommand(), executorManagerCommand(), nodeCommand(), leaseCommand(),
+		versionCommand(), helpCommand(), completionCommand(), embeddedCommand(),
+	}
 }
 
 func findCommand(name string) (*command, error) {

@@ -59,6 +59,7 @@ func offered() (names []string, words map[string][]string) {
 		names = append(names, c.name)
 		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
 		c.setUp(flags)
+		words[c.name] = append(words[c.name], c.verbs...)
 		flags.VisitAll(func(flag *pflag.Flag) { words[c.name] = append(words[c.name], "--"+flag.Name) })
 	}
 	words["help"] = names

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -47,7 +46,7 @@ func runEmbedded(socket string, stderr io.Writer) error {
 	if err := manager.BecomeHelper(); err != nil {
 		return err
 	}
-	log, err := newLogger(stderr, os.Getenv("SUBLET_LOG"))
+	log, err := newLogger(stderr, "embedded", slog.LevelWarn)
 	if err != nil {
 		return err
 	}
@@ -60,13 +59,12 @@ func runEmbedded(socket string, stderr io.Writer) error {
 	return err
 }
 
-// newLogger logs from a level on; an empty one is warn.
-func newLogger(w io.Writer, level string) (*slog.Logger, error) {
-	parsed := slog.LevelWarn
-	if level != "" {
-		if err := parsed.UnmarshalText([]byte(level)); err != nil {
-			return nil, usagef("SUBLET_LOG is %q; it is debug, info, warn or error", level)
+// newLogger logs from the level on that SUBLET_LOG names.
+func newLogger(w io.Writer, name string, level slog.Level) (*slog.Logger, error) {
+	if wish := os.Getenv("SUBLET_LOG"); wish != "" {
+		if err := level.UnmarshalText([]byte(wish)); err != nil {
+			return nil, usagef("SUBLET_LOG is %q; it is debug, info, warn or error", wish)
 		}
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: parsed})).With("sublet", "embedded", "pid", fmt.Sprint(os.Getpid())), nil
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})).With("sublet", name, "pid", os.Getpid()), nil
 }

@@ -42,7 +42,7 @@ Usage: sublet COMMAND [FLAGS]
 		fmt.Fprintln(w, title)
 		for _, c := range commands() {
 			if c.internal == internal {
-				fmt.Fprintf(w, "  %-12s %s\n", c.name, c.summary)
+				fmt.Fprintf(w, "  %-17s %s\n", c.name, c.summary)
 			}
 		}
 	}

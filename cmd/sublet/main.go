@@ -22,9 +22,10 @@ func main() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }
 // command is one of sublet's commands; each has a file of its own.
 type command struct {
 	name     string
-	synopsis string // its arguments
-	summary  string // one line
-	details  string // more lines, may be empty
+	synopsis string   // its arguments
+	verbs    []string // of a noun; the first argument is one of them
+	summary  string   // one line
+	details  string   // more lines, may be empty
 	examples []string
 	internal bool // of use to Sublet itself only
 	// setUp declares flags and returns what runs the command.

@@ -38,6 +38,7 @@ type capacity struct {
 	ranks   map[int]*os.File // pid → pidfd
 
 	watchers sync.WaitGroup
+	changed  func() // called, without waiting, when the book has changed; may be nil
 }
 
 // foreignUser completes the sentence "core 3 is used by".
@@ -103,6 +104,63 @@ func (c *capacity) grant(executors int, oversubscribe bool) (api.Lease, error) {
 		}
 		c.foreign[taken] = true
 	}
+}
+
+// waitInterval is how often a lease that waits tries again: other managers' cores come back without
+// a word.
+const waitInterval = 20 * time.Millisecond
+
+// wait is grant for those who have time.
+func (c *capacity) wait(ctx context.Context, executors int, oversubscribe bool, patience time.Duration) (api.Lease, error) {
+	until := time.Now().Add(patience)
+	for {
+		lease, err := c.grant(executors, oversubscribe)
+		var missing *ledger.NoCapacity
+		if err == nil || !errors.As(err, &missing) || !time.Now().Before(until) {
+			return lease, err
+		}
+		select {
+		case <-ctx.Done():
+			return api.Lease{}, err
+		case <-time.After(min(waitInterval, time.Until(until))):
+		}
+	}
+}
+
+// adopt enters what the resource manager has granted on this node. Its indices are those of the
+// executors here, from 0.
+func (c *capacity) adopt(ticket *api.Ticket) (api.Lease, error) {
+	command := ledger.Adopt{Lease: api.Lease{
+		ID: ticket.Lease, UID: ticket.UID, User: ticket.User, Account: ticket.Account, Granted: ticket.Granted,
+	}}
+	for i, placed := range ticket.Executors {
+		placed.Index, placed.Node = i, c.node.Name
+		command.Executors = append(command.Executors, placed)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.reviewForeign(); err != nil {
+		return api.Lease{}, err
+	}
+	result, err := ledger.Apply(c.state, command)
+	if err != nil {
+		return api.Lease{}, err
+	}
+	lease := result.Leases[0]
+	taken, err := c.claim(lease)
+	if err == nil && taken == api.NoCore {
+		return lease, nil
+	}
+	c.giveBack(lease)
+	if err != nil {
+		return api.Lease{}, err
+	}
+	if err := c.occupy(taken, foreignUser); err != nil {
+		return api.Lease{}, err
+	}
+	c.foreign[taken] = true
+	_, err = ledger.Apply(c.state, command) // says what is missing
+	return api.Lease{}, err
 }
 
 // claim claims a lease's cores. If another manager has one of them, that is the result.
@@ -178,6 +236,61 @@ func (c *capacity) lose(lease string, index int) {
 		return
 	}
 	c.dropIfFree(result.Leases[0].Executors[index].Core)
+	c.change()
+}
+
+func (c *capacity) change() {
+	if c.changed != nil {
+		c.changed()
+	}
+}
+
+// lookAround finds out which cores other managers have claimed and given back.
+func (c *capacity) lookAround() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.reviewForeign(); err != nil {
+		return err
+	}
+	claimed, err := c.claims.others()
+	if err != nil {
+		return err
+	}
+	for _, id := range claimed {
+		core := c.state.Nodes[c.node.Name].Core(id)
+		if core == nil || core.Occupant != "" || core.Lease != "" {
+			continue
+		}
+		if err := c.occupy(id, foreignUser); err != nil {
+			return err
+		}
+		c.foreign[id] = true
+	}
+	return nil
+}
+
+// lent are the executors of a lease as they are now.
+func (c *capacity) lent(lease string) []api.Executor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	record := c.state.Leases[lease]
+	if record == nil {
+		return nil
+	}
+	return record.Clone().Executors
+}
+
+// occupants are those who use cores without a lease.
+func (c *capacity) occupants() map[int]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by := map[int]string{}
+	for _, core := range c.state.Nodes[c.node.Name].Cores {
+		if core.Occupant != "" {
+			by[core.ID] = core.Occupant
+		}
+	}
+	return by
 }
 
 // dropIfFree gives up the claim on a core that neither a lease nor a rank of ours has.
@@ -190,6 +303,7 @@ func (c *capacity) dropIfFree(id int) {
 
 func (c *capacity) occupy(core int, by string) error {
 	_, err := ledger.Apply(c.state, ledger.Occupy{Node: c.node.Name, Core: core, By: by})
+	c.change()
 	return err
 }
 
@@ -288,6 +402,7 @@ func (c *capacity) watchRank(pid int, pidfd *os.File, core int, seated bool) {
 		c.log.Error("a rank's core could not be freed", "pid", pid, "error", err)
 	}
 	c.dropIfFree(core)
+	c.change()
 }
 
 // close gives everything back.

@@ -2,6 +2,9 @@ package manager
 
 import (
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +29,7 @@ func (c *claims) take(core int) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("claiming core %d: %w", core, err)
 	}
-	name := &unix.SockaddrUnix{Name: fmt.Sprintf("@sublet-core-%d-%d", c.uid, core)}
+	name := c.name(core)
 	err = unix.Bind(fd, name)
 	if err == nil {
 		err = unix.Listen(fd, 1)
@@ -42,6 +45,10 @@ func (c *claims) take(core int) (bool, error) {
 	return false, fmt.Errorf("claiming core %d: %w", core, err)
 }
 
+func (c *claims) name(core int) *unix.SockaddrUnix {
+	return &unix.SockaddrUnix{Name: fmt.Sprintf("@sublet-core-%d-%d", c.uid, core)}
+}
+
 // isStrangers tells whether another user has bound the name. Where the holder can not be asked
 // (its queue is full, or it has just gone) it counts as one of us: a core less is no harm.
 func (c *claims) isStrangers(name unix.Sockaddr) bool {
@@ -55,6 +62,28 @@ func (c *claims) isStrangers(name unix.Sockaddr) bool {
 	}
 	holder, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	return err == nil && int(holder.Uid) != c.uid
+}
+
+// others are the cores that other managers have claimed. To try would be to claim, and to be in the
+// way of one that wants the core just then; so it is read from the kernel's list of sockets.
+func (c *claims) others() ([]int, error) {
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return nil, fmt.Errorf("looking for other managers' claims: %w", err)
+	}
+	prefix := fmt.Sprintf(" @sublet-core-%d-", c.uid)
+	var cores []int
+	for line := range strings.SplitSeq(string(text), "\n") {
+		_, name, found := strings.Cut(line, prefix)
+		if !found {
+			continue
+		}
+		core, err := strconv.Atoi(name)
+		if _, ours := c.held[core]; err == nil && !ours && !c.isStrangers(c.name(core)) {
+			cores = append(cores, core)
+		}
+	}
+	return cores, nil
 }
 
 func (c *claims) drop(core int) {

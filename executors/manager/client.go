@@ -22,12 +22,14 @@ type client struct {
 	manager *Manager
 	conn    *control.Conn
 	pid     int
-	process *os.File // its pidfd
+	process *os.File // its pidfd; nil for a client on another host
 	log     *slog.Logger
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
-	lease  *lease // the receiving goroutine's; it may have ended by itself
+	lease  *lease      // the receiving goroutine's; it may have ended by itself
+	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
+	known  bool        // it has shown a ticket, or needs none
 }
 
 // newClient admits a client of our own user. If it fails the stream stays the caller's.
@@ -39,13 +41,26 @@ func newClient(m *Manager, stream *net.UnixConn) (*client, error) {
 	if int(peer.Uid) != m.node.UID {
 		return nil, fmt.Errorf("process %d of user %d connects; this manager serves user %d alone", peer.Pid, peer.Uid, m.node.UID)
 	}
-	c := &client{manager: m, pid: int(peer.Pid), log: m.log.With("client", peer.Pid)}
+	c := &client{manager: m, pid: int(peer.Pid), known: true, log: m.log.With("client", peer.Pid)}
 	if c.process, err = openProcess(c.pid); err != nil {
 		return nil, err
 	}
 	c.conn = control.New(stream)
 	c.ctx, c.cancel = context.WithCancel(m.ctx)
 	return c, nil
+}
+
+// ticketPatience is how long a client on another host may take to show a ticket, which is all that
+// tells it from anybody.
+const ticketPatience = 10 * time.Second
+
+// newRemoteClient takes over a stream from another host.
+func newRemoteClient(m *Manager, stream net.Conn) *client {
+	c := &client{manager: m, log: m.log.With("client", stream.RemoteAddr().String())}
+	c.ctx, c.cancel = context.WithCancel(m.ctx)
+	c.conn = control.NewRemote(stream)
+	c.idle = time.AfterFunc(ticketPatience, c.cancel)
+	return c
 }
 
 // serve receives until the connection ends, and then ends what is left of it.
@@ -56,6 +71,9 @@ func (c *client) serve() {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
+		if c.process == nil {
+			return
+		}
 		if waitExit(c.process) == nil {
 			c.log.Debug("the client's process has exited")
 			c.cancel()
@@ -70,7 +88,13 @@ func (c *client) serve() {
 	}
 	stop()
 	c.conn.Close()
-	c.process.Close()
+	if c.process != nil {
+		c.process.Close()
+	}
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	c.identify()
 	<-watched
 	c.log.Debug("disconnected")
 }
@@ -107,7 +131,7 @@ func (c *client) isGone(err error) bool {
 
 // welcome exchanges hello and welcome.
 func (c *client) welcome() error {
-	if err := c.conn.Stream().SetReadDeadline(time.Now().Add(helloPatience)); err != nil {
+	if err := c.bounded(time.Now().Add(helloPatience)); err != nil {
 		return err
 	}
 	frame, err := c.conn.Receive()
@@ -119,7 +143,7 @@ func (c *client) welcome() error {
 		c.reply(frame, control.TypeFailed, asFailed(err))
 		return err
 	}
-	if err := c.conn.Stream().SetReadDeadline(time.Time{}); err != nil {
+	if err := c.bounded(time.Time{}); err != nil {
 		return err
 	}
 	c.reply(frame, control.TypeWelcome, control.Welcome{
@@ -127,6 +151,22 @@ func (c *client) welcome() error {
 		Node: c.manager.node.Name, Cores: c.manager.capacity.lendable(),
 	})
 	return nil
+}
+
+// identify counts the client no longer as a stranger.
+func (c *client) identify() {
+	if !c.known {
+		c.known = true
+		c.manager.strangers.Add(-1)
+	}
+}
+
+// bounded sets until when to receive. A connection between hosts has its own bounds.
+func (c *client) bounded(until time.Time) error {
+	if c.process == nil {
+		return nil
+	}
+	return c.conn.Stream().SetReadDeadline(until)
 }
 
 func (c *client) checkHello(frame *control.Frame) error {
@@ -141,6 +181,9 @@ func (c *client) checkHello(frame *control.Frame) error {
 		return &control.Failed{Code: control.CodeVersion, Text: fmt.Sprintf(
 			"the client is of version %s and speaks protocol %d, the executor manager on %s of version %s and speaks %d; rebuild the older one",
 			hello.Version, hello.Protocol, c.manager.node.Name, version.Version, control.Protocol)}
+	}
+	if c.process == nil { // its ranks are another node's
+		return nil
 	}
 	if hello.PID != c.pid {
 		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("the client says that it is process %d, the kernel says %d; both ends must be in one PID namespace", hello.PID, c.pid)}
@@ -162,6 +205,9 @@ func (c *client) answer(frame *control.Frame) {
 		}
 		c.lease.end()
 		c.lease = nil
+		if c.idle != nil {
+			c.idle.Reset(ticketPatience)
+		}
 		c.reply(frame, control.TypeReleased, nil)
 	case control.TypeKill:
 		var kill control.Kill
@@ -197,6 +243,10 @@ func (c *client) begin(frame *control.Frame) error {
 	}
 	frame.Files = nil // the lease's
 	c.lease = l
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	c.identify()
 	go l.run()
 	return nil
 }
@@ -223,7 +273,11 @@ func (c *client) reply(request *control.Frame, kind string, body any) {
 	c.send(kind, request.Call, request.Executor, body)
 }
 
+// send leaves descriptors out where they can not go.
 func (c *client) send(kind string, call uint64, executor int, body any, files ...*os.File) {
+	if !c.conn.PassesDescriptors() {
+		files = nil
+	}
 	if err := c.conn.Send(kind, call, executor, body, files...); err != nil {
 		c.log.Debug("a frame could not be sent", "type", kind, "error", err)
 	}

@@ -10,7 +10,9 @@
 //	                 └────────────────────────────────────────────────────┘
 //
 // [Manager.Serve] serves one client until one of them ends; [RunEmbedded] is the loop of
-// `sublet embedded`, the helper that the ranks of a job share on a node.
+// `sublet embedded`, the helper that the ranks of a job share on a node. [RunDaemon] is that of
+// `sublet executor-manager`: a resource manager grants the leases, clients bring its tickets, also
+// from other hosts, over TCP and without descriptors, and the manager reports what it holds.
 //
 // # A client's connection
 //

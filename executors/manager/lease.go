@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -27,7 +28,8 @@ type lease struct {
 	output  *os.File // of the executors
 	env     []string
 	program string
-	record  api.Lease // as granted
+	ticket  *api.Ticket // nil: the manager's own grant
+	record  api.Lease   // as granted
 	log     *slog.Logger
 
 	ctx    context.Context // ends when the lease is to end
@@ -54,9 +56,34 @@ func newLease(c *client, call uint64, request control.LeaseRequest, files []*os.
 	if request.StackSize < 0 {
 		return nil, invalid("a stack of %d bytes", request.StackSize)
 	}
-	if len(files) != 1 {
-		return nil, invalid("a lease request comes with one descriptor, for what functions print; %d came", len(files))
+	output, err := c.output(files)
+	if err != nil {
+		return nil, err
 	}
+	l, err := makeLease(c, call, request, output)
+	if err != nil && len(files) == 0 {
+		output.Close()
+	}
+	return l, err
+}
+
+// output is where the executors print to: what the client sent, or our own standard error for a
+// client on another host.
+func (c *client) output(files []*os.File) (*os.File, error) {
+	if c.conn.PassesDescriptors() {
+		if len(files) != 1 {
+			return nil, &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("a lease request comes with one descriptor, for what functions print; %d came", len(files))}
+		}
+		return files[0], nil
+	}
+	fd, err := unix.FcntlInt(os.Stderr.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the output of executors: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "standard error"), nil
+}
+
+func makeLease(c *client, call uint64, request control.LeaseRequest, output *os.File) (*lease, error) {
 	env, err := environment(os.Environ(), request.Environment)
 	if err != nil {
 		return nil, err
@@ -65,8 +92,15 @@ func newLease(c *client, call uint64, request control.LeaseRequest, files []*os.
 	if err != nil {
 		return nil, &control.Failed{Code: control.CodeStart, Text: err.Error()}
 	}
+	ticket, err := c.manager.admit(request)
+	if err != nil {
+		return nil, err
+	}
+	if ticket != nil {
+		c.manager.tickets.bind(ticket.Lease, c.cancel)
+	}
 	l := &lease{
-		client: c, manager: c.manager, call: call, request: request, output: files[0], env: env, program: program,
+		client: c, manager: c.manager, call: call, request: request, output: output, env: env, program: program, ticket: ticket,
 		log: c.log, freed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
@@ -87,6 +121,9 @@ func (l *lease) run() {
 	}
 	l.cancel()
 	l.manager.capacity.release(l.record.ID)
+	if l.ticket != nil {
+		l.manager.tickets.over(l.ticket.Lease)
+	}
 	l.output.Close()
 	l.log.Info("lease ended")
 	close(l.freed) // before the answer, after which the client may ask again
@@ -112,7 +149,7 @@ func (l *lease) isFreed() bool {
 
 // grant takes cores, starts an executor on each and tells the client. If it fails nothing runs.
 func (l *lease) grant() error {
-	record, err := l.manager.capacity.grant(l.request.Executors, l.request.Oversubscribe)
+	record, err := l.take()
 	if err != nil {
 		return err
 	}
@@ -153,6 +190,14 @@ func (l *lease) grant() error {
 	l.log.Info("lease granted", "executors", granted.Executors)
 	l.client.send(control.TypeGranted, l.call, control.Manager, granted, pidfds...)
 	return nil
+}
+
+// take has the lease's cores entered into the book: those that a ticket names, or free ones.
+func (l *lease) take() (api.Lease, error) {
+	if l.ticket != nil {
+		return l.manager.capacity.adopt(l.ticket)
+	}
+	return l.manager.capacity.wait(l.ctx, l.request.Executors, l.request.Oversubscribe, l.request.Wait)
 }
 
 // executor finds one of the lease's executors.

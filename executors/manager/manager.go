@@ -7,10 +7,14 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sublet-hpc/sublet/internal/binaries"
+	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
@@ -23,7 +27,15 @@ type Options struct {
 	Starter Starter
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
+	// Name of the node; empty: the host's.
+	Name string
+	// Cores says which of the cores that could be lent are; nil: all.
+	Cores func(all []int) ([]int, error)
 
+	// tickets are what leases need; nil: none is needed.
+	tickets *tickets
+	// changed is called, without waiting, when there is something to report; may be nil.
+	changed func()
 	// cores that can be lent, for tests; nil: those of this machine.
 	cores []core
 }
@@ -36,9 +48,13 @@ type Manager struct {
 	program  string
 	starter  Starter
 	capacity *capacity
+	tickets  *tickets // nil: this manager grants leases itself
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+
+	// strangers are clients on other hosts that have not shown a ticket.
+	strangers atomic.Int32
 
 	mu      sync.Mutex
 	closed  bool
@@ -47,7 +63,7 @@ type Manager struct {
 
 // New makes the manager of this node.
 func New(options Options) (*Manager, error) {
-	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter}
+	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -66,11 +82,20 @@ func New(options Options) (*Manager, error) {
 			m.log.Info("some CPUs can not be lent: their cores have hardware threads outside this job", "cpus", partial)
 		}
 	}
-	if m.node, err = describeNode(cores); err != nil {
+	if options.Cores != nil {
+		if cores, err = choose(cores, options.Cores); err != nil {
+			return nil, err
+		}
+	}
+	if m.node, err = describeNode(options.Name, cores); err != nil {
 		return nil, err
 	}
 	if m.capacity, err = newCapacity(m.node, cores, m.log); err != nil {
 		return nil, err
+	}
+	m.capacity.changed = options.changed
+	if m.tickets != nil {
+		m.tickets.node = m.node.Name
 	}
 	if m.starter == nil {
 		if m.starter, err = NewProcessStarter(m.log); err != nil {
@@ -82,10 +107,25 @@ func New(options Options) (*Manager, error) {
 	return m, nil
 }
 
-func describeNode(cores []core) (api.Node, error) {
-	name, err := os.Hostname()
+// choose keeps the cores that are to be lent.
+func choose(cores []core, choice func([]int) ([]int, error)) ([]core, error) {
+	var all []int
+	for _, core := range cores {
+		all = append(all, core.ID)
+	}
+	chosen, err := choice(all)
 	if err != nil {
-		return api.Node{}, fmt.Errorf("executor manager: the name of this node: %w", err)
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(cores), func(c core) bool { return !slices.Contains(chosen, c.ID) }), nil
+}
+
+func describeNode(name string, cores []core) (api.Node, error) {
+	if name == "" {
+		var err error
+		if name, err = os.Hostname(); err != nil {
+			return api.Node{}, fmt.Errorf("executor manager: the name of this node: %w", err)
+		}
 	}
 	node := api.Node{Name: name, UID: os.Getuid(), Account: os.Getenv("SLURM_JOB_ACCOUNT"), Cores: []int{}}
 	node.User = strconv.Itoa(node.UID)
@@ -101,14 +141,9 @@ func describeNode(cores []core) (api.Node, error) {
 // Serve serves a client until it goes, breaks the protocol, or the manager is closed; by then its
 // lease has ended. It takes over the stream.
 func (m *Manager) Serve(stream *net.UnixConn) {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		stream.Close()
+	if !m.enter(stream) {
 		return
 	}
-	m.clients.Add(1)
-	m.mu.Unlock()
 	defer m.clients.Done()
 	c, err := newClient(m, stream)
 	if err != nil {
@@ -117,6 +152,52 @@ func (m *Manager) Serve(stream *net.UnixConn) {
 		return
 	}
 	c.serve()
+}
+
+// ServeRemote is Serve for a client on another host.
+func (m *Manager) ServeRemote(stream net.Conn) {
+	if !m.enter(stream) {
+		return
+	}
+	defer m.clients.Done()
+	if m.strangers.Add(1) > maxStrangers {
+		m.strangers.Add(-1)
+		m.log.Warn("a client was turned away: too many have shown no ticket", "client", stream.RemoteAddr())
+		stream.Close()
+		return
+	}
+	newRemoteClient(m, stream).serve()
+}
+
+// maxStrangers bounds what those can cost who have no ticket.
+const maxStrangers = 256
+
+// enter counts a client, or turns it away because the manager ends.
+func (m *Manager) enter(stream net.Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		stream.Close()
+		return false
+	}
+	m.clients.Add(1)
+	return true
+}
+
+// admit checks the ticket of a lease; nil: this manager grants leases itself.
+func (m *Manager) admit(request control.LeaseRequest) (*api.Ticket, error) {
+	if m.tickets == nil {
+		return nil, nil
+	}
+	ticket, err := m.tickets.use(request.Ticket, time.Now())
+	if err != nil {
+		return nil, &control.Failed{Code: control.CodeTicket, Text: fmt.Sprintf("node %s: %v", m.node.Name, err)}
+	}
+	if len(ticket.Executors) != request.Executors {
+		m.tickets.over(ticket.Lease)
+		return nil, &control.Failed{Code: control.CodeTicket, Text: fmt.Sprintf("node %s: the ticket is for %d executors, %d are asked for", m.node.Name, len(ticket.Executors), request.Executors)}
+	}
+	return ticket, nil
 }
 
 // Close ends all leases and connections, and returns when nothing of them is left.

@@ -30,6 +30,16 @@ var forbiddenDependencies = []forbidden{
 		"an MPI program links the client's side only; it talks to managers through control and resources/api",
 	},
 	{
+		[]string{"executors/manager"},
+		[]string{"resources/server/...", "resources/replica/..."},
+		"a manager talks to the resource manager through resources/api, and has a ledger of its own node",
+	},
+	{
+		[]string{"resources/server"},
+		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "internal/statspage"},
+		"the resource manager knows nodes and leases; what happens on a node is its manager's business",
+	},
+	{
 		[]string{"executors/..."},
 		[]string{"offload/..."},
 		"an executor serves any client, so it knows none; only offload/function may import executors/executor",

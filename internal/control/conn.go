@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,6 +75,10 @@ type Conn struct {
 	stream net.Conn
 	unix   *net.UnixConn // nil where descriptors can not be passed
 
+	silence time.Duration // after which the peer counts as dead; 0: never
+	closing sync.Once
+	closed  chan struct{}
+
 	sending sync.Mutex
 
 	received []byte // bytes read and not yet used
@@ -84,7 +89,7 @@ type Conn struct {
 
 // New makes a control connection of a stream, which it owns from then on.
 func New(stream net.Conn) *Conn {
-	c := &Conn{stream: stream, chunk: make([]byte, 16<<10)}
+	c := &Conn{stream: stream, chunk: make([]byte, 16<<10), closed: make(chan struct{})}
 	if u, ok := stream.(*net.UnixConn); ok {
 		c.unix = u
 		c.control = make([]byte, unix.CmsgSpace(4*MaxDescriptors))
@@ -109,7 +114,10 @@ func (c *Conn) PassesDescriptors() bool { return c.unix != nil }
 func (c *Conn) Stream() net.Conn { return c.stream }
 
 // Close ends the connection; a Receive that waits returns with net.ErrClosed.
-func (c *Conn) Close() error { return c.stream.Close() }
+func (c *Conn) Close() error {
+	c.closing.Do(func() { close(c.closed) })
+	return c.stream.Close()
+}
 
 // discard closes descriptors that came and that no frame will claim.
 func (c *Conn) discard() {
@@ -188,11 +196,17 @@ func number(file *os.File) (fd int, err error) {
 // Receive returns the next frame. The end of the peer is io.EOF; after any error the connection
 // is of no more use.
 func (c *Conn) Receive() (*Frame, error) {
-	frame, err := c.receive()
-	if err != nil {
-		c.discard()
+	for {
+		frame, err := c.receive()
+		if err != nil {
+			c.discard()
+			return nil, err
+		}
+		if frame.Type != TypeBeat {
+			return frame, nil
+		}
+		frame.Close()
 	}
-	return frame, err
 }
 
 func (c *Conn) receive() (*Frame, error) {
@@ -237,7 +251,7 @@ func (c *Conn) fill(n int) error {
 
 func (c *Conn) read() (int, error) {
 	if c.unix == nil {
-		return c.stream.Read(c.chunk)
+		return c.readStream()
 	}
 	n, controlSize, flags, _, err := c.unix.ReadMsgUnix(c.chunk, c.control)
 	n = max(n, 0) // -1 comes with an error
@@ -251,6 +265,20 @@ func (c *Conn) read() (int, error) {
 	}
 	if err == nil && n == 0 {
 		err = io.EOF
+	}
+	return n, err
+}
+
+func (c *Conn) readStream() (int, error) {
+	if c.silence == 0 {
+		return c.stream.Read(c.chunk)
+	}
+	if err := c.stream.SetReadDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	n, err := c.stream.Read(c.chunk)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &Silence{Peer: c.stream.RemoteAddr().String()}
 	}
 	return n, err
 }

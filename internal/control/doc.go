@@ -23,6 +23,9 @@
 //	client ── release ───────▶ manager ── kill ───────▶ executors
 //	client ◀─ released ─────── manager
 //
+// Between hosts ([Dial], [NewRemote]) no descriptors travel, and both ends send beats, so that a
+// peer that has vanished is noticed within [SilenceLimit].
+//
 // # Ownership
 //
 // Descriptors given to [Conn.Send] stay the caller's. Those that [Conn.Receive] returns belong to

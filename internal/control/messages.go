@@ -13,7 +13,7 @@ const Manager = -1
 const (
 	TypeHello    = "hello"    // Hello
 	TypeWelcome  = "welcome"  // Welcome
-	TypeLease    = "lease"    // LeaseRequest; one descriptor: the client's standard error
+	TypeLease    = "lease"    // LeaseRequest; on the same host one descriptor: the client's standard error
 	TypeGranted  = "granted"  // Granted; on the same host one pidfd per executor
 	TypeFailed   = "failed"   // Failed: the reply to a request that could not be met
 	TypeStart    = "start"    // Start
@@ -29,6 +29,7 @@ const (
 	TypeKill     = "kill"     // Kill; no reply but the ended that follows
 	TypeRelease  = "release"  // no body
 	TypeReleased = "released" // no body
+	TypeBeat     = "beat"     // no body: between hosts; Receive keeps it to itself
 )
 
 // Hello opens a connection.
@@ -66,6 +67,10 @@ type LeaseRequest struct {
 	Environment []string `json:"environment,omitempty"`
 	// StackSize of the thread that runs the functions, in bytes; 0: 64 MiB.
 	StackSize int64 `json:"stack_size,omitempty"`
+	// Ticket is the resource manager's, where there is one: what it has granted on this node.
+	Ticket string `json:"ticket,omitempty"`
+	// Wait is how long to wait for cores that are lent to others. With a ticket there is no need.
+	Wait time.Duration `json:"wait,omitempty"`
 }
 
 // Granted answers LeaseRequest.
@@ -181,6 +186,7 @@ const (
 	CodeLibrary    Code = "library"     // the function library can not be loaded
 	CodeTransport  Code = "transport"   // that transport or provider can not be had
 	CodeStart      Code = "start"       // an executor could not be started, or died at once
+	CodeTicket     Code = "ticket"      // the lease's ticket is missing, forged, expired or used
 	CodeLimit      Code = "limit"       // too many regions, too much memory
 	CodeInternal   Code = "internal"    // a defect of ours
 )

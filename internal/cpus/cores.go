@@ -71,15 +71,15 @@ func siblingsOf(cpu int, folder string) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the hardware threads of CPU %d: %w", cpu, err)
 	}
-	siblings, err := parse(strings.TrimSpace(string(text)))
+	siblings, err := Parse(strings.TrimSpace(string(text)))
 	if err != nil || len(siblings) == 0 {
 		return nil, fmt.Errorf("%s says %q, which is no list of CPUs", path, text)
 	}
 	return siblings, nil
 }
 
-// parse reads Linux's lists: 0-3,8.
-func parse(list string) ([]int, error) {
+// Parse reads Linux's lists: 0-3,8.
+func Parse(list string) ([]int, error) {
 	var cpus []int
 	for part := range strings.SplitSeq(list, ",") {
 		from, to, isRange := strings.Cut(part, "-")

@@ -68,13 +68,13 @@ func TestPhysical(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	got, err := parse("0-2,8,10-11")
+	got, err := Parse("0-2,8,10-11")
 	check(t, err)
 	if diff := cmp.Diff([]int{0, 1, 2, 8, 10, 11}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{"", "a", "1-", "3-1", "-1", "0-99999999", "1,,2"} {
-		if cpus, err := parse(bad); err == nil {
+		if cpus, err := Parse(bad); err == nil {
 			t.Errorf("%q was read as %v", bad, cpus)
 		}
 	}

@@ -1,5 +1,23 @@
 // Package api is what the parts of the control plane tell each other: records of nodes and leases,
-// and counts of resources. It imports none of our packages, so that everything may import it.
+// the requests of the resource manager's HTTP interface with a [Client] for them, the run directory
+// by which it is found, and the tickets that carry a grant to the executor managers. It imports
+// none of our packages, so that everything may import it.
+//
+//	POST   /v1/nodes                   Register   → Registered     a manager, at its start and after a silence
+//	POST   /v1/nodes/{name}/heartbeat  Heartbeat  → HeartbeatReply
+//	DELETE /v1/nodes/{name}?instance=  deregister
+//	GET    /v1/nodes?boot=             []NodeStatus
+//	POST   /v1/leases                  GrantRequest → Grant         waits if asked to
+//	POST   /v1/leases/{id}/renew       Renewed
+//	DELETE /v1/leases/{id}
+//	GET    /v1/leases                  []Lease
+//
+// Every request carries the run directory's token: Authorization: Bearer.
 //
 // Records are plain values. Who keeps one past a call clones it; the ledger does.
+//
+// # Errors
+//
+// What the resource manager refuses is an [*Error], with a code that [errors.Is] finds by
+// [ErrNoCapacity] and its like. One that can not be reached is an [*Unreachable].
 package api

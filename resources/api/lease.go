@@ -8,29 +8,37 @@ import (
 // NoCore is the Core of an executor that is pinned to none.
 const NoCore = -1
 
-// Lease is the right to some executors on a node.
+// Lease is the right to some executors, on one or more nodes, for a time.
 type Lease struct {
 	ID      string `json:"id"`
-	Node    string `json:"node"`
 	UID     int    `json:"uid"`
 	User    string `json:"user"`
 	Account string `json:"account,omitempty"`
 	// Executors in the order of their indices.
 	Executors []Executor `json:"executors"`
 	Granted   time.Time  `json:"granted"`
+	// Expires is when the lease ends unless it is renewed before; zero: it does not expire.
+	Expires time.Time `json:"expires,omitzero"`
 	// Ended is zero while the lease lasts.
 	Ended time.Time `json:"ended,omitzero"`
 }
 
 // Executor is one executor of a lease.
 type Executor struct {
-	Core int `json:"core"`
+	Node string `json:"node"`
+	Core int    `json:"core"`
 	// Oversubscribed: it shares its core with ranks or with other executors.
 	Oversubscribed bool `json:"oversubscribed,omitempty"`
 	// Replaced is how often another process took its place.
 	Replaced int `json:"replaced,omitempty"`
 	// Lost: it is gone and will not be replaced; it holds no core any more.
 	Lost bool `json:"lost,omitempty"`
+}
+
+// Placed is an executor with its index in the lease.
+type Placed struct {
+	Index int `json:"index"`
+	Executor
 }
 
 // Resources counts what the lease has to itself.
@@ -42,6 +50,18 @@ func (l Lease) Resources() Resources {
 		}
 	}
 	return held
+}
+
+// Nodes are those that the lease has executors on, ascending.
+func (l Lease) Nodes() []string {
+	var nodes []string
+	for _, e := range l.Executors {
+		if !e.Lost {
+			nodes = append(nodes, e.Node)
+		}
+	}
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
 }
 
 // Clone copies the record.

@@ -1,6 +1,9 @@
 package api
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Node is a machine, or the part of it that an allocation has, with an executor manager.
 type Node struct {
@@ -11,6 +14,19 @@ type Node struct {
 	Account string `json:"account,omitempty"`
 	// Cores are the numbers of the cores that can be lent while nobody else uses them.
 	Cores []int `json:"cores"`
+	Reach
+}
+
+// Reach is how a node's executor manager is found.
+type Reach struct {
+	// Address is where it listens for clients on other hosts: host:port.
+	Address string `json:"address,omitempty"`
+	// Boot, Socket and PID are for clients on the same host: the boot of the kernel, the name of an
+	// abstract Unix socket, and the process that has it. A client for which all three are true is
+	// on the same host, and in the same namespaces.
+	Boot   string `json:"boot,omitempty"`
+	Socket string `json:"socket,omitempty"`
+	PID    int    `json:"pid,omitempty"`
 }
 
 // Resources counts what the node has.
@@ -20,4 +36,18 @@ func (n Node) Resources() Resources { return Resources{Cores: int64(len(n.Cores)
 func (n Node) Clone() Node {
 	n.Cores = slices.Clone(n.Cores)
 	return n
+}
+
+// NodeStatus is a node and what it is used for.
+type NodeStatus struct {
+	Node
+	Draining bool `json:"draining,omitempty"`
+	// Free is what can be lent now.
+	Free Resources `json:"free"`
+	// Leases that have executors on the node.
+	Leases []string `json:"leases"`
+	// Occupants are those that use cores without a lease, by the core's number.
+	Occupants map[int]string `json:"occupants,omitempty"`
+	// Seen is when its manager was last heard of.
+	Seen time.Time `json:"seen"`
 }

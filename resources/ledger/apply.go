@@ -2,8 +2,8 @@ package ledger
 
 import "github.com/sublet-hpc/sublet/resources/api"
 
-// Command is one of this package's: RegisterNode, DrainNode, RemoveNode, Occupy, Vacate, Grant,
-// Replace, Lose, Release.
+// Command is one of this package's: RegisterNode, DrainNode, RemoveNode, Occupy, Vacate, Occupants,
+// Grant, Adopt, Renew, Expire, Replace, Lose, ReleasePart, Release.
 type Command interface {
 	// apply checks everything before it changes anything.
 	apply(*State) (Result, error)

@@ -8,27 +8,40 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// NoCapacity says that a node has too few free cores for a lease.
+// NoCapacity says that nodes have too few free cores for a lease.
 type NoCapacity struct {
-	Node  string
+	// Nodes that were looked at, in the order of their names.
+	Nodes []string
 	Asked api.Resources
 	Free  api.Resources
 	Has   api.Resources
-	// Users are those that have the other cores, in the order of their first core.
+	// Users are those that have the other cores, in the order of nodes and of their first core.
 	Users []User
 }
 
 // User is one that has cores.
 type User struct {
+	Node  string
 	Cores []int
 	By    string // completes "core 3 is"
 }
 
-func (n *Node) noCapacity(asked int) *NoCapacity {
+func noCapacity(nodes []*Node, asked int) *NoCapacity {
 	refused := &NoCapacity{
-		Node: n.Record.Name, Asked: api.Resources{api.Cores: int64(asked)},
-		Free: n.Free(), Has: n.Record.Resources(),
+		Asked: api.Resources{api.Cores: int64(asked)}, Free: api.Resources{api.Cores: 0}, Has: api.Resources{api.Cores: 0},
 	}
+	for _, node := range nodes {
+		refused.Nodes = append(refused.Nodes, node.Record.Name)
+		refused.Free[api.Cores] += node.Free()[api.Cores]
+		refused.Has[api.Cores] += node.Record.Resources()[api.Cores]
+		refused.Users = append(refused.Users, node.users()...)
+	}
+	return refused
+}
+
+// users are those that have the node's cores.
+func (n *Node) users() []User {
+	var users []User
 	index := map[string]int{}
 	for i := range n.Cores {
 		core := &n.Cores[i]
@@ -45,13 +58,13 @@ func (n *Node) noCapacity(asked int) *NoCapacity {
 		}
 		at, seen := index[by]
 		if !seen {
-			at = len(refused.Users)
+			at = len(users)
 			index[by] = at
-			refused.Users = append(refused.Users, User{By: by})
+			users = append(users, User{Node: n.Record.Name, By: by})
 		}
-		refused.Users[at].Cores = append(refused.Users[at].Cores, core.ID)
+		users[at].Cores = append(users[at].Cores, core.ID)
 	}
-	return refused
+	return users
 }
 
 // usersTold is how many of those that have cores an error names.
@@ -60,16 +73,27 @@ const usersTold = 8
 func (e *NoCapacity) Error() string {
 	var text strings.Builder
 	free, has := e.Free[api.Cores], e.Has[api.Cores]
-	fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", plural(e.Asked[api.Cores], "executor"), free, plural(has, "core"), e.Node, isAre(free))
+	if len(e.Nodes) == 0 {
+		return plural(e.Asked[api.Cores], "executor") + " asked, but no executor manager is registered; start one on each node that is to be lent: sublet executor-manager"
+	}
+	where := e.Nodes[0]
+	if len(e.Nodes) > 1 {
+		where = plural(int64(len(e.Nodes)), "node")
+	}
+	fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", plural(e.Asked[api.Cores], "executor"), free, plural(has, "core"), where, isAre(free))
 	for i, user := range e.Users {
 		if i == usersTold {
 			fmt.Fprintf(&text, "; and so on for %d more", len(e.Users)-i)
 			break
 		}
+		of := ""
+		if len(e.Nodes) > 1 {
+			of = " of " + user.Node
+		}
 		if len(user.Cores) == 1 {
-			fmt.Fprintf(&text, "; core %d is %s", user.Cores[0], user.By)
+			fmt.Fprintf(&text, "; core %d%s is %s", user.Cores[0], of, user.By)
 		} else {
-			fmt.Fprintf(&text, "; cores %s are %s", ranges(user.Cores), user.By)
+			fmt.Fprintf(&text, "; cores %s%s are %s", ranges(user.Cores), of, user.By)
 		}
 	}
 	switch {

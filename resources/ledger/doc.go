@@ -8,7 +8,7 @@
 //
 // A core of a node:
 //
-//	         Grant
+//	       Grant, Adopt
 //	free ───────────▶ lent      a lent core has one executor that has it to itself
 //	 ▲ │ ◀─────────── │         (Release, Lose, RemoveNode)
 //	 │ │              │
@@ -20,8 +20,20 @@
 // Executors of an oversubscribed lease that found no free core share one. They are counted at the
 // core, which is not free as long as one of them is there.
 //
-// A lease lasts from Grant to Release (or RemoveNode). Meanwhile each of its executors can be
-// replaced any number of times on its core, until it is lost, which gives the core back.
+// A lease, which may be on several nodes:
+//
+//	     Grant                     Release, Expire
+//	───────────────▶ granted ──────────────────────▶ ended
+//	 Adopt            │   ▲                            ▲
+//	                  │   └─ Adopt: executors return   │ of the last executors
+//	                  └───── Lose, ReleasePart, RemoveNode: executors are lost
+//
+// Meanwhile each of its executors can be replaced any number of times on its core, until it is
+// lost, which gives the core back. A lease with a time at which it expires ends then, unless Renew
+// has moved it.
+//
+// There are two ledgers of a lease that a resource manager grants: its own, over all nodes, and
+// that of each executor manager, over its node. Either adopts what the other has placed.
 //
 // # Ownership
 //

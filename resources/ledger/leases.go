@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -10,15 +12,18 @@ import (
 // Grant begins a lease of executors with a core each: all of them, or none.
 type Grant struct {
 	Lease string // its name, not used before
-	Node  string
-	UID   int
-	User  string
+	// Node is the only one to take; empty: those that there are, as few as will do.
+	Node string
+	UID  int
+	User string
 	// Account is who pays.
 	Account   string
 	Executors int
 	// Oversubscribe: those that find no free core share one.
 	Oversubscribe bool
 	At            time.Time
+	// Expires is when the lease ends unless it is renewed; zero: never.
+	Expires time.Time
 }
 
 func (c Grant) apply(s *State) (Result, error) {
@@ -28,54 +33,117 @@ func (c Grant) apply(s *State) (Result, error) {
 	if s.Leases[c.Lease] != nil {
 		return Result{}, &refusal{ErrExists, fmt.Sprintf("there is a lease %q already", c.Lease)}
 	}
-	node, err := s.node(c.Node)
+	nodes, err := c.candidates(s)
 	if err != nil {
 		return Result{}, err
 	}
-	if node.Record.UID != c.UID {
-		return Result{}, &refusal{ErrUser, fmt.Sprintf("node %q serves user %s (%d), not %s (%d)", c.Node, node.Record.User, node.Record.UID, c.User, c.UID)}
+	if !c.Oversubscribe || len(nodes) == 0 {
+		free := int64(0)
+		for _, node := range nodes {
+			free += node.Free()[api.Cores]
+		}
+		if free < int64(c.Executors) {
+			return Result{}, noCapacity(nodes, c.Executors)
+		}
 	}
-	if node.Draining {
-		return Result{}, &refusal{ErrDraining, fmt.Sprintf("node %q drains: its leases go on, but it takes no new ones", c.Node)}
-	}
-	if free := node.Free(); free[api.Cores] < int64(c.Executors) && !c.Oversubscribe {
-		return Result{}, node.noCapacity(c.Executors)
-	}
-
-	lease := &api.Lease{ID: c.Lease, Node: c.Node, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At}
+	pack(nodes, int64(c.Executors))
+	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires}
 	for i := range c.Executors {
-		lease.Executors = append(lease.Executors, node.place(c.Lease, i))
+		lease.Executors = append(lease.Executors, place(nodes, c.Lease, i))
 	}
 	s.Leases[c.Lease] = lease
 	return one(lease), nil
 }
 
-// place gives an executor the lowest free core, or else a share of the core with the least load;
-// among equals rather one where no rank computes.
-func (n *Node) place(lease string, index int) api.Executor {
-	var least *Core
-	for i := range n.Cores {
-		core := &n.Cores[i]
-		if core.Free() {
-			core.Lease, core.Executor = lease, index
-			return api.Executor{Core: core.ID}
+// candidates are the nodes that may have executors of the lease, by name.
+func (c Grant) candidates(s *State) ([]*Node, error) {
+	if c.Node != "" {
+		node, err := s.node(c.Node)
+		if err != nil {
+			return nil, err
 		}
-		if least == nil || core.load() < least.load() || core.load() == least.load() && core.Occupant == "" && least.Occupant != "" {
-			least = core
+		return []*Node{node}, c.check(node)
+	}
+	var nodes []*Node
+	var refused error
+	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
+		if err := c.check(s.Nodes[name]); err != nil {
+			refused = err
+			continue
+		}
+		nodes = append(nodes, s.Nodes[name])
+	}
+	if len(nodes) == 0 && refused != nil {
+		return nil, refused
+	}
+	return nodes, nil
+}
+
+func (c Grant) check(node *Node) error {
+	name := node.Record.Name
+	if node.Record.UID != c.UID {
+		return &refusal{ErrUser, fmt.Sprintf("node %q serves user %s (%d), not %s (%d)", name, node.Record.User, node.Record.UID, c.User, c.UID)}
+	}
+	if node.Draining {
+		return &refusal{ErrDraining, fmt.Sprintf("node %q drains: its leases go on, but it takes no new ones", name)}
+	}
+	return nil
+}
+
+// pack orders nodes so that a lease that takes them in turn is on few of them: first the node that
+// fits it best if one fits it at all, else those with the most free cores.
+func pack(nodes []*Node, executors int64) {
+	free := map[*Node]int64{}
+	for _, node := range nodes {
+		free[node] = node.Free()[api.Cores]
+	}
+	slices.SortStableFunc(nodes, func(a, b *Node) int {
+		fitsA, fitsB := free[a] >= executors, free[b] >= executors
+		switch {
+		case fitsA && fitsB:
+			return int(free[a] - free[b])
+		case fitsA:
+			return -1
+		case fitsB:
+			return 1
+		}
+		return int(free[b] - free[a])
+	})
+}
+
+// place gives an executor the lowest free core of the first node that has one, or else a share of
+// the core with the least load; among equals rather one where no rank computes.
+func place(nodes []*Node, lease string, index int) api.Executor {
+	var least *Core
+	var its *Node
+	for _, node := range nodes {
+		for i := range node.Cores {
+			core := &node.Cores[i]
+			if core.Free() {
+				core.Lease, core.Executor = lease, index
+				return api.Executor{Node: node.Record.Name, Core: core.ID}
+			}
+			if least == nil || core.load() < least.load() || core.load() == least.load() && core.Occupant == "" && least.Occupant != "" {
+				least, its = core, node
+			}
 		}
 	}
 	if least == nil {
-		return api.Executor{Core: api.NoCore, Oversubscribed: true}
+		return api.Executor{Node: nodes[0].Record.Name, Core: api.NoCore, Oversubscribed: true}
 	}
 	least.Shared++
-	return api.Executor{Core: least.ID, Oversubscribed: true}
+	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true}
 }
 
 // giveBack takes an executor off its core.
-func (n *Node) giveBack(e *api.Executor) {
-	core := n.Core(e.Core)
+func (s *State) giveBack(e *api.Executor) {
+	node := s.Nodes[e.Node]
+	if e.Lost || node == nil {
+		return
+	}
+	core := node.Core(e.Core)
 	switch {
-	case core == nil || e.Lost:
+	case core == nil:
 	case e.Oversubscribed:
 		core.Shared--
 	default:
@@ -94,13 +162,83 @@ func (c Release) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	node := s.Nodes[lease.Node]
+	return s.end(lease, c.At), nil
+}
+
+func (s *State) end(lease *api.Lease, at time.Time) Result {
 	for i := range lease.Executors {
-		node.giveBack(&lease.Executors[i])
+		s.giveBack(&lease.Executors[i])
 	}
-	lease.Ended = c.At
-	delete(s.Leases, c.Lease)
+	lease.Ended = at
+	delete(s.Leases, lease.ID)
+	return one(lease)
+}
+
+// ReleasePart notes that nothing of a lease is left on one node. The lease shrinks, and ends when
+// it has no executors any more.
+type ReleasePart struct {
+	Lease string
+	Node  string
+	At    time.Time
+}
+
+func (c ReleasePart) apply(s *State) (Result, error) {
+	lease, err := s.lease(c.Lease)
+	if err != nil {
+		return Result{}, err
+	}
+	if !slices.Contains(lease.Nodes(), c.Node) {
+		return Result{}, &refusal{ErrUnknown, fmt.Sprintf("lease %q has no executors on node %q", c.Lease, c.Node)}
+	}
+	return s.shrink(lease, c.Node, c.At), nil
+}
+
+// shrink loses the executors that a lease has on a node.
+func (s *State) shrink(lease *api.Lease, node string, at time.Time) Result {
+	left := false
+	for i := range lease.Executors {
+		e := &lease.Executors[i]
+		if e.Node == node {
+			s.giveBack(e)
+			e.Lost = true
+		}
+		left = left || !e.Lost
+	}
+	if left {
+		return one(lease)
+	}
+	return s.end(lease, at)
+}
+
+// Renew moves the time at which a lease expires, never to an earlier one.
+type Renew struct {
+	Lease   string
+	Expires time.Time
+}
+
+func (c Renew) apply(s *State) (Result, error) {
+	lease, err := s.lease(c.Lease)
+	if err != nil {
+		return Result{}, err
+	}
+	if !lease.Expires.IsZero() && lease.Expires.Before(c.Expires) {
+		lease.Expires = c.Expires
+	}
 	return one(lease), nil
+}
+
+// Expire ends the leases whose time is over.
+type Expire struct{ At time.Time }
+
+func (c Expire) apply(s *State) (Result, error) {
+	var result Result
+	for _, id := range slices.Sorted(maps.Keys(s.Leases)) {
+		lease := s.Leases[id]
+		if !lease.Expires.IsZero() && !lease.Expires.After(c.At) {
+			result.Leases = append(result.Leases, s.end(lease, c.At).Leases...)
+		}
+	}
+	return result, nil
 }
 
 // Replace notes that another process takes the place of an executor, on the same core.
@@ -129,7 +267,7 @@ func (c Lose) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	s.Nodes[lease.Node].giveBack(executor)
+	s.giveBack(executor)
 	executor.Lost = true
 	return one(lease), nil
 }

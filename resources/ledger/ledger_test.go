@@ -37,8 +37,8 @@ func TestLeaseFromGrantToRelease(t *testing.T) {
 	apply(t, s, node(3, 1, 2))
 	got := apply(t, s, grant("l1", 2))
 	want := ledger.Result{Leases: []api.Lease{{
-		ID: "l1", Node: "n1", UID: 7, User: "ann", Account: "a1", Granted: noon,
-		Executors: []api.Executor{{Core: 1}, {Core: 2}},
+		ID: "l1", UID: 7, User: "ann", Account: "a1", Granted: noon,
+		Executors: []api.Executor{{Node: "n1", Core: 1}, {Node: "n1", Core: 2}},
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("grant (-want +got):\n%s", diff)
@@ -55,7 +55,7 @@ func TestLeaseFromGrantToRelease(t *testing.T) {
 		t.Errorf("a lost executor was replaced: %v", err)
 	}
 	ended := apply(t, s, ledger.Release{Lease: "l1", At: noon.Add(time.Hour)}).Leases[0]
-	wantExecutors := []api.Executor{{Core: 1, Replaced: 1}, {Core: 2, Lost: true}}
+	wantExecutors := []api.Executor{{Node: "n1", Core: 1, Replaced: 1}, {Node: "n1", Core: 2, Lost: true}}
 	if diff := cmp.Diff(wantExecutors, ended.Executors); diff != "" {
 		t.Errorf("release (-want +got):\n%s", diff)
 	}
@@ -122,7 +122,21 @@ func TestOtherRefusals(t *testing.T) {
 		"a nameless occupant":  {ledger.Occupy{Node: "n1", Core: 1}, ledger.ErrInvalid},
 		"a negative executor":  {ledger.Lose{Lease: "l1", Executor: -1}, ledger.ErrUnknown},
 		"replacing of nothing": {ledger.Replace{Lease: "l2"}, ledger.ErrUnknown},
+		"a part of nothing":    {ledger.ReleasePart{Lease: "l1", Node: "n2"}, ledger.ErrUnknown},
+		"renewal of nothing":   {ledger.Renew{Lease: "l2"}, ledger.ErrUnknown},
+		"unknown occupants":    {ledger.Occupants{Node: "n1", By: map[int]string{9: "x"}}, ledger.ErrInvalid},
+		"adoption of nothing":  {ledger.Adopt{Lease: api.Lease{ID: "l2", UID: 7}}, ledger.ErrInvalid},
+		"an index out of all":  {adopt("l2", 1<<20, 0), ledger.ErrInvalid},
+		"another's lease":      {ledger.Adopt{Lease: api.Lease{ID: "l2", UID: 8}, Executors: adopt("l2", 0, 0).Executors}, ledger.ErrUser},
+		"a core that is lent":  {adopt("l2", 0, 0), nil},
+		"a place of its own":   {adopt("l1", 0, 1), ledger.ErrInvalid},
 	} {
+		if c.want == nil { // as said in detail
+			if _, err := ledger.Apply(s, c.command); !errors.As(err, new(*ledger.NoCapacity)) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
 		before := s.Clone()
 		if _, err := ledger.Apply(s, c.command); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -146,13 +160,13 @@ func TestOversubscribedShareEvenly(t *testing.T) {
 	command.Oversubscribe = true
 	lease := apply(t, s, command).Leases[0]
 	want := []api.Executor{
-		{Core: 1},
-		{Core: 2},
-		{Core: 1, Oversubscribed: true}, // rather beside an executor than beside a rank
-		{Core: 2, Oversubscribed: true},
-		{Core: 0, Oversubscribed: true},
-		{Core: 1, Oversubscribed: true},
-		{Core: 2, Oversubscribed: true},
+		{Node: "n1", Core: 1},
+		{Node: "n1", Core: 2},
+		{Node: "n1", Core: 1, Oversubscribed: true}, // rather beside an executor than beside a rank
+		{Node: "n1", Core: 2, Oversubscribed: true},
+		{Node: "n1", Core: 0, Oversubscribed: true},
+		{Node: "n1", Core: 1, Oversubscribed: true},
+		{Node: "n1", Core: 2, Oversubscribed: true},
 	}
 	if diff := cmp.Diff(want, lease.Executors); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -169,7 +183,7 @@ func TestNodeWithoutCoresSharesNone(t *testing.T) {
 	command := grant("l1", 1)
 	command.Oversubscribe = true
 	lease := apply(t, s, command).Leases[0]
-	if diff := cmp.Diff([]api.Executor{{Core: api.NoCore, Oversubscribed: true}}, lease.Executors); diff != "" {
+	if diff := cmp.Diff([]api.Executor{{Node: "n1", Core: api.NoCore, Oversubscribed: true}}, lease.Executors); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	apply(t, s, ledger.Lose{Lease: "l1", Executor: 0})
@@ -200,7 +214,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 	lease := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "lease")
 	index := rapid.IntRange(0, 4).Draw(t, "index")
 	at := noon.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "at")) * time.Second)
-	switch rapid.IntRange(0, 11).Draw(t, "command") {
+	switch rapid.IntRange(0, 20).Draw(t, "command") {
 	case 0, 1:
 		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores")}}
 	case 2:
@@ -218,7 +232,33 @@ func anyCommand(t *rapid.T) ledger.Command {
 	case 8:
 		return ledger.Release{Lease: lease, At: at}
 	}
-	return ledger.Grant{Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"), At: at}
+	switch rapid.IntRange(0, 7).Draw(t, "command of leases over several nodes") {
+	case 0:
+		return ledger.ReleasePart{Lease: lease, Node: nodeName, At: at}
+	case 1:
+		return ledger.Renew{Lease: lease, Expires: at}
+	case 2:
+		return ledger.Expire{At: at}
+	case 3:
+		return ledger.Occupants{Node: nodeName, By: map[int]string{index: rapid.SampledFrom([]string{"", "rank"}).Draw(t, "by")}}
+	case 4, 5:
+		return ledger.Adopt{
+			Lease: api.Lease{ID: lease, UID: 7, Expires: at},
+			Executors: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) api.Placed {
+				return api.Placed{Index: rapid.IntRange(-1, 4).Draw(t, "index"), Executor: api.Executor{
+					Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"), Core: rapid.IntRange(-1, 5).Draw(t, "core"),
+					Oversubscribed: rapid.Bool().Draw(t, "oversubscribed"), Lost: rapid.IntRange(0, 4).Draw(t, "lost") == 0,
+				}}
+			}), 0, 3).Draw(t, "executors"),
+		}
+	}
+	if rapid.Bool().Draw(t, "any node") {
+		nodeName = ""
+	}
+	return ledger.Grant{
+		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
+		At: at, Expires: at.Add(time.Minute),
+	}
 }
 
 // Whatever happens in whatever order: the books agree, a refusal changes nothing, and a replay
@@ -255,17 +295,17 @@ func checkBooks(t *rapid.T, s *ledger.State) {
 	}
 	holders, sharers := map[place]string{}, map[place]int{}
 	for id, lease := range s.Leases {
-		if s.Nodes[lease.Node] == nil {
-			t.Fatalf("lease %s is on node %s, which is gone", id, lease.Node)
-		}
 		for i, e := range lease.Executors {
-			at := place{lease.Node, e.Core}
+			at := place{e.Node, e.Core}
+			if !e.Lost && s.Nodes[e.Node] == nil {
+				t.Fatalf("executor %d of lease %s is on node %s, which is gone", i, id, e.Node)
+			}
 			switch {
 			case e.Lost || e.Core == api.NoCore:
 			case e.Oversubscribed:
 				sharers[at]++
 			case holders[at] != "":
-				t.Fatalf("core %d of %s is lent twice: to %s and %s/%d", e.Core, lease.Node, holders[at], id, i)
+				t.Fatalf("core %d of %s is lent twice: to %s and %s/%d", e.Core, e.Node, holders[at], id, i)
 			default:
 				holders[at] = fmt.Sprintf("%s/%d", id, i)
 			}

@@ -43,7 +43,8 @@ func (c DrainNode) apply(s *State) (Result, error) {
 	return Result{}, nil
 }
 
-// RemoveNode forgets a node; leases that it still has end, and are the result.
+// RemoveNode forgets a node: its manager has gone or is silent. The executors that leases have on it
+// are lost; leases that have no others end. The result are both.
 type RemoveNode struct {
 	Node string
 	At   time.Time
@@ -55,13 +56,9 @@ func (c RemoveNode) apply(s *State) (Result, error) {
 	}
 	var result Result
 	for _, id := range slices.Sorted(maps.Keys(s.Leases)) {
-		lease := s.Leases[id]
-		if lease.Node != c.Node {
-			continue
+		if lease := s.Leases[id]; slices.Contains(lease.Nodes(), c.Node) {
+			result.Leases = append(result.Leases, s.shrink(lease, c.Node, c.At).Leases...)
 		}
-		lease.Ended = c.At
-		result.Leases = append(result.Leases, lease.Clone())
-		delete(s.Leases, id)
 	}
 	delete(s.Nodes, c.Node)
 	return result, nil
@@ -106,6 +103,28 @@ func (c Vacate) apply(s *State) (Result, error) {
 		return Result{}, &refusal{ErrUnknown, fmt.Sprintf("core %d of node %q is not occupied", c.Core, c.Node)}
 	}
 	core.Occupant = ""
+	return Result{}, nil
+}
+
+// Occupants says at once who uses which cores of a node without a lease; all others are vacated.
+type Occupants struct {
+	Node string
+	By   map[int]string
+}
+
+func (c Occupants) apply(s *State) (Result, error) {
+	node, err := s.node(c.Node)
+	if err != nil {
+		return Result{}, err
+	}
+	for id, by := range c.By {
+		if node.Core(id) == nil || by == "" {
+			return Result{}, &refusal{ErrInvalid, fmt.Sprintf("core %d of node %q is used by %q: there is no such core, or no name", id, c.Node, by)}
+		}
+	}
+	for i := range node.Cores {
+		node.Cores[i].Occupant = c.By[node.Cores[i].ID]
+	}
 	return Result{}, nil
 }
 

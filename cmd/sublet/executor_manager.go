@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/executors/manager"
+	"github.com/sublet-hpc/sublet/internal/cpus"
+)
+
+func executorManagerCommand() *command {
+	return &command{
+		name: "executor-manager", summary: "lend this node's cores to the leases of a resource manager",
+		details: `
+It lends the whole cores of this node (in a job: of the job's part of it) that no rank computes on and
+nobody else has claimed. It waits for a resource manager that is not there yet, goes on when it
+goes away, and registers again when it is back. On SIGTERM or Ctrl-C it ends its executors and
+deregisters.
+
+--cores 4 lends the first four cores; --cores 0-3,8 those cores; "4," core 4 alone.
+
+SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set. What functions
+print goes there too, if their client is on another host.`,
+		examples: []string{
+			"sublet executor-manager",
+			"sublet executor-manager --dir ~/runs/today --cores 8-15 --name n7b",
+		},
+		setUp: func(flags *pflag.FlagSet) runFunc {
+			options := manager.DaemonOptions{}
+			flags.StringVar(&options.Directory, "dir", "", runDirectoryHelp)
+			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: any free port of the interface towards the resource manager)")
+			flags.StringVar(&options.Name, "name", "", "`NAME` of the node (default: this host's)")
+			cores := flags.String("cores", "", "how many of its cores to lend, or a `LIST` of them (default: all)")
+			return func(args []string, _, stderr io.Writer) error {
+				if err := noArguments("executor-manager", args); err != nil {
+					return err
+				}
+				if *cores != "" {
+					choice, err := parseCores(*cores)
+					if err != nil {
+						return err
+					}
+					options.Cores = choice
+				}
+				return runExecutorManager(options, stderr)
+			}
+		},
+	}
+}
+
+func runExecutorManager(options manager.DaemonOptions, stderr io.Writer) error {
+	var err error
+	if options.Log, err = newLogger(stderr, "executor-manager", slog.LevelInfo); err != nil {
+		return err
+	}
+	ctx, stop := untilSignal()
+	defer stop()
+	return manager.RunDaemon(ctx, options)
+}
+
+// parseCores reads --cores: a number is how many, a list with a comma or a hyphen which.
+func parseCores(text string) (func([]int) ([]int, error), error) {
+	if count, err := strconv.Atoi(text); err == nil && count > 0 {
+		return func(all []int) ([]int, error) {
+			if count > len(all) {
+				return nil, fmt.Errorf("--cores %d: this node has %d cores that can be lent: %v", count, len(all), all)
+			}
+			return all[:count], nil
+		}, nil
+	}
+	wanted, err := cpus.Parse(strings.TrimSuffix(text, ","))
+	if err != nil {
+		return nil, usagef("executor-manager: --cores %s: neither a number nor a list such as 0-3,8: %v", text, err)
+	}
+	return func(all []int) ([]int, error) {
+		for _, core := range wanted {
+			if !slices.Contains(all, core) {
+				return nil, fmt.Errorf("--cores %s: core %d can not be lent; these can: %v", text, core, all)
+			}
+		}
+		return wanted, nil
+	}, nil
+}

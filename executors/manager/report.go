@@ -1,0 +1,145 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+const (
+	// namePatience is how long another manager may have our node's name: one that was killed has
+	// it until it is written off.
+	namePatience = 10 * time.Second
+	// retryInterval is how often a resource manager that does not answer is tried.
+	retryInterval = 500 * time.Millisecond
+	// minInterval is the shortest that a resource manager can ask for.
+	minInterval = 100 * time.Millisecond
+	// farewellPatience is how long deregistering may take.
+	farewellPatience = 2 * time.Second
+)
+
+// report keeps the resource manager informed until ctx ends. Then it ends all leases, and says
+// goodbye.
+func (d *daemon) report(ctx context.Context) error {
+	nameless := time.Now().Add(namePatience)
+	for away := false; ; {
+		err := d.tell(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return d.leave()
+		case err == nil:
+			if away {
+				d.log.Info("the resource manager is back")
+			}
+			away = false
+		case d.interval == 0 && hopeless(err, time.Now().After(nameless)):
+			return fmt.Errorf("executor manager: %w", err)
+		case !away:
+			d.log.Warn("the resource manager does not take our reports; leases go on, and it is tried again", "error", err)
+			away = true
+		}
+		if away {
+			d.pause(ctx, retryInterval)
+			continue
+		}
+		select {
+		case <-time.After(d.interval):
+		case <-d.changes:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// hopeless tells whether to register for the first time need not be tried again.
+func hopeless(err error, nameless bool) bool {
+	return errors.Is(err, api.ErrExists) && nameless ||
+		errors.Is(err, api.ErrVersion) || errors.Is(err, api.ErrInvalid) || errors.Is(err, api.ErrUnauthorized)
+}
+
+func (d *daemon) pause(ctx context.Context, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}
+
+// tell registers, or sends a heartbeat, and does what the answer says.
+func (d *daemon) tell(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	state, err := d.state()
+	if err != nil {
+		return err
+	}
+	var reply api.HeartbeatReply
+	if d.registered {
+		d.beat++
+		reply, err = d.resources.Heartbeat(ctx, d.manager.node.Name, api.Heartbeat{Instance: d.instance, Beat: d.beat, State: state})
+		if errors.Is(err, api.ErrUnknownNode) {
+			d.log.Info("the resource manager does not know this node any more; registering again")
+			d.registered = false
+		}
+	}
+	if !d.registered {
+		node := d.manager.node.Clone()
+		node.Reach = d.reach
+		var answer api.Registered
+		answer, err = d.resources.Register(ctx, api.Register{Node: node, Instance: d.instance, Key: d.manager.tickets.key, State: state})
+		if err == nil {
+			d.registered, d.interval = true, max(answer.Interval, minInterval)
+			d.log.Info("registered", "node", node.Name, "resource_manager", d.resources.Access().URL)
+		}
+		reply = answer.HeartbeatReply
+	}
+	if err != nil {
+		return err
+	}
+	d.manager.tickets.reported(state.Ended, time.Now())
+	for _, lease := range reply.End {
+		d.log.Info("the resource manager has a lease ended", "lease", lease)
+		d.manager.tickets.end(lease)
+	}
+	return nil
+}
+
+// state is what the manager has.
+func (d *daemon) state() (api.State, error) {
+	if err := d.manager.capacity.lookAround(); err != nil {
+		return api.State{}, err
+	}
+	tickets, ended := d.manager.tickets.report()
+	state := api.State{Held: []api.Held{}, Ended: ended}
+	for _, ticket := range tickets {
+		executors := d.manager.capacity.lent(ticket.Lease)
+		if executors == nil {
+			continue // it is just coming, or going
+		}
+		held := api.Held{Lease: ticket.Lease, UID: ticket.UID, User: ticket.User, Account: ticket.Account, Granted: ticket.Granted}
+		for i, e := range executors {
+			held.Executors = append(held.Executors, api.Placed{Index: ticket.Executors[i].Index, Executor: e})
+		}
+		state.Held = append(state.Held, held)
+	}
+	state.Occupants = d.manager.capacity.occupants()
+	return state, nil
+}
+
+// leave ends all leases and deregisters.
+func (d *daemon) leave() error {
+	d.stop()
+	d.manager.Close()
+	if !d.registered {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), farewellPatience)
+	defer cancel()
+	err := d.resources.Deregister(ctx, d.manager.node.Name, d.instance)
+	if err != nil && !errors.Is(err, api.ErrUnknownNode) {
+		d.log.Warn("the resource manager was not told that this node ends; it will find out", "error", err)
+	}
+	return nil
+}

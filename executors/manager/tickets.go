@@ -1,0 +1,135 @@
+package manager
+
+import (
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// tickets admit the leases of a resource manager, and remember them for the reports to it.
+//
+//	unknown ── use: signed, for this node, in time ──▶ held ── over ──▶ ended ── reported, and its
+//	                                                                      ticket has expired ──▶ forgotten
+type tickets struct {
+	node string
+	uid  int
+	key  []byte
+
+	mu    sync.Mutex
+	held  map[string]*heldTicket // by lease
+	ended map[string]endedTicket
+	// changed is called, without waiting, when there is something to report.
+	changed func()
+}
+
+type heldTicket struct {
+	api.Ticket
+	end func() // ends the client's connection, and with it the lease
+}
+
+type endedTicket struct {
+	expires  time.Time // until when the ticket could be used again
+	reported bool
+}
+
+func newTickets(uid int, changed func()) *tickets {
+	t := &tickets{uid: uid, key: make([]byte, api.KeySize), held: map[string]*heldTicket{}, ended: map[string]endedTicket{}, changed: changed}
+	_, _ = rand.Read(t.key) // never fails
+	return t
+}
+
+// use admits a lease: once.
+func (t *tickets) use(text string, now time.Time) (*api.Ticket, error) {
+	if text == "" {
+		return nil, api.Because(api.ErrUnauthorized, "a resource manager lends these cores, so that a lease needs its ticket; set SUBLET_DIR to its run directory")
+	}
+	ticket, err := api.ParseTicket(text, t.key)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case ticket.Node != t.node:
+		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s is for node %s", ticket.Lease, ticket.Node)
+	case ticket.UID != t.uid:
+		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s is for user %s (%d)", ticket.Lease, ticket.User, ticket.UID)
+	case !now.Before(ticket.Expires):
+		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s has expired %v ago; do the clocks of the nodes agree?", ticket.Lease, now.Sub(ticket.Expires).Round(time.Millisecond))
+	case len(ticket.Executors) == 0 || ticket.Lease == "":
+		return nil, api.Because(api.ErrInvalid, "the ticket is for nothing")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ended := t.ended[ticket.Lease]
+	if ended || t.held[ticket.Lease] != nil {
+		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s has been used", ticket.Lease)
+	}
+	t.held[ticket.Lease] = &heldTicket{Ticket: ticket}
+	t.changed()
+	return &ticket, nil
+}
+
+// bind says how a lease is ended.
+func (t *tickets) bind(lease string, end func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ticket := t.held[lease]; ticket != nil {
+		ticket.end = end
+	}
+}
+
+// end ends a lease because the resource manager says so.
+func (t *tickets) end(lease string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ticket := t.held[lease]; ticket != nil && ticket.end != nil {
+		ticket.end()
+	}
+}
+
+// over notes that nothing of a lease is left.
+func (t *tickets) over(lease string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ticket := t.held[lease]
+	if ticket == nil {
+		return
+	}
+	delete(t.held, lease)
+	t.ended[lease] = endedTicket{expires: ticket.Expires}
+	t.changed()
+}
+
+// report lists what is held, and what has ended and was not reported.
+func (t *tickets) report() (held []api.Ticket, ended []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, ticket := range t.held {
+		held = append(held, ticket.Ticket)
+	}
+	for lease, e := range t.ended {
+		if !e.reported {
+			ended = append(ended, lease)
+		}
+	}
+	slices.Sort(ended)
+	return held, ended
+}
+
+// reported notes that the resource manager knows that leases have ended.
+func (t *tickets) reported(leases []string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, lease := range leases {
+		e := t.ended[lease]
+		e.reported = true
+		t.ended[lease] = e
+	}
+	for lease, e := range t.ended {
+		if e.reported && now.After(e.expires) {
+			delete(t.ended, lease)
+		}
+	}
+}

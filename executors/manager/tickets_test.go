@@ -1,0 +1,78 @@
+package manager
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+func TestTicketsAreAdmittedOnce(t *testing.T) {
+	changes := 0
+	tickets := newTickets(7, func() { changes++ })
+	tickets.node = "n"
+	now := time.Unix(1000, 0)
+	good := api.Ticket{Lease: "l", Node: "n", UID: 7, Expires: now.Add(time.Second), Executors: []api.Placed{{}}}
+	sign := func(change func(*api.Ticket)) string {
+		ticket := good
+		change(&ticket)
+		text, err := ticket.Sign(tickets.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for problem, text := range map[string]string{
+		"needs its ticket": "",
+		"signature":        sign(func(*api.Ticket) {}) + "x",
+		"for node m":       sign(func(t *api.Ticket) { t.Node = "m" }),
+		"for user":         sign(func(t *api.Ticket) { t.UID = 8 }),
+		"has expired":      sign(func(t *api.Ticket) { t.Expires = now }),
+		"for nothing":      sign(func(t *api.Ticket) { t.Executors = nil }),
+	} {
+		if _, err := tickets.use(text, now); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: %v", problem, err)
+		}
+	}
+	if changes != 0 {
+		t.Errorf("refused tickets changed something %d times", changes)
+	}
+	text := sign(func(*api.Ticket) {})
+	if _, err := tickets.use(text, now); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	tickets.bind("l", func() { ended = true })
+	for range 2 { // while it is held, and when it is over
+		if _, err := tickets.use(text, now); !errors.Is(err, api.ErrUnauthorized) || !strings.Contains(err.Error(), "has been used") {
+			t.Errorf("a ticket once more: %v", err)
+		}
+		if held, _ := tickets.report(); len(held) == 1 {
+			tickets.end("l")
+			tickets.over("l")
+		}
+	}
+	if !ended || changes != 2 {
+		t.Errorf("ended: %v, %d changes", ended, changes)
+	}
+	held, over := tickets.report()
+	if diff := cmp.Diff([]string{"l"}, over); diff != "" || len(held) != 0 {
+		t.Errorf("held: %v, ended: %s", held, diff)
+	}
+	tickets.reported(over, now)
+	if _, over := tickets.report(); len(over) != 0 {
+		t.Errorf("reported twice: %v", over)
+	}
+	if _, err := tickets.use(text, now); err == nil {
+		t.Error("a reported ticket is as good as new")
+	}
+	tickets.reported(nil, now.Add(time.Minute))
+	if len(tickets.ended) != 0 {
+		t.Errorf("expired tickets are kept: %v", tickets.ended)
+	}
+	tickets.over("unknown") // nothing
+}

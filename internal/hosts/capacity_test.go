@@ -1,0 +1,245 @@
+package hosts_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/hosts"
+	"github.com/sublet-hpc/sublet/offload"
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// On this host executors are reached by shared memory; two programs at once never have the same
+// core; when all is lent the second waits, or is told why.
+func TestTwoProgramsOnOneNode(t *testing.T) {
+	c := newCluster(t)
+	command := exec.Command(sublet, "executor-manager", "--cores", "2", "--name", "here")
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	start(t, command, c.dir)
+	eventually(t, "two cores", func() bool { free, _ := c.free(t); return free == 2 })
+
+	first, second := session(t), session(t) // both are this process, which sits on a core
+	eventually(t, "this process's core", func() bool { free, _ := c.free(t); return free == 1 })
+	l := lease(t, first, 1)
+	e := l.Executors()[0]
+	if path := e.Path(); path.Transport != "ring" || e.Node() != "here" {
+		t.Errorf("%s is reached over %+v", e, path)
+	}
+	echo(t, first, e, 100_000)
+
+	_, err := second.Lease(within(t), offload.Want{Executors: 1, Library: library})
+	if !errors.Is(err, offload.ErrNoCapacity) || !strings.Contains(err.Error(), "lent to lease ") || !strings.Contains(err.Error(), fmt.Sprintf("rank pid %d", os.Getpid())) {
+		t.Errorf("when all is lent: %v", err)
+	}
+	began := time.Now()
+	_, err = second.Lease(within(t), offload.Want{Executors: 1, Library: library, Wait: 300 * time.Millisecond})
+	if took := time.Since(began); !errors.Is(err, offload.ErrNoCapacity) || took < 300*time.Millisecond {
+		t.Errorf("after waiting for %v: %v", took, err)
+	}
+	waited := make(chan error, 1)
+	var other *offload.Lease
+	go func() {
+		var err error
+		other, err = second.Lease(within(t), offload.Want{Executors: 1, Library: library, Wait: patience})
+		waited <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	check(t, l.Release())
+	check(t, <-waited)
+	if other.Executors()[0].Core() != e.Core() {
+		t.Errorf("core %d was free, core %d was lent", e.Core(), other.Executors()[0].Core())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := first.Lease(ctx, offload.Want{Executors: 1, Library: library, Wait: patience}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a deadline while waiting: %v", err)
+	}
+	check(t, other.Release())
+}
+
+// A manager that is killed takes its node along; started again it is lent again.
+func TestKilledManagerComesBack(t *testing.T) {
+	c := newCluster(t)
+	h := hosts.New(t)
+	manager := c.lend(t, h, "--name", "n", "--cores", "2")
+	s := session(t)
+	l := lease(t, s, 2)
+	manager.end(t, syscall.SIGKILL)
+	eventually(t, "the loss of both executors", func() bool { return l.Lost() == 2 })
+	if _, err := l.Invoke(within(t), "echo", nil, nil).Wait(within(t)); err == nil {
+		t.Error("a lost executor answers")
+	}
+	c.lend(t, h, "--name", "n", "--cores", "2") // waits until the first is written off
+	if free, nodes := c.free(t); free != 2 || nodes != 1 {
+		t.Errorf("%d cores of %d nodes are free", free, nodes)
+	}
+	check(t, l.Release())
+	again := lease(t, s, 2)
+	echo(t, s, again.Executors()[1], 10)
+}
+
+// A manager that was silent has its leases still, and reports them.
+func TestSilentManagerIsReconciled(t *testing.T) {
+	c := newCluster(t)
+	h := hosts.New(t)
+	manager := c.lend(t, h, "--name", "n", "--cores", "2")
+	client := holder(t, c.dir, 1) // on another host than the manager's; it holds a lease
+	eventually(t, "its lease", func() bool { free, _ := c.free(t); return free == 1 })
+	manager.signal(t, syscall.SIGSTOP)
+	eventually(t, "the write-off", func() bool { _, nodes := c.free(t); return nodes == 0 })
+	// The client has noticed and has gone, or is still there: both must be as it is in the book.
+	manager.signal(t, syscall.SIGCONT)
+	eventually(t, "the return", func() bool { _, nodes := c.free(t); return nodes == 1 })
+	client.end(t, syscall.SIGKILL)
+	eventually(t, "all cores", func() bool { free, _ := c.free(t); return free == 2 })
+}
+
+// Leases work on while the resource manager is away; the next one learns of them.
+func TestResourceManagerIsKilled(t *testing.T) {
+	c := newCluster(t)
+	h := hosts.New(t)
+	c.lend(t, h, "--name", "n", "--cores", "2")
+	s := session(t)
+	l := lease(t, s, 1)
+	c.manager.end(t, syscall.SIGKILL)
+	echo(t, s, l.Executors()[0], 1000)
+	if _, err := s.Lease(within(t), offload.Want{Executors: 1, Library: library}); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("a lease without a resource manager: %v", err)
+	}
+	c.start(t)
+	eventually(t, "the return of node and lease", func() bool { free, nodes := c.free(t); return nodes == 1 && free == 1 })
+	echo(t, s, l.Executors()[0], 1000)
+	other := lease(t, s, 1) // over the same session
+	if other.Executors()[0].Core() == l.Executors()[0].Core() {
+		t.Error("a core is lent twice")
+	}
+	check(t, other.Release())
+	check(t, l.Release())
+	if free, _ := c.free(t); free != 2 {
+		t.Errorf("%d cores are free, not 2", free)
+	}
+}
+
+// A client that is killed gives its cores back.
+func TestKilledClient(t *testing.T) {
+	c := newCluster(t)
+	c.lend(t, hosts.New(t), "--cores", "2")
+	for _, after := range []time.Duration{0, 50 * time.Millisecond, time.Second} { // before and after its tickets are shown
+		client := holder(t, c.dir, 2)
+		eventually(t, "its lease", func() bool { free, _ := c.free(t); return free == 0 })
+		time.Sleep(after)
+		client.end(t, syscall.SIGKILL)
+		killed := time.Now()
+		eventually(t, "all cores", func() bool { free, _ := c.free(t); return free == 2 })
+		if took := time.Since(killed); took > 2*time.Second {
+			t.Errorf("killed after %v, capacity was back after %v", after, took)
+		}
+	}
+}
+
+// holderVariable makes the test's program a client that holds a lease.
+const holderVariable = "SUBLET_TEST_HOLDER"
+
+func holder(t *testing.T, dir string, executors int) *program {
+	t.Helper()
+	command := hosts.Self("-test.run=^TestHolder$")
+	command.Env = append(command.Env, holderVariable+"="+fmt.Sprint(executors), "SUBLET_TEST_LIBRARY="+library)
+	return start(t, command, dir)
+}
+
+// Tickets: forged, of another node, used twice.
+func TestTickets(t *testing.T) {
+	c := newCluster(t)
+	h := hosts.New(t)
+	c.lend(t, h, "--name", "n", "--cores", "2")
+	client := c.client(t)
+	nodes, err := client.Nodes(within(t), "")
+	check(t, err)
+	grant, err := client.Grant(within(t), api.GrantRequest{Executors: 1, UID: os.Getuid()})
+	check(t, err)
+	good := grant.Tickets[0].Ticket
+	forged := "e" + good[1:len(good)-2] + "AA"
+	address := nodes[0].Address
+	for name, ticket := range map[string]string{"none": "", "forged": forged, "cut": good[:len(good)/2], "garbage": "a.b"} {
+		if answer := show(t, address, ticket); !strings.Contains(answer, "ticket") {
+			t.Errorf("%s: %s", name, answer)
+		}
+	}
+	if answer := show(t, address, good); answer != "" {
+		t.Errorf("the ticket itself: %s", answer)
+	}
+	if answer := show(t, address, good); !strings.Contains(answer, "has been used") {
+		t.Errorf("the ticket once more: %s", answer)
+	}
+	eventually(t, "all cores", func() bool { free, _ := c.free(t); return free == 2 })
+}
+
+// SIGTERM ends everything cleanly, and nothing is left.
+func TestCleanEnd(t *testing.T) {
+	c := newCluster(t)
+	h := hosts.New(t)
+	manager := c.lend(t, h, "--name", "n", "--cores", "2")
+	s := session(t)
+	l := lease(t, s, 2)
+	manager.end(t, syscall.SIGTERM)
+	if !manager.ProcessState.Success() {
+		t.Errorf("the executor manager ends with %v", manager.ProcessState)
+	}
+	if _, nodes := c.free(t); nodes != 0 {
+		t.Errorf("%d nodes are left", nodes)
+	}
+	eventually(t, "the loss of both executors", func() bool { return l.Lost() == 2 })
+	check(t, l.Release())
+	check(t, s.Close())
+	c.manager.end(t, syscall.SIGTERM)
+	if !c.manager.ProcessState.Success() {
+		t.Errorf("the resource manager ends with %v", c.manager.ProcessState)
+	}
+	if _, err := api.ReadAccess(c.dir); !errors.Is(err, api.ErrNoResourceManager) {
+		t.Errorf("access.json is left: %v", err)
+	}
+}
+
+// The lists that people and scripts see.
+func TestLists(t *testing.T) {
+	c := newCluster(t)
+	c.lend(t, hosts.New(t), "--name", "n1", "--cores", "2")
+	s := session(t)
+	l := lease(t, s, 1)
+	list := func(arguments ...string) string {
+		out, err := exec.Command(sublet, arguments...).Output()
+		check(t, err)
+		return string(out)
+	}
+	if names := list("node", "list", "--output", "quiet"); names != "n1\n" {
+		t.Errorf("nodes: %q", names)
+	}
+	table := lines(list("node", "list"))
+	if len(table) != 2 || !strings.HasPrefix(table[0], "NAME") || len(strings.Fields(table[1])) != 6 {
+		t.Errorf("nodes: %q", table)
+	}
+	var nodes []api.NodeStatus
+	check(t, json.Unmarshal([]byte(list("node", "list", "--output", "json")), &nodes))
+	var leases []api.Lease
+	check(t, json.Unmarshal([]byte(list("lease", "list", "--output", "json")), &leases))
+	if len(nodes) != 1 || len(leases) != 1 || nodes[0].Leases[0] != leases[0].ID || leases[0].Executors[0].Node != "n1" {
+		t.Errorf("%+v, %+v", nodes, leases)
+	}
+	check(t, l.Release())
+	if empty := list("lease", "list", "--output", "json"); empty != "[]\n" {
+		t.Errorf("no leases: %q", empty)
+	}
+	// Nobody else's resource manager in the same directory.
+	out, err := exec.Command(sublet, "resource-manager", "--dir", c.dir).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "runs already") {
+		t.Errorf("a second resource manager: %v, %s", err, out)
+	}
+}

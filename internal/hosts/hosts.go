@@ -1,0 +1,156 @@
+// Package hosts makes hosts of network namespaces, for tests: each has an address of its own, an
+// empty list of abstract sockets, and nothing else on its network. It needs root, or a kernel that
+// gives users namespaces of their own, and iproute2.
+//
+//	func TestMain(m *testing.M) { os.Exit(hosts.Main(m.Run)) }
+//
+//	func TestSomething(t *testing.T) {
+//		h := hosts.New(t)
+//		h.Command("program").Start()   // reaches hosts.Address, and is reached at h.Address
+//	}
+package hosts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// Address is that of the test's own host, as the others reach it.
+const Address = "10.77.0.1"
+
+// marker is set in the process that has namespaces of its own; it says what the process is for.
+const marker = "SUBLET_TEST_HOST"
+
+// Main runs the tests of a package on a host of their own, in a second process.
+func Main(tests func() int) int {
+	switch os.Getenv(marker) {
+	case "hold": // keeps a namespace until the test has gone
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		return 0
+	case "inside":
+		return tests()
+	case "test":
+		os.Unsetenv(marker)
+		for _, command := range []string{"ip link set lo up", "ip addr add " + Address + "/32 dev lo"} {
+			if err := run(command); err != nil {
+				fmt.Fprintln(os.Stderr, "hosts:", err)
+				return 1
+			}
+		}
+		return tests()
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		fmt.Fprintln(os.Stderr, "hosts: these tests make network namespaces with the command ip of iproute2, which is missing: run make deps")
+		return 1
+	}
+	command := exec.Command("/proc/self/exe", os.Args[1:]...)
+	command.Env = append(os.Environ(), marker+"=test")
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		command.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		command.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		command.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	err := command.Run()
+	var exited *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exited):
+		return max(exited.ExitCode(), 1)
+	}
+	fmt.Fprintf(os.Stderr, "hosts: these tests need a network namespace of their own: %v; run them as root, or where users may have namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)\n", err)
+	return 1
+}
+
+func run(command string) error {
+	words := strings.Fields(command)
+	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", command, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// Host is one of them.
+type Host struct {
+	// Address is how the test's host reaches it.
+	Address string
+
+	pid  int
+	link string
+}
+
+var made atomic.Int32
+
+// New makes a host, which lasts as long as the test.
+func New(t testing.TB) *Host {
+	t.Helper()
+	holder := exec.Command("/proc/self/exe")
+	holder.Env = append(os.Environ(), marker+"=hold")
+	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	end, err := holder.StdinPipe()
+	if err == nil {
+		err = holder.Start()
+	}
+	if err != nil {
+		t.Fatalf("a host: %v", err)
+	}
+	n := int(made.Add(1))
+	h := &Host{Address: fmt.Sprintf("10.77.%d.2", n), pid: holder.Process.Pid, link: "host" + strconv.Itoa(n)}
+	t.Cleanup(func() {
+		end.Close()
+		_ = holder.Wait()
+	})
+	inside := fmt.Sprintf("nsenter --target %d --net ", h.pid)
+	for _, command := range []string{
+		fmt.Sprintf("ip link add %s type veth peer name eth0 netns %d", h.link, h.pid),
+		fmt.Sprintf("ip addr add 10.77.%d.1/24 dev %s", n, h.link),
+		"ip link set " + h.link + " up",
+		inside + "ip link set lo up",
+		inside + "ip addr add " + h.Address + "/24 dev eth0",
+		inside + "ip link set eth0 up",
+		inside + fmt.Sprintf("ip route add default via 10.77.%d.1", n),
+	} {
+		if err := run(command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// Command is exec.Command on the host. What it starts dies with the test.
+func (h *Host) Command(name string, arguments ...string) *exec.Cmd {
+	command := exec.Command("nsenter", append([]string{"--target", strconv.Itoa(h.pid), "--net", name}, arguments...)...)
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return command
+}
+
+// Self is the test's own program once more, on the test's host.
+func Self(arguments ...string) *exec.Cmd {
+	command := exec.Command("/proc/self/exe", arguments...)
+	command.Env = append(os.Environ(), marker+"=inside")
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return command
+}
+
+// Cut makes the network to the host swallow everything, without a word to either side, until mended.
+func (h *Host) Cut(t testing.TB) (mend func()) {
+	t.Helper()
+	if err := run("ip link set " + h.link + " down"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := run("ip link set " + h.link + " up"); err != nil {
+			t.Error(err)
+		}
+	}
+}

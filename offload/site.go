@@ -1,0 +1,174 @@
+package offload
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// site is what a lease has on one node: a control connection to the manager there, and executors.
+//
+//	new ── dialed ──▶ asking ── granted, executors met ──▶ open ── release, or the link ends ──▶ ended
+type site struct {
+	lease     *Lease
+	link      *link
+	node      string
+	local     bool   // on this host: descriptors can be passed
+	address   string // of the node, as it was reached
+	transport transport
+	functions []control.Function
+	executors []*Executor // by the manager's indices
+	released  atomic.Bool
+}
+
+// newSite makes a site whose executors will have these indices in the lease.
+func (l *Lease) newSite(indices []int) *site {
+	s := &site{lease: l, address: loopback}
+	for place, index := range indices {
+		s.executors = append(s.executors, newExecutor(s, index, place))
+	}
+	return s
+}
+
+// acquire asks the manager at the other end of a link, which it takes over, for the executors, and
+// returns when all have been met. ticket is empty where the manager grants leases itself. If it fails
+// the site has to be released as well.
+func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome, ticket string) (err error) {
+	s.link, s.node, s.local = link, welcome.Node, link.conn.PassesDescriptors()
+	if at, ok := link.conn.Stream().RemoteAddr().(*net.TCPAddr); ok {
+		s.address = at.IP.String()
+	}
+	if s.transport, err = s.lease.wish.between(s.local); err != nil {
+		return err
+	}
+	want := &s.lease.want
+	request := control.LeaseRequest{
+		Executors: len(s.executors), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
+		Environment: want.Environment, StackSize: want.StackSize, Ticket: ticket, Wait: want.Wait,
+	}
+	var files []*os.File
+	if s.local {
+		files = []*os.File{os.Stderr}
+	}
+	frame, err := link.callFrame(ctx, control.TypeLease, theManager, request, files...)
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
+	var granted control.Granted
+	if err := frame.Decode(&granted); err != nil {
+		return link.explain(err)
+	}
+	if len(granted.Executors) != len(s.executors) || len(frame.Files) != s.descriptors(len(s.executors)) {
+		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them and %d descriptors", len(s.executors), len(granted.Executors), len(frame.Files))}
+	}
+	s.functions = granted.Functions
+	if ticket == "" { // else the resource manager has named it
+		s.lease.name = granted.Lease
+	}
+	met := make(chan error, len(s.executors))
+	for i, e := range s.executors {
+		p := process{info: granted.Executors[i]}
+		if s.local {
+			p.pidfd = frame.Files[i]
+		}
+		s.lease.living.Add(1)
+		go e.live(ctx, p, met)
+	}
+	frame.Files = nil
+	var failure error // the others usually fail for the same reason
+	for range s.executors {
+		failure = cmp.Or(failure, <-met)
+	}
+	return failure
+}
+
+// descriptors is how many come for n processes.
+func (s *site) descriptors(n int) int {
+	if s.local {
+		return n
+	}
+	return 0
+}
+
+// unasked handles what the manager says by itself; it runs on the link's receiving goroutine.
+func (s *site) unasked(frame *control.Frame) {
+	switch frame.Type {
+	case control.TypeEnded:
+		var ended control.Ended
+		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(s.executors) {
+			return
+		}
+		select {
+		case s.executors[ended.Executor].obituaries <- ended:
+		default: // more news than a manager of ours has
+		}
+	case control.TypeReplaced:
+		var info control.Executor
+		if frame.Decode(&info) != nil || info.Index < 0 || info.Index >= len(s.executors) || len(frame.Files) != s.descriptors(1) {
+			return
+		}
+		p := process{info: info}
+		if s.local {
+			p.pidfd = frame.Files[0]
+		}
+		select {
+		case s.executors[info.Index].replacements <- p:
+			frame.Files = nil
+		default:
+		}
+	}
+}
+
+// release gives the executors back. If the manager can not be asked, the end of the link tells it, or
+// it is dead: its executors die in either case. Those on this host are waited for by their pidfds;
+// others can not reach us any more once our ends of their connections are closed.
+func (s *site) release(ctx context.Context) {
+	s.released.Store(true)
+	if s.link == nil {
+		return
+	}
+	_ = s.link.call(ctx, control.TypeRelease, theManager, nil, nil)
+	s.link.close()
+}
+
+// dialNode connects to a node's manager: by its socket if it is on this host, else over the network.
+func dialNode(ctx context.Context, name string, reach api.Reach) (*control.Conn, error) {
+	conn, err := dialHere(ctx, reach)
+	if err != nil || conn != nil {
+		return conn, err
+	}
+	if reach.Address == "" {
+		return nil, fmt.Errorf("offload: node %s is not on this host, and its executor manager does not listen on a network", name)
+	}
+	conn, err = control.Dial(ctx, reach.Address)
+	if err != nil {
+		return nil, &nodeAway{name, reach.Address, err}
+	}
+	return conn, nil
+}
+
+// dialHere connects to a manager on this host; nil if it is on another one, or in namespaces of its
+// own, which is as far.
+func dialHere(ctx context.Context, reach api.Reach) (*control.Conn, error) {
+	if reach.Boot == "" || reach.Socket == "" || reach.Boot != bootID() {
+		return nil, nil
+	}
+	var dialer net.Dialer
+	stream, err := dialer.DialContext(ctx, "unix", "@"+reach.Socket)
+	if err != nil {
+		return nil, ctx.Err() // it is not there: the name is in another network namespace
+	}
+	peer, err := peerOf(stream.(*net.UnixConn))
+	if err != nil || int(peer.Uid) != os.Getuid() || int(peer.Pid) != reach.PID {
+		stream.Close()
+		return nil, err
+	}
+	return control.New(stream), nil
+}

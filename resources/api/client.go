@@ -1,0 +1,208 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+)
+
+// Client talks to the resource manager of a run directory. It finds one that was started again
+// there, with another address and token, by itself. It is safe for concurrent use.
+type Client struct {
+	dir  string
+	http *http.Client
+
+	mu     sync.Mutex
+	access AccessFile
+}
+
+// maxReply is the most that an answer may have.
+const maxReply = 64 << 20
+
+// callPatience is how long an answer may take, on top of what the request asks to wait.
+const callPatience = 10 * time.Second
+
+// Open makes the client of a run directory; an empty name is the one that Directory names. Where
+// there is no resource manager the error is ErrNoResourceManager. Nothing is sent yet.
+func Open(dir string) (*Client, error) {
+	if dir == "" {
+		var err error
+		if dir, err = Directory(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoResourceManager, err)
+		}
+	}
+	access, err := ReadAccess(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{dir: dir, access: access, http: &http.Client{
+		Transport: newTransport(),
+		// It redirects nobody; the token is for nobody else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// newTransport is where TLS comes in. Proxies are for other networks than this.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: callPatience}).DialContext,
+		MaxIdleConnsPerHost: 2,
+		IdleConnTimeout:     30 * time.Second,
+	}
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Access is how the resource manager is reached at present.
+func (c *Client) Access() AccessFile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.access
+}
+
+// Register makes a node known.
+func (c *Client) Register(ctx context.Context, register Register) (Registered, error) {
+	var reply Registered
+	err := c.call(ctx, 0, http.MethodPost, "/v1/nodes", register, &reply)
+	return reply, err
+}
+
+// Heartbeat says that a node's manager is there.
+func (c *Client) Heartbeat(ctx context.Context, node string, beat Heartbeat) (HeartbeatReply, error) {
+	var reply HeartbeatReply
+	err := c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(node)+"/heartbeat", beat, &reply)
+	return reply, err
+}
+
+// Deregister says that a node's manager ends.
+func (c *Client) Deregister(ctx context.Context, node, instance string) error {
+	return c.call(ctx, 0, http.MethodDelete, "/v1/nodes/"+url.PathEscape(node)+"?instance="+url.QueryEscape(instance), nil, nil)
+}
+
+// Nodes lists those that are registered; boot, if it is not empty, those of that boot of a kernel.
+func (c *Client) Nodes(ctx context.Context, boot string) ([]NodeStatus, error) {
+	path := "/v1/nodes"
+	if boot != "" {
+		path += "?boot=" + url.QueryEscape(boot)
+	}
+	var nodes []NodeStatus
+	err := c.call(ctx, 0, http.MethodGet, path, nil, &nodes)
+	return nodes, err
+}
+
+// Grant asks for a lease, and waits for cores as long as the request says.
+func (c *Client) Grant(ctx context.Context, request GrantRequest) (Grant, error) {
+	var grant Grant
+	err := c.call(ctx, request.Wait, http.MethodPost, "/v1/leases", request, &grant)
+	return grant, err
+}
+
+// Renew makes a lease last longer.
+func (c *Client) Renew(ctx context.Context, lease string) (Renewed, error) {
+	var renewed Renewed
+	err := c.call(ctx, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/renew", nil, &renewed)
+	return renewed, err
+}
+
+// Release ends a lease.
+func (c *Client) Release(ctx context.Context, lease string) error {
+	return c.call(ctx, 0, http.MethodDelete, "/v1/leases/"+url.PathEscape(lease), nil, nil)
+}
+
+// Leases lists those that last.
+func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
+	var leases []Lease
+	err := c.call(ctx, 0, http.MethodGet, "/v1/leases", nil, &leases)
+	return leases, err
+}
+
+// call sends a request. One that was not answered, or whose token was refused, is sent once more if
+// the run directory names another resource manager by now.
+func (c *Client) call(ctx context.Context, wait time.Duration, method, path string, body, reply any) error {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("asking the resource manager: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait+callPatience)
+	defer cancel()
+	access := c.Access()
+	err := c.send(ctx, access, method, path, text, reply)
+	var unreachable *Unreachable
+	if err == nil || ctx.Err() != nil || !errors.As(err, &unreachable) && !errors.Is(err, ErrUnauthorized) {
+		return err
+	}
+	fresh, readErr := ReadAccess(c.dir)
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	if fresh == access {
+		return err
+	}
+	c.mu.Lock()
+	c.access = fresh
+	c.mu.Unlock()
+	return c.send(ctx, fresh, method, path, text, reply)
+}
+
+func (c *Client) send(ctx context.Context, access AccessFile, method, path string, body []byte, reply any) error {
+	request, err := http.NewRequestWithContext(ctx, method, access.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("asking the resource manager: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+access.Token)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		var urlError *url.Error
+		if errors.As(err, &urlError) {
+			err = urlError.Err
+		}
+		return &Unreachable{Directory: c.dir, URL: access.URL, Err: c.hint(access, err)}
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxReply))
+	if err != nil {
+		return &Unreachable{Directory: c.dir, URL: access.URL, Err: err}
+	}
+	if response.StatusCode >= 300 {
+		refused := &Error{}
+		if json.Unmarshal(text, refused) != nil || refused.Code == "" {
+			return Because(ErrVersion, "what answers at %s is not a resource manager of this version: %s to %s %s", access.URL, response.Status, method, path)
+		}
+		return refused
+	}
+	if reply == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, reply); err != nil {
+		return Because(ErrVersion, "the resource manager at %s answers %s %s with what this version does not understand: %v", access.URL, method, path, err)
+	}
+	return nil
+}
+
+// hint says what is usually wrong.
+func (c *Client) hint(access AccessFile, err error) error {
+	host, hostErr := os.Hostname()
+	target, urlErr := url.Parse(access.URL)
+	if hostErr == nil && urlErr == nil && host != access.Host {
+		if ip := net.ParseIP(target.Hostname()); ip != nil && ip.IsLoopback() {
+			return fmt.Errorf("%w (it runs on %s and listens there for that host alone: start it with --listen and an address that this host reaches)", err, access.Host)
+		}
+	}
+	return err
+}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// DirectoryVariable names the run directory in the environment.
+const DirectoryVariable = "SUBLET_DIR"
+
+// AccessVersion is the version of access.json.
+const AccessVersion = 1
+
+// AccessFile is the run directory's access.json: how to reach its resource manager, and by what
+// right. It has mode 0600; to be able to read it is the right.
+type AccessFile struct {
+	Version int    `json:"version"`
+	URL     string `json:"url"`
+	Token   string `json:"token"`
+	// Host and PID are where it runs, for people.
+	Host string `json:"host"`
+	PID  int    `json:"pid"`
+}
+
+// ErrNoResourceManager says that there is no run directory with a resource manager.
+var ErrNoResourceManager = errors.New("no resource manager")
+
+// Home is the directory of run directories, ~/.sublet.
+func Home() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("finding ~/.sublet: %w; set %s to the run directory", err, DirectoryVariable)
+	}
+	return filepath.Join(home, ".sublet"), nil
+}
+
+// Current is the link in Home to the run directory of the resource manager started last.
+const Current = "current"
+
+// Directory is the run directory that is meant where none is named: SUBLET_DIR's, else ~/.sublet/current.
+func Directory() (string, error) {
+	if dir := os.Getenv(DirectoryVariable); dir != "" {
+		return dir, nil
+	}
+	home, err := Home()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, Current), nil
+}
+
+func accessPath(dir string) string { return filepath.Join(dir, "access.json") }
+
+// maxAccessFile is the most that a file of ours can have.
+const maxAccessFile = 64 << 10
+
+// ReadAccess reads a run directory's access.json. Where there is none the error is
+// ErrNoResourceManager. One that others could have written, or can read, is refused.
+func ReadAccess(dir string) (AccessFile, error) {
+	var access AccessFile
+	path := accessPath(dir)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return access, fmt.Errorf("%w: there is no %s; start one: sublet resource-manager", ErrNoResourceManager, path)
+	}
+	if err != nil {
+		return access, fmt.Errorf("the run directory: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return access, fmt.Errorf("the run directory: %w", err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Getuid() {
+		return access, fmt.Errorf("%s belongs to user %d, not to you (%d); a resource manager serves one user", path, owner, os.Getuid())
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+		return access, fmt.Errorf("%s has mode %v, and must be a file that only you can read, for it holds a secret; stop that resource manager and start it again", path, info.Mode())
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxAccessFile))
+	if err != nil {
+		return access, fmt.Errorf("the run directory: %w", err)
+	}
+	if err := json.Unmarshal(text, &access); err != nil {
+		return access, fmt.Errorf("%s is not a file of Sublet's: %w", path, err)
+	}
+	if access.Version != AccessVersion {
+		return access, Because(ErrVersion, "%s has version %d, this program understands %d; use one version of Sublet everywhere", path, access.Version, AccessVersion)
+	}
+	if access.URL == "" || access.Token == "" {
+		return access, fmt.Errorf("%s has no url or no token", path)
+	}
+	return access, nil
+}
+
+// WriteAccess writes a run directory's access.json, whole or not at all.
+func WriteAccess(dir string, access AccessFile) error {
+	text, err := json.MarshalIndent(access, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, ".access-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing access.json: %w", err)
+	}
+	_, err = file.Write(append(text, '\n'))
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), accessPath(dir))
+	}
+	if err != nil {
+		os.Remove(file.Name())
+		return fmt.Errorf("writing access.json: %w", err)
+	}
+	return nil
+}
+
+// RemoveAccess removes a run directory's access.json.
+func RemoveAccess(dir string) error { return os.Remove(accessPath(dir)) }

@@ -1,0 +1,88 @@
+package api
+
+import "time"
+
+// Register makes a node known, or known again.
+type Register struct {
+	Node Node `json:"node"`
+	// Instance is the process of the manager: another one of the same name is another.
+	Instance string `json:"instance"`
+	// Key signs the tickets for this manager. It is the manager's own, so that it can verify a
+	// ticket that arrives before the reply to its registration.
+	Key []byte `json:"key"`
+	State
+}
+
+// State is what a manager has. It is whole each time, so that nothing depends on an earlier report.
+type State struct {
+	// Held are the leases of which something runs on the node.
+	Held []Held `json:"held"`
+	// Ended are those that have ended since the last report that was answered.
+	Ended []string `json:"ended,omitempty"`
+	// Occupants are those that use cores without a lease, by the core's number.
+	Occupants map[int]string `json:"occupants,omitempty"`
+}
+
+// Held is the part of a lease that a manager has.
+type Held struct {
+	Lease     string    `json:"lease"`
+	UID       int       `json:"uid"`
+	User      string    `json:"user"`
+	Account   string    `json:"account,omitempty"`
+	Granted   time.Time `json:"granted"`
+	Executors []Placed  `json:"executors"`
+}
+
+// Registered answers Register.
+type Registered struct {
+	// Interval is how often the resource manager wants to hear of the node.
+	Interval time.Duration `json:"interval"`
+	HeartbeatReply
+}
+
+// Heartbeat says that a manager is there, and what it has.
+type Heartbeat struct {
+	Instance string `json:"instance"`
+	// Beat counts up; one that comes late is of no use.
+	Beat uint64 `json:"beat"`
+	State
+}
+
+// HeartbeatReply answers Heartbeat.
+type HeartbeatReply struct {
+	// End are leases that the manager has and must end: they have been released, or their time is over.
+	End []string `json:"end,omitempty"`
+}
+
+// GrantRequest asks for a lease.
+type GrantRequest struct {
+	Executors     int    `json:"executors"`
+	Oversubscribe bool   `json:"oversubscribe,omitempty"`
+	UID           int    `json:"uid"`
+	User          string `json:"user"`
+	Account       string `json:"account,omitempty"`
+	// Wait is how long to wait for cores that are lent to others; 0: not at all.
+	Wait time.Duration `json:"wait,omitempty"`
+}
+
+// Grant is a lease with a ticket for each of its nodes.
+type Grant struct {
+	Lease   Lease    `json:"lease"`
+	Tickets []Access `json:"tickets"`
+	// TTL is how long the lease lasts without being renewed. Executor managers renew it while
+	// they hold it.
+	TTL time.Duration `json:"ttl"`
+}
+
+// Access is what a client needs to have a lease's executors of one node.
+type Access struct {
+	Node string `json:"node"`
+	Reach
+	Executors []Placed `json:"executors"`
+	Ticket    string   `json:"ticket"`
+}
+
+// Renewed says until when a lease lasts.
+type Renewed struct {
+	Expires time.Time `json:"expires"`
+}

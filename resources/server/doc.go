@@ -1,0 +1,37 @@
+// Package server is the resource manager: it knows every executor manager, grants leases on their
+// cores, and writes off those that are silent. It is the ledger (package resources/ledger) behind
+// HTTP (package resources/api), and a clock.
+//
+//	run directory ── access.json ──▶ managers: register, heartbeat      clients: grant, renew, release
+//	                                        │                                   │
+//	                                        ▼                                   ▼
+//	                                 ┌──────────────── resource manager ──────────────┐
+//	                                 │  HTTP ── token, bounds ──▶ book ──▶ ledger     │
+//	                                 │                             └─ who waits       │
+//	                                 └────────────────────────────────────────────────┘
+//
+// [Open] takes a run directory and a listener, [Server.Run] serves until its context ends.
+//
+// # A node
+//
+//	         register                      silent for Silence
+//	unknown ──────────▶ registered ────────────────────────────▶ written off (unknown)
+//	                     │      ▲                                   │
+//	                     │      └──────── register, with what it holds
+//	                     └─ deregister ──▶ unknown
+//
+// # A lease
+//
+//	         granted, tickets signed           a manager reports it        released, or ended on all nodes
+//	waiting ─────────────────────────▶ on its way ──────────────────▶ held ────────────────────────▶ ended
+//	   │ deadline                        │ TTL without renewal          │ its nodes are written off   ▲
+//	   ▼                                 └──────────────────────────────┴─────────────────────────────┘
+//	refused, with who has what
+//
+// A grant is on its way until the client has shown its tickets and a manager says so; if the client
+// hangs up before, it has died. A lease is renewed by its client, and by the managers that hold
+// it; what nobody renews ends by itself.
+//
+// The state is in memory. After a restart it comes back from what the managers report, who go on
+// meanwhile, as running leases do.
+package server

@@ -1,0 +1,234 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+const (
+	// maxBody is the most that a request may have: a report of a manager with many leases.
+	maxBody = 4 << 20
+	// maxExecutors is the most that a lease can ask for.
+	maxExecutors = 1 << 16
+	// maxWait is how long a grant can wait.
+	maxWait = time.Hour
+)
+
+// handler is the interface that package api documents.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/nodes", answer(s.register))
+	mux.HandleFunc("POST /v1/nodes/{name}/heartbeat", answer(s.heartbeat))
+	mux.HandleFunc("DELETE /v1/nodes/{name}", answer(s.deregister))
+	mux.HandleFunc("GET /v1/nodes", answer(s.nodes))
+	mux.HandleFunc("POST /v1/leases", answer(s.grant))
+	mux.HandleFunc("POST /v1/leases/{id}/renew", answer(s.renew))
+	mux.HandleFunc("DELETE /v1/leases/{id}", answer(s.release))
+	mux.HandleFunc("GET /v1/leases", answer(s.leases))
+	mux.HandleFunc("/", answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return nil, api.Because(api.ErrVersion, "this resource manager does not know %s %s; use one version of Sublet everywhere", r.Method, r.URL.Path)
+	}))
+	return s.authorized(mux)
+}
+
+// authorized lets through who has the token.
+func (s *Server) authorized(next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(s.token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		got := sha256.Sum256([]byte(token)) // of one length whatever came
+		if !bearer || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			s.log.Warn("a request without the token was refused", "peer", r.RemoteAddr, "path", r.URL.Path)
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.Header().Set("Connection", "close")
+			writeError(w, api.Because(api.ErrUnauthorized, "the token is not this resource manager's; it is in access.json of its run directory"))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// answer makes a handler of a function that returns what to reply.
+func answer(f func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		reply, err := f(w, r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, reply)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	if body == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a client that is gone does not matter
+}
+
+var statuses = map[api.Code]int{
+	api.ErrNoCapacity.Code:   http.StatusConflict,
+	api.ErrUnknownLease.Code: http.StatusNotFound,
+	api.ErrUnknownNode.Code:  http.StatusNotFound,
+	api.ErrExists.Code:       http.StatusConflict,
+	api.ErrUnauthorized.Code: http.StatusUnauthorized,
+	api.ErrVersion.Code:      http.StatusNotFound,
+	api.ErrInvalid.Code:      http.StatusBadRequest,
+	api.ErrUnavailable.Code:  http.StatusServiceUnavailable,
+	api.ErrInternal.Code:     http.StatusInternalServerError,
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	var told *api.Error
+	if !errors.As(err, &told) {
+		var missing *ledger.NoCapacity
+		kind := api.ErrInternal
+		switch {
+		case errors.As(err, &missing), errors.Is(err, ledger.ErrDraining):
+			kind = api.ErrNoCapacity
+		case errors.Is(err, ledger.ErrInvalid):
+			kind = api.ErrInvalid
+		case errors.Is(err, ledger.ErrUser):
+			kind = api.ErrUnauthorized
+		case errors.Is(err, ledger.ErrExists):
+			kind = api.ErrExists
+		}
+		told = api.Because(kind, "%v", err)
+	}
+	writeJSON(w, statuses[told.Code], told)
+}
+
+// read decodes a request's body.
+func read(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is something behind the JSON value")
+		}
+	}
+	if err != nil {
+		return api.Because(api.ErrInvalid, "the body of %s %s: %v", r.Method, r.URL.Path, err)
+	}
+	return nil
+}
+
+func (s *Server) register(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var request api.Register
+	if err := read(r, &request); err != nil {
+		return nil, err
+	}
+	reply, err := s.book.register(request, time.Now())
+	return api.Registered{Interval: Interval, HeartbeatReply: reply}, err
+}
+
+func (s *Server) heartbeat(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var beat api.Heartbeat
+	if err := read(r, &beat); err != nil {
+		return nil, err
+	}
+	return s.book.heartbeat(r.PathValue("name"), beat, time.Now())
+}
+
+func (s *Server) deregister(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return nil, s.book.deregister(r.PathValue("name"), r.URL.Query().Get("instance"), time.Now())
+}
+
+func (s *Server) nodes(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.book.nodes(r.URL.Query().Get("boot")), nil
+}
+
+func (s *Server) leases(http.ResponseWriter, *http.Request) (any, error) { return s.book.leases(), nil }
+
+// grant answers when the lease is granted, or when waiting is over.
+func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
+	var request api.GrantRequest
+	if err := read(r, &request); err != nil {
+		return nil, err
+	}
+	if request.Wait < 0 || request.Wait > maxWait {
+		return nil, api.Because(api.ErrInvalid, "a lease can be waited for from 0 to %v, not %v", maxWait, request.Wait)
+	}
+	waiter, err := s.book.ask(request, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if request.Wait > 0 {
+		if err := s.await(w, r, waiter, request.Wait); err != nil {
+			return nil, err
+		}
+	}
+	if waiter.err != nil {
+		return nil, waiter.err
+	}
+	if r.Context().Err() != nil { // nobody will use it
+		_ = s.book.release(waiter.lease.ID, time.Now())
+		return nil, r.Context().Err()
+	}
+	if conn, ok := r.Context().Value(connectionKey{}).(net.Conn); ok {
+		s.book.send(waiter.lease.ID, conn)
+	}
+	tickets, err := s.book.tickets(waiter.lease)
+	if err != nil {
+		_ = s.book.release(waiter.lease.ID, time.Now())
+		return nil, err
+	}
+	s.log.Info("lease granted", "lease", waiter.lease.ID, "executors", len(waiter.lease.Executors), "nodes", waiter.lease.Nodes())
+	return api.Grant{Lease: waiter.lease, Tickets: tickets, TTL: TTL}, nil
+}
+
+func (s *Server) await(w http.ResponseWriter, r *http.Request, waiter *waiter, patience time.Duration) error {
+	// The connection's limits are for those who do not wait.
+	control := http.NewResponseController(w)
+	until := time.Now().Add(patience + 10*time.Second)
+	if err := errors.Join(control.SetReadDeadline(until), control.SetWriteDeadline(until)); err != nil {
+		return err
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-waiter.done:
+		return nil
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.ending:
+		s.book.giveUp(waiter)
+		<-waiter.done
+		return api.Because(api.ErrUnavailable, "the resource manager is ending")
+	}
+	s.book.giveUp(waiter)
+	<-waiter.done
+	return nil
+}
+
+func (s *Server) renew(_ http.ResponseWriter, r *http.Request) (any, error) {
+	expires, err := s.book.renew(r.PathValue("id"), time.Now())
+	return api.Renewed{Expires: expires}, lease(err)
+}
+
+func (s *Server) release(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return nil, lease(s.book.release(r.PathValue("id"), time.Now()))
+}
+
+// lease makes the errors of leases that are not there.
+func lease(err error) error {
+	if errors.Is(err, ledger.ErrUnknown) {
+		return api.Because(api.ErrUnknownLease, "%v; it has ended, or never was", err)
+	}
+	return err
+}

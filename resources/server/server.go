@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// Options of a resource manager.
+type Options struct {
+	// Directory is the run directory; empty: SUBLET_DIR's, or a new one that ~/.sublet/current
+	// links to.
+	Directory string
+	// Listen is the address to listen at, host:port; empty: a free port of the loopback interface.
+	Listen string
+	// Log is where to log. Nil: nowhere.
+	Log *slog.Logger
+}
+
+// Server is a resource manager.
+type Server struct {
+	log       *slog.Logger
+	book      *book
+	directory *directory
+	listener  net.Listener
+	token     string
+	ending    chan struct{}
+}
+
+// connectionKey finds a request's connection in its context.
+type connectionKey struct{}
+
+// tickInterval is how often silence and expiry are looked for.
+const tickInterval = 250 * time.Millisecond
+
+// Open takes the run directory, listens, and says so in access.json.
+func Open(options Options) (*Server, error) {
+	s := &Server{log: options.Log, ending: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.book = newBook(os.Getuid(), s.log)
+	var err error
+	if s.directory, err = takeDirectory(options.Directory); err != nil {
+		return nil, err
+	}
+	if err := s.listen(options.Listen); err != nil {
+		return nil, errors.Join(err, s.directory.leave())
+	}
+	return s, nil
+}
+
+func (s *Server) listen(address string) error {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := newListener(address)
+	if err != nil {
+		return fmt.Errorf("resource manager: listening at %s: %w", address, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		listener.Close()
+		return fmt.Errorf("resource manager: the name of this host: %w", err)
+	}
+	token := make([]byte, 32)
+	_, _ = rand.Read(token) // never fails
+	s.listener, s.token = listener, hex.EncodeToString(token)
+	access := api.AccessFile{Version: api.AccessVersion, URL: "http://" + reachable(listener.Addr(), host), Token: s.token, Host: host, PID: os.Getpid()}
+	if err := s.directory.publish(access); err != nil {
+		listener.Close()
+		return err
+	}
+	s.log.Info("resource manager", "url", access.URL, "directory", s.directory.path)
+	return nil
+}
+
+// newListener is where TLS comes in.
+func newListener(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+
+// reachable is an address that others can use: the host's name where we listen at all interfaces.
+func reachable(address net.Addr, host string) string {
+	tcp := address.(*net.TCPAddr)
+	if tcp.IP.IsUnspecified() {
+		return net.JoinHostPort(host, fmt.Sprint(tcp.Port))
+	}
+	return tcp.String()
+}
+
+// Directory is the run directory.
+func (s *Server) Directory() string { return s.directory.path }
+
+// URL is where the server is reached.
+func (s *Server) URL() string { return s.directory.access.URL }
+
+// Run serves until ctx ends, and leaves the run directory.
+func (s *Server) Run(ctx context.Context) error {
+	web := &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second, // of those who wait: extended
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, conn)
+		},
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.book.hungUp(conn, time.Now())
+			}
+		},
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(newLimited(s.listener, maxConnections)) }()
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	var err error
+	for serving := true; serving; {
+		select {
+		case <-ticker.C:
+			s.book.tick(time.Now())
+		case err = <-failed:
+			serving = false
+		case <-ctx.Done():
+			serving = false
+		}
+	}
+	// access.json goes first: who looks now finds that there is none.
+	err = errors.Join(err, s.directory.leave())
+	close(s.ending)
+	patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if web.Shutdown(patience) != nil {
+		web.Close()
+	}
+	return err
+}
