@@ -152,8 +152,9 @@ func (c *Conn) Forward(frame *Frame) error {
 	if len(frame.Files) > MaxDescriptors {
 		return fmt.Errorf("control connection: %d descriptors in a frame, at most %d", len(frame.Files), MaxDescriptors)
 	}
-	frame.Descriptors = len(frame.Files)
-	payload, err := json.Marshal(frame)
+	sent := *frame
+	sent.Descriptors = len(frame.Files)
+	payload, err := json.Marshal(&sent)
 	if err != nil {
 		return fmt.Errorf("control connection: encoding a %s frame: %w", frame.Type, err)
 	}
