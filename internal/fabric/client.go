@@ -269,7 +269,7 @@ func (c *Client) Nap() time.Duration {
 func (c *Client) Disarm() { C.fabric_disarm(c.c) }
 
 // Close ends the connection and frees what it holds. Over libfabric nothing that the executor
-// sends lands any more once it has returned; on the ring see "Who owns which memory".
+// sends lands any more once it has returned; on the ring and over shm see "Who owns which memory".
 func (c *Client) Close() {
 	if c.c == nil {
 		return

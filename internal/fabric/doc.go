@@ -57,7 +57,7 @@
 // Whatever the NIC or another process may touch lies outside the Go heap, in Memory that its maker
 // closes exactly once: [Usage] counts what is open. From Submit until the response is
 // harvested, or until Close has returned, the executor may read the input and write the output.
-// On the ring, Close alone does not stop an executor that lives: close the Client when the
+// On the ring and over shm, Close alone need not stop an executor that lives: close the Client when the
 // executor's pidfd has said that it has exited.
 //
 // # Errors
