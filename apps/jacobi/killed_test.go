@@ -54,18 +54,17 @@ func startJob(t *testing.T, ranks, executors int, args ...string) *job {
 	return j
 }
 
-// kill kills one process that runs a program, and returns whether there was one.
-func (j *job) kill(program string) bool {
+// kill kills one process that runs a program, if there is one.
+func (j *job) kill(program string) {
 	j.t.Helper()
 	running := ourProcesses(j.t)
 	i := slices.IndexFunc(running, func(p process) bool { return p.program == program })
 	if i < 0 {
-		return false
+		return
 	}
-	if err := syscall.Kill(running[i].pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(running[i].pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 		j.t.Error(err)
 	}
-	return true
 }
 
 // report waits for the end of the run, which must have succeeded.
@@ -128,31 +127,38 @@ func (p process) traces() map[string]bool {
 }
 
 // long is a run of a second or so, whose solution is verified.
-var long = []string{"--size", "1400", "--iterations", "3000", "--verify", "--report", "json"}
+var long = []string{"--size", "1400", "--iterations", "1500", "--verify", "--report", "json"}
 
 // Executors that are killed at any moment are replaced, and the solution is right.
 func TestExecutorsAreKilled(t *testing.T) {
-	for run := range 4 {
+	const wanted, most = 4, 12
+	hit := 0
+	for run := 0; hit < wanted && run < most; run++ {
 		j := startJob(t, 1, 1, long...)
 		time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
-		killed := j.kill("sublet-executor")
+		j.kill("sublet-executor")
 		r := j.report()
 		j.expectNoTraces()
-		if !killed || r.Lost < 1 || len(r.Losses) < 1 || r.Verified == nil || !*r.Verified {
-			t.Errorf("run %d: killed %v, %+v", run, killed, r)
+		if r.Verified == nil || !*r.Verified {
+			t.Errorf("run %d: %+v", run, r)
 		}
-		if want := "jacobi: rank 0: executor 0 on "; !strings.Contains(j.stderr.String(), want) || !strings.Contains(j.stderr.String(), "was lost") {
-			t.Errorf("run %d says %q", run, &j.stderr)
+		if r.Lost == 0 { // it had computed its last row before
+			continue
 		}
+		hit++
+		if said := j.stderr.String(); !strings.Contains(said, "jacobi: rank 0: executor 0 on ") || !strings.Contains(said, " was lost: ended by signal 9 (SIGKILL)") {
+			t.Errorf("run %d says %q", run, said)
+		}
+	}
+	if hit < wanted {
+		t.Errorf("only %d of %d runs lost an executor", hit, most)
 	}
 }
 
 // Without the helper its executors end as well, and the ranks compute everything.
 func TestHelperIsKilled(t *testing.T) {
 	j := startJob(t, 1, 1, long...)
-	if !j.kill("sublet") {
-		t.Fatal("there is no helper")
-	}
+	j.kill("sublet")
 	r := j.report()
 	j.expectNoTraces()
 	if r.Lost != 1 || r.Verified == nil || !*r.Verified {

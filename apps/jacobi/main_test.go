@@ -62,8 +62,8 @@ func build(dir string) error {
 		"libjacobi.so": "kernel/jacobi.c kernel/sparse.c", "libcrashing.so": "testdata/crashing.c", "libother.so": "testdata/other.c",
 		"libshort.so": "testdata/short.c",
 	} {
-		args := append([]string{"-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
-			"-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library)}, strings.Fields(sources)...)
+		args := []string{"-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library)}
+		args = append(args, strings.Fields(sources)...)
 		out, err := exec.Command(compiler, args...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("building %s: %w\n%s", library, err, out)
