@@ -14,6 +14,7 @@ import (
 type region struct {
 	id      uint32
 	memory  *fabric.Memory
+	base    uintptr // of the memory, for offsets
 	purpose fabric.Purpose
 	// used counts the blocks that lie in it.
 	used int
@@ -103,7 +104,8 @@ func (r *regions) add(purpose fabric.Purpose, size int) (*region, error) {
 		r.free = append(r.free, id)
 		return nil, err
 	}
-	r.table[id] = &region{id: id, memory: memory, purpose: purpose, used: 1}
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(memory.Bytes())))
+	r.table[id] = &region{id: id, memory: memory, base: base, purpose: purpose, used: 1}
 	return r.table[id], nil
 }
 
@@ -241,6 +243,6 @@ func (b *Buffer[T]) payload() (fabric.Payload, *block) {
 		Address: address,
 		Size:    len(b.values) * int(unsafe.Sizeof(b.values[0])),
 		Region:  b.block.region.id,
-		Offset:  uint64(uintptr(address) - uintptr(unsafe.Pointer(&b.block.region.memory.Bytes()[0]))),
+		Offset:  uint64(uintptr(address) - b.block.region.base),
 	}, b.block
 }

@@ -14,7 +14,7 @@ import (
 
 // firstClientPatience is how long an embedded helper waits for its first client, which has just
 // started it.
-const firstClientPatience = time.Second
+const firstClientPatience = 1500 * time.Millisecond
 
 // ErrSocketTaken says that another helper has the socket: this one is not needed.
 var ErrSocketTaken = errors.New("another helper has this socket")
