@@ -97,6 +97,10 @@ func (f *Future) send(ctx context.Context) {
 			return
 		}
 	}
+	if ctx.Err() != nil { // what is sent now would only cost its executor
+		f.end(0, ctx.Err())
+		return
+	}
 	if ctx.Done() != nil {
 		f.unwatch = context.AfterFunc(ctx, func() { c.expire(f, context.Cause(ctx)) })
 	}
