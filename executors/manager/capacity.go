@@ -85,6 +85,11 @@ func (c *capacity) grant(executors int, oversubscribe bool) (api.Lease, error) {
 		Lease: hex.EncodeToString(id), Node: c.node.Name, UID: c.node.UID, User: c.node.User, Account: c.node.Account,
 		Executors: executors, Oversubscribe: oversubscribe, At: time.Now(),
 	}
+	return c.enter(command)
+}
+
+// enter enters a lease, and claims its cores. mu is held.
+func (c *capacity) enter(command ledger.Command) (api.Lease, error) {
 	for { // each turn finds another core taken, or is the last
 		result, err := ledger.Apply(c.state, command)
 		if err != nil {
@@ -142,25 +147,7 @@ func (c *capacity) adopt(ticket *api.Ticket) (api.Lease, error) {
 	if err := c.reviewForeign(); err != nil {
 		return api.Lease{}, err
 	}
-	result, err := ledger.Apply(c.state, command)
-	if err != nil {
-		return api.Lease{}, err
-	}
-	lease := result.Leases[0]
-	taken, err := c.claim(lease)
-	if err == nil && taken == api.NoCore {
-		return lease, nil
-	}
-	c.giveBack(lease)
-	if err != nil {
-		return api.Lease{}, err
-	}
-	if err := c.occupy(taken, foreignUser); err != nil {
-		return api.Lease{}, err
-	}
-	c.foreign[taken] = true
-	_, err = ledger.Apply(c.state, command) // says what is missing
-	return api.Lease{}, err
+	return c.enter(command)
 }
 
 // claim claims a lease's cores. If another manager has one of them, that is the result.
