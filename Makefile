@@ -43,7 +43,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 TAG     := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null)
 LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=%)")
 
-PROGRAMS  := bin/sublet bin/sublet-executor bin/jacobi
+PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/jacobi
 LIBRARIES := bin/libjacobi.so bin/libfunctions.so
 HEADER    := build/include/sublet/function.h
 
@@ -101,8 +101,8 @@ endef
 bin/sublet: force | deps
 	@CGO_ENABLED=0 go build $(LDFLAGS) -o $@ ./cmd/sublet
 
-bin/sublet-executor: force | deps
-	@$(MPI) go build $(LDFLAGS) -o $@ ./cmd/sublet-executor
+bin/sublet-executor bin/sublet-invoke: force | deps
+	@$(MPI) go build $(LDFLAGS) -o $@ ./cmd/$(@F)
 
 bin/%: force | deps
 	@$(MPI) go build $(LDFLAGS) -o $@ ./apps/$*

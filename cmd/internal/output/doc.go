@@ -1,0 +1,2 @@
+// Package output has what --output means to all of Sublet's commands.
+package output
