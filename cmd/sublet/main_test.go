@@ -11,8 +11,21 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sublet": func() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }})
 }
 
+// What the scripts invoke is real: the programs and a function library are built first.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata"})
+	bin := t.TempDir()
+	if err := build(bin); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SUBLET_BIN", bin)
+			env.Setenv("LIBRARY", library(bin))
+			return nil
+		},
+		Cmds: scriptCommands,
+	})
 }
 
 func TestDistance(t *testing.T) {

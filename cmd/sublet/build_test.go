@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// build builds Sublet's programs and the tests' function library.
+func build(dir string) error {
+	for program, cgo := range map[string]string{"sublet": "0", "sublet-executor": "1", "sublet-invoke": "1"} {
+		command := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../"+program)
+		command.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+		if out, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", program, err, out)
+		}
+	}
+	header, err := os.ReadFile("../../internal/fabric/function.h")
+	if err != nil {
+		return err
+	}
+	include := filepath.Join(dir, "include", "sublet", "function.h")
+	if err := os.MkdirAll(filepath.Dir(include), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(include, header, 0o644); err != nil {
+		return err
+	}
+	compiler := os.Getenv("CC")
+	if compiler == "" {
+		compiler = "cc"
+	}
+	out, err := exec.Command(compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+		"-I", filepath.Join(dir, "include"), "-o", library(dir), "testdata/functions.c").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("building the function library: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func library(dir string) string { return filepath.Join(dir, "libfunctions.so") }

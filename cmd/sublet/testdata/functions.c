@@ -1,0 +1,48 @@
+// The function library of the tests that invoke something.
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sublet/function.h"
+
+// Copies its input.
+SUBLET_FUNCTION(echo) {
+    if (call->output_capacity < call->input_size)
+        return sublet_need(call, call->input_size);
+    memcpy(call->output, call->input, call->input_size);
+    call->output_size = call->input_size;
+    return 0;
+}
+
+SUBLET_FUNCTION(fail) { return sublet_fail(call, 9, "as you wished"); }
+
+SUBLET_FUNCTION(crash) {
+    (void)call;
+    abort();
+}
+
+// Takes 700 ms.
+SUBLET_FUNCTION(slow) {
+    struct timespec pause = {0, 700000000};
+    nanosleep(&pause, NULL);
+    call->output_size = 0;
+    return 0;
+}
+
+// Makes the file that its input names, and never ends.
+SUBLET_FUNCTION(hang) {
+    char name[4096];
+    uint64_t size = call->input_size;
+    while (size > 0 && ((const char *)call->input)[size - 1] == '\n')
+        size--;
+    if (size >= sizeof name)
+        return sublet_fail(call, 1, "too long a name");
+    memcpy(name, call->input, size);
+    name[size] = 0;
+    if (open(name, O_CREAT | O_WRONLY, 0600) < 0)
+        return sublet_fail(call, 2, "the file can not be made");
+    for (;;)
+        pause();
+}
