@@ -150,6 +150,8 @@ func oversubscribes(o *options.Options) (bool, error) {
 // explain adds the option that helps.
 func explain(err error, o *options.Options) error {
 	switch {
+	case errors.Is(err, offload.ErrNoCapacity) && o.Oversubscribe == options.Yes:
+		return err
 	case errors.Is(err, offload.ErrNoCapacity) && o.Wait > 0:
 		return fmt.Errorf("%w; --oversubscribe instead of --wait shares cores", err)
 	case errors.Is(err, offload.ErrNoCapacity):
