@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
@@ -125,17 +124,26 @@ func unique(executors []executor, text func(executor) string) []string {
 	return found
 }
 
-// clock writes a time with three digits or so.
+// clock writes a time with three digits, or the few more that it takes to the next unit.
 func clock(ns int64) string {
-	switch d := time.Duration(ns); {
-	case d < time.Microsecond:
+	value, unit := float64(ns), ""
+	switch {
+	case ns < 1e3:
 		return fmt.Sprintf("%d ns", ns)
-	case d < time.Millisecond:
-		return fmt.Sprintf("%.3g µs", float64(ns)/1e3)
-	case d < time.Second:
-		return fmt.Sprintf("%.3g ms", float64(ns)/1e6)
+	case ns < 1e6:
+		value, unit = value/1e3, "µs"
+	case ns < 1e9:
+		value, unit = value/1e6, "ms"
+	default:
+		value, unit = value/1e9, "s"
 	}
-	return fmt.Sprintf("%.3f s", float64(ns)/1e9)
+	switch {
+	case value < 10:
+		return fmt.Sprintf("%.2f %s", value, unit)
+	case value < 100:
+		return fmt.Sprintf("%.1f %s", value, unit)
+	}
+	return fmt.Sprintf("%.0f %s", value, unit)
 }
 
 func count(n int, what string) string {

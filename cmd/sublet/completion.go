@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
 )
 
 func completionCommand() *command {
@@ -71,6 +74,35 @@ func formats() string {
 	return strings.Join([]string{string(outputTable), string(outputJSON), string(outputQuiet)}, " ")
 }
 
+// fileFlags are the flags, of any command for people, whose value is a file or a directory.
+func fileFlags() []string {
+	var found []string
+	add := func(name string) {
+		if !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	}
+	for _, c := range commands() {
+		if c.internal {
+			continue
+		}
+		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+		c.setUp(flags)
+		flags.VisitAll(func(flag *pflag.Flag) {
+			switch kind, _ := pflag.UnquoteUsage(flag); kind {
+			case "DIR", "FILE", "PATH":
+				add("--" + flag.Name)
+				if flag.Shorthand != "" {
+					add("-" + flag.Shorthand)
+				}
+			}
+		})
+	}
+	return found
+}
+
+func transports() string { return strings.Join(options.Transports, " ") }
+
 func bashCompletion() string {
 	names, words := offered()
 	var cases strings.Builder
@@ -85,12 +117,14 @@ _sublet() {
     else
         case "${COMP_WORDS[COMP_CWORD-1]},${COMP_WORDS[1]}" in
         --output,*|-o,*) words=%q ;;
+        --transport,*) words=%q ;;
+        %s,*) ;; # a file: what bash does by default
 %s        esac
     fi
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
-complete -F _sublet sublet
-`, strings.Join(names, " "), formats(), &cases)
+complete -o default -F _sublet sublet
+`, strings.Join(names, " "), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
 }
 
 func zshCompletion() string {
@@ -105,9 +139,11 @@ if (( CURRENT == 2 )); then
 else
     case "${words[CURRENT-1]},${words[2]}" in
     --output,*|-o,*) compadd -- %s ;;
+    --transport,*) compadd -- %s ;;
+    %s,*) _files ;;
 %s    esac
 fi
-`, strings.Join(names, " "), formats(), &cases)
+`, strings.Join(names, " "), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
 }
 
 func fishCompletion() string {
@@ -123,5 +159,7 @@ func fishCompletion() string {
 		fmt.Fprintf(&b, "complete -c sublet -n '__fish_seen_subcommand_from %s' -a '%s'\n", name, strings.Join(words[name], " "))
 	}
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --output -o' -a '%s'\n", formats())
+	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --transport' -a '%s'\n", transports())
+	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in %s' -F\n", strings.Join(fileFlags(), " "))
 	return b.String()
 }
