@@ -59,8 +59,18 @@ var forbiddenDependencies = []forbidden{
 	},
 	{
 		[]string{"cmd/sublet"},
-		[]string{"internal/fabric", "apps/...", gompi},
-		"sublet is one static binary for any login node, built with CGO_ENABLED=0",
+		[]string{"internal/fabric", "offload/...", "apps/...", gompi},
+		"sublet is one static binary for any login node, built with CGO_ENABLED=0; what needs C it becomes: sublet-invoke",
+	},
+	{
+		[]string{"cmd/sublet-invoke"},
+		[]string{"executors/...", "resources/ledger", "resources/replica/...", "resources/server/...", "apps/...", gompi},
+		"it calls functions as any program does, through offload; sublet itself is what lends",
+	},
+	{
+		[]string{"cmd/sublet-invoke/options", "cmd/internal/output"},
+		[]string{"offload/...", "executors/...", "resources/...", "internal/..."},
+		"the command line is what sublet and sublet-invoke share, and nothing behind it",
 	},
 	{
 		[]string{"resources/api"},
