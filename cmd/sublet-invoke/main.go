@@ -44,7 +44,8 @@ func parse(args []string) (*options.Options, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	return o, o.Read(flags.Args())
+	err := o.Read(flags.Args())
+	return o, err
 }
 
 var errInterrupted = errors.New("interrupted")

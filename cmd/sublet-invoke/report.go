@@ -109,8 +109,16 @@ func (r *report) shared() int {
 	return n
 }
 
+// warning is what a format does not say that must be said; empty if nothing.
+func (r *report) warning(format output.Format) string {
+	if format == output.Quiet && r.shared() > 0 {
+		return r.sharing()
+	}
+	return ""
+}
+
 func (r *report) sharing() string {
-	return fmt.Sprintf("%d of them had no core of their own, for too few were free: times are not what free cores give", r.shared())
+	return fmt.Sprintf("%d of %s had no core of its own, for too few were free: times are not what free cores give", r.shared(), count(len(r.Executors), "executor"))
 }
 
 // unique are the different texts of the executors, in the order of these.

@@ -41,7 +41,7 @@ func TestTableNamesEveryNodeAndWay(t *testing.T) {
 	}
 	for _, want := range []string{
 		"function     100% of /lib.so\n",
-		"executors    3 executors on n1, n2\n             1 of them had no core of their own, ",
+		"executors    3 executors on n1, n2\n             1 of 3 executors had no core of its own, ",
 		"transport    ring, provider memfd; ofi-write, provider verbs\n",
 		"bytes        7 in, 4 out\n",
 		"round trip   median 2.00 µs, no p99 from fewer than 1000, min 1.00 µs; the first 3.00 µs\n",
@@ -50,6 +50,23 @@ func TestTableNamesEveryNodeAndWay(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &b)
 		}
+	}
+}
+
+// A median alone does not show that its executor had half a core.
+func TestQuietWarnsOfSharedCores(t *testing.T) {
+	r := newReport(&options.Options{}, 0, resultOf(1))
+	if got := r.warning(output.Quiet); !strings.HasPrefix(got, "1 of 3 executors ") {
+		t.Errorf("with a shared core: %q", got)
+	}
+	for _, format := range []output.Format{output.Table, output.JSON} {
+		if got := r.warning(format); got != "" {
+			t.Errorf("%s says it itself, and besides %q", format, got)
+		}
+	}
+	r.Executors[1].Oversubscribed = false
+	if got := r.warning(output.Quiet); got != "" {
+		t.Errorf("without a shared core: %q", got)
 	}
 }
 

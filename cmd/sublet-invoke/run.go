@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
 	"github.com/sublet-hpc/sublet/offload"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -35,8 +34,8 @@ func run(o *options.Options, stdin io.Reader, stdout, stderr *os.File) error {
 		stdout = stderr
 	}
 	r := newReport(o, len(input), result)
-	if o.Output == output.Quiet && r.shared() > 0 {
-		fmt.Fprintln(stderr, "sublet: invoke:", r.sharing())
+	if warning := r.warning(o.Output); warning != "" {
+		fmt.Fprintln(stderr, "sublet: invoke:", warning)
 	}
 	return r.write(stdout, o.Output)
 }

@@ -72,8 +72,8 @@ func nodeCommand() *command {
 	return listCommand("node", "show the nodes whose cores are lent", `
 "sublet node list" lists the nodes that are registered with the resource manager. FREE is how many
 of its cores can be lent now, USED BY says who uses cores without a lease. --output json prints
-one array: name, uid, user, account, cores, address, boot, socket, pid, draining, free, leases, occupants,
-seen. --output quiet prints names.`,
+one array: name, uid, user, account, cores, address, boot, socket, pid, draining (if so), free, leases,
+occupants (if any), seen. --output quiet prints names.`,
 		func(c *api.Client, ctx context.Context) ([]api.NodeStatus, error) { return c.Nodes(ctx, "") },
 		func(n api.NodeStatus) string { return n.Name },
 		"NAME\tADDRESS\tCORES\tFREE\tLEASES\tUSED BY",

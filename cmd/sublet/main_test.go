@@ -22,6 +22,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SUBLET_BIN", bin)
 			env.Setenv("LIBRARY", library(bin))
+			if os.Getenv("GORACE") == "" { // else each command would sleep for a second at its end
+				env.Setenv("GORACE", "atexit_sleep_ms=10")
+			}
 			return nil
 		},
 		Cmds: scriptCommands,

@@ -18,7 +18,8 @@ func read(args ...string) (*options.Options, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	return o, o.Read(flags.Args())
+	err := o.Read(flags.Args())
+	return o, err
 }
 
 // What one program was asked for, the other understands to be the same: functions may have any
