@@ -63,7 +63,7 @@ func (c *calls) run(ctx context.Context) error {
 }
 
 func (c *calls) runOn(ctx context.Context, executor *offload.Executor, index int) error {
-	for {
+	for ctx.Err() == nil { // a wait that is over at once does not look at it
 		number := c.next.Add(1) - 1
 		if number >= int64(c.options.Repeat) {
 			return nil
@@ -78,6 +78,7 @@ func (c *calls) runOn(ctx context.Context, executor *offload.Executor, index int
 			c.lastExecutor, c.lastSize = index, size
 		}
 	}
+	return ctx.Err()
 }
 
 // invoke calls the function once. What ends ctx ends the waiting, and the run with it: then the

@@ -118,7 +118,7 @@ func (r *report) warning(format output.Format) string {
 }
 
 func (r *report) sharing() string {
-	return fmt.Sprintf("%d of %s had no core of its own, for too few were free: times are not what free cores give", r.shared(), count(len(r.Executors), "executor"))
+	return fmt.Sprintf("%d of %s shared a core, for too few were free: times are not what free cores give", r.shared(), count(len(r.Executors), "executor"))
 }
 
 // unique are the different texts of the executors, in the order of these.

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"io"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
@@ -41,7 +46,7 @@ func TestTableNamesEveryNodeAndWay(t *testing.T) {
 	}
 	for _, want := range []string{
 		"function     100% of /lib.so\n",
-		"executors    3 executors on n1, n2\n             1 of 3 executors had no core of its own, ",
+		"executors    3 executors on n1, n2\n             1 of 3 executors shared a core, ",
 		"transport    ring, provider memfd; ofi-write, provider verbs\n",
 		"bytes        7 in, 4 out\n",
 		"round trip   median 2.00 µs, no p99 from fewer than 1000, min 1.00 µs; the first 3.00 µs\n",
@@ -77,6 +82,30 @@ func TestClock(t *testing.T) {
 	} {
 		if got := clock(ns); got != want {
 			t.Errorf("%d ns is written %q, not %q", ns, got, want)
+		}
+	}
+}
+
+// Programs read the fields, people the flags: both are in the document.
+func TestDocumentNamesFieldsAndFlags(t *testing.T) {
+	text, err := os.ReadFile("../../docs/invoke.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, kind := range []reflect.Type{reflect.TypeFor[report](), reflect.TypeFor[executor]()} {
+		for i := range kind.NumField() {
+			name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+			names = append(names, "`"+name+"`")
+		}
+	}
+	flags := pflag.NewFlagSet("invoke", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	options.Declare(flags)
+	flags.VisitAll(func(flag *pflag.Flag) { names = append(names, "| `--"+flag.Name) })
+	for _, name := range names {
+		if !strings.Contains(string(text), name) {
+			t.Errorf("docs/invoke.md lacks %s", name)
 		}
 	}
 }

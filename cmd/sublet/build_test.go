@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,9 @@ import (
 
 // build builds Sublet's programs and the tests' function library.
 func build(dir string) error {
+	if err := lookAtSources(); err != nil {
+		return err
+	}
 	for program, cgo := range map[string]string{"sublet": "0", "sublet-executor": "1", "sublet-invoke": "1"} {
 		command := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../"+program)
 		command.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
@@ -35,6 +39,23 @@ func build(dir string) error {
 		"-I", filepath.Join(dir, "include"), "-o", library(dir), "testdata/functions.c").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building the function library: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// lookAtSources looks at what the programs are built from, by which go test knows that a result which
+// it has kept is out of date: what other processes read, it does not see.
+func lookAtSources() error {
+	for _, folder := range []string{"cmd", "executors", "internal", "offload", "resources"} {
+		err := filepath.WalkDir(filepath.Join("../..", folder), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -31,18 +31,32 @@ SUBLET_FUNCTION(slow) {
     return 0;
 }
 
-// Makes the file that its input names, and never ends.
-SUBLET_FUNCTION(hang) {
+// Makes the file that its input names, the first time.
+SUBLET_FUNCTION(mark) {
+    static int made;
     char name[4096];
     uint64_t size = call->input_size;
+    if (made)
+        return 0;
     while (size > 0 && ((const char *)call->input)[size - 1] == '\n')
         size--;
     if (size >= sizeof name)
-        return sublet_fail(call, 1, "too long a name");
+        return sublet_fail(call, 1, "the name is too long");
     memcpy(name, call->input, size);
     name[size] = 0;
-    if (open(name, O_CREAT | O_WRONLY, 0600) < 0)
+    int file = open(name, O_CREAT | O_WRONLY, 0600);
+    if (file < 0)
         return sublet_fail(call, 2, "the file can not be made");
+    close(file);
+    made = 1;
+    return 0;
+}
+
+// Makes the file that its input names, and never ends.
+SUBLET_FUNCTION(hang) {
+    int32_t code = mark(call);
+    if (code != 0)
+        return code;
     for (;;)
         pause();
 }
