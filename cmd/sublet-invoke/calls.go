@@ -63,12 +63,12 @@ func (c *calls) run(ctx context.Context) error {
 }
 
 func (c *calls) runOn(ctx context.Context, executor *offload.Executor, index int) error {
-	for ctx.Err() == nil { // a wait that is over at once does not look at it
+	for first := true; ctx.Err() == nil; first = false { // a wait that is over at once does not look at it
 		number := c.next.Add(1) - 1
 		if number >= int64(c.options.Repeat) {
 			return nil
 		}
-		size, err := c.invoke(ctx, executor, c.outputs[index], &c.samples[number])
+		size, err := c.invoke(ctx, executor, first, c.outputs[index], &c.samples[number])
 		switch {
 		case err != nil && c.options.Repeat > 1:
 			return fmt.Errorf("invocation %d of %d: %w", number+1, c.options.Repeat, err)
@@ -81,20 +81,28 @@ func (c *calls) runOn(ctx context.Context, executor *offload.Executor, index int
 	return ctx.Err()
 }
 
-// invoke calls the function once. What ends ctx ends the waiting, and the run with it: then the
-// executors are killed, so that the invocation itself need not watch ctx, which would cost time.
-func (c *calls) invoke(ctx context.Context, executor *offload.Executor, out *offload.Buffer[byte], s *sample) (int, error) {
-	limit := context.Background()
+// invoke calls the function once. What ends ctx, or takes too long, ends the waiting, and the run with
+// it: then the executors are killed, so that the invocation itself need not watch a context, which
+// would cost time. But the first one on an executor does, for it also has the memory mapped there.
+func (c *calls) invoke(ctx context.Context, executor *offload.Executor, first bool, out *offload.Buffer[byte], s *sample) (int, error) {
+	limited := ctx
 	if c.options.Timeout > 0 {
 		var stop context.CancelFunc
-		limit, stop = context.WithTimeoutCause(limit, time.Duration(c.options.Timeout), errors.New(c.options.Deadline()+" is over"))
+		limited, stop = context.WithTimeout(ctx, time.Duration(c.options.Timeout))
 		defer stop()
 	}
+	governing := context.Background()
+	if first {
+		governing = limited
+	}
 	began := time.Now()
-	future := executor.Invoke(limit, c.options.Function, c.input, out)
-	size, err := future.Wait(ctx)
+	future := executor.Invoke(governing, c.options.Function, c.input, out)
+	size, err := future.Wait(limited)
 	s.roundTrip = time.Since(began)
 	s.inFunction = future.InFunction()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("function %s on %s was ended with its executor: %s is over", c.options.Function, executor, c.options.Deadline())
+	}
 	return size, err
 }
 

@@ -48,7 +48,7 @@ func build(dir string) error {
 // it has kept is out of date: what other processes read, it does not see.
 func lookAtSources() error {
 	for _, folder := range []string{"cmd", "executors", "internal", "offload", "resources"} {
-		err := filepath.WalkDir(filepath.Join("../..", folder), func(path string, _ fs.DirEntry, err error) error {
+		err := filepath.WalkDir("../../"+folder, func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				_, err = os.Stat(path)
 			}

@@ -31,6 +31,16 @@ SUBLET_FUNCTION(slow) {
     return 0;
 }
 
+// Never ends, from the third time on.
+SUBLET_FUNCTION(later) {
+    static int times;
+    if (++times > 2)
+        for (;;)
+            pause();
+    call->output_size = 0;
+    return 0;
+}
+
 // Makes the file that its input names, the first time.
 SUBLET_FUNCTION(mark) {
     static int made;
