@@ -109,7 +109,7 @@ func (c Adopt) check(s *State) error {
 		}
 	}
 	if missing > 0 {
-		return noCapacity(nodes, len(c.Executors))
+		return noCapacity(nodes, len(c.Executors), 0)
 	}
 	return nil
 }

@@ -15,6 +15,10 @@ type NoCapacity struct {
 	Asked api.Resources
 	Free  api.Resources
 	Has   api.Resources
+	// Kept is how many of the free cores are kept for one who has waited longer, at most.
+	Kept int
+	// Lendable are the cores that are free, or will be when leases end.
+	Lendable api.Resources
 	// Users are those that have the other cores, in the order of nodes and of their first core.
 	Users []User
 }
@@ -26,17 +30,33 @@ type User struct {
 	By    string // completes "core 3 is"
 }
 
-func noCapacity(nodes []*Node, asked int) *NoCapacity {
+func noCapacity(nodes []*Node, asked, kept int) *NoCapacity {
 	refused := &NoCapacity{
 		Asked: api.Resources{api.Cores: int64(asked)}, Free: api.Resources{api.Cores: 0}, Has: api.Resources{api.Cores: 0},
+		Kept: kept, Lendable: api.Resources{api.Cores: 0},
 	}
 	for _, node := range nodes {
 		refused.Nodes = append(refused.Nodes, node.Record.Name)
 		refused.Free[api.Cores] += node.Free()[api.Cores]
 		refused.Has[api.Cores] += node.Record.Resources()[api.Cores]
+		refused.Lendable[api.Cores] += node.lendable()
 		refused.Users = append(refused.Users, node.users()...)
 	}
 	return refused
+}
+
+// CanBeMet tells whether the nodes have enough cores once leases end; if not, only other nodes, or
+// the end of ranks, can help.
+func (e *NoCapacity) CanBeMet() bool { return e.Asked[api.Cores] <= e.Lendable[api.Cores] }
+
+// lendable counts the cores that nobody uses without a lease.
+func (n *Node) lendable() (count int64) {
+	for i := range n.Cores {
+		if n.Cores[i].Occupant == "" {
+			count++
+		}
+	}
+	return count
 }
 
 // users are those that have the node's cores.
@@ -96,9 +116,14 @@ func (e *NoCapacity) Error() string {
 			fmt.Fprintf(&text, "; cores %s%s are %s", ranges(user.Cores), of, user.By)
 		}
 	}
+	if e.Kept > 0 {
+		fmt.Fprintf(&text, "; a lease of %s was asked for before and waits", plural(int64(e.Kept), "executor"))
+	}
 	switch {
 	case e.Asked[api.Cores] > has:
 		text.WriteString("; ask for fewer, or for oversubscribed executors")
+	case e.Kept > 0:
+		text.WriteString("; wait as well, or ask for oversubscribed executors")
 	case free > 0:
 		fmt.Fprintf(&text, "; ask for at most %d, or for oversubscribed executors", free)
 	default:

@@ -21,7 +21,9 @@ type Grant struct {
 	Executors int
 	// Oversubscribe: those that find no free core share one.
 	Oversubscribe bool
-	At            time.Time
+	// Keep is how many free cores are not to be taken: somebody has waited longer for as many.
+	Keep int
+	At   time.Time
 	// Expires is when the lease ends unless it is renewed; zero: never.
 	Expires time.Time
 }
@@ -37,19 +39,23 @@ func (c Grant) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if !c.Oversubscribe || len(nodes) == 0 {
-		free := int64(0)
-		for _, node := range nodes {
-			free += node.Free()[api.Cores]
-		}
-		if free < int64(c.Executors) {
-			return Result{}, noCapacity(nodes, c.Executors)
-		}
+	free := int64(0)
+	for _, node := range nodes {
+		free += node.Free()[api.Cores]
+	}
+	spare := max(free-int64(c.Keep), 0)
+	if spare < int64(c.Executors) && (!c.Oversubscribe || len(nodes) == 0) {
+		return Result{}, noCapacity(nodes, c.Executors, c.Keep)
 	}
 	pack(nodes, int64(c.Executors))
 	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires}
 	for i := range c.Executors {
-		lease.Executors = append(lease.Executors, place(nodes, c.Lease, i))
+		if c.Keep > 0 && int64(i) >= spare {
+			// A share would keep its core from being free when the one that has it gives it back.
+			lease.Executors = append(lease.Executors, unpinned(nodes, i))
+		} else {
+			lease.Executors = append(lease.Executors, place(nodes, c.Lease, i))
+		}
 	}
 	s.Leases[c.Lease] = lease
 	return one(lease), nil
@@ -129,10 +135,15 @@ func place(nodes []*Node, lease string, index int) api.Executor {
 		}
 	}
 	if least == nil {
-		return api.Executor{Node: nodes[0].Record.Name, Core: api.NoCore, Oversubscribed: true}
+		return unpinned(nodes, index)
 	}
 	least.Shared++
 	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true}
+}
+
+// unpinned is an executor that has no core, not even a share of one.
+func unpinned(nodes []*Node, index int) api.Executor {
+	return api.Executor{Node: nodes[index%len(nodes)].Record.Name, Core: api.NoCore, Oversubscribed: true}
 }
 
 // giveBack takes an executor off its core.

@@ -91,6 +91,27 @@ func TestAllOrNothing(t *testing.T) {
 	}
 }
 
+// Cores that are kept are not lent, and what is oversubscribed has no share of the others.
+func TestKeptCores(t *testing.T) {
+	s := nodes(t, 2, 1)
+	command := anywhere("l1", 2)
+	command.Keep = 2
+	_, err := ledger.Apply(s, command)
+	var missing *ledger.NoCapacity
+	want := "2 executors asked, 3 of 3 cores on 2 nodes are free; a lease of 2 executors was asked for before and waits; wait as well, or ask for oversubscribed executors"
+	if !errors.As(err, &missing) || err.Error() != want || !missing.CanBeMet() {
+		t.Errorf("two of three, of which two are kept: %v", err)
+	}
+	command.Oversubscribe = true
+	if got := placement(apply(t, s, command).Leases[0]); got != "n1/0 n2/-1" {
+		t.Errorf("oversubscribed, two of them: %s", got)
+	}
+	command.Lease, command.Executors, command.Keep, command.Oversubscribe = "l2", 4, 1, false
+	if _, err := ledger.Apply(s, command); !errors.As(err, &missing) || missing.CanBeMet() {
+		t.Errorf("four of three: %v", err)
+	}
+}
+
 func TestLeaseShrinksWithItsNodes(t *testing.T) {
 	s := nodes(t, 1, 1, 1)
 	apply(t, s, anywhere("l1", 3))

@@ -232,12 +232,12 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.try(w, at)
-	if request.Wait > 0 && mayWait(w.err) {
-		b.waiting = append(b.waiting, w)
-		return w, nil
+	b.waiting = append(b.waiting, w) // those who came before are served before
+	b.serveWaiting(at)
+	if last := len(b.waiting) - 1; request.Wait <= 0 && last >= 0 && b.waiting[last] == w {
+		b.waiting = b.waiting[:last]
+		close(w.done)
 	}
-	close(w.done)
 	return w, nil
 }
 
@@ -247,34 +247,43 @@ func mayWait(err error) bool {
 	return errors.As(err, &missing) || errors.Is(err, ledger.ErrDraining)
 }
 
-func (b *book) try(w *waiter, at time.Time) {
-	w.command.At, w.command.Expires = at, at.Add(TTL)
+// try grants a lease, or notes why not; keep is how many free cores are others'.
+func (b *book) try(w *waiter, keep int, at time.Time) {
+	w.command.At, w.command.Expires, w.command.Keep = at, at.Add(TTL), keep
 	result, err := b.apply(w.command, at)
 	if w.err = err; err == nil {
 		w.lease = result.Leases[0]
 	}
 }
 
-// serveWaiting grants what can be granted, first come, first served; who asks for less than is free
-// passes one who asks for more.
+// serveWaiting grants what can be granted, first come, first served. The first who has to wait for
+// leases to end has all cores that come free meanwhile; nobody knows when leases end, so whoever
+// passed could delay that one for ever. One who asks for more than leases can give back waits for
+// another node, and holds nobody up.
 func (b *book) serveWaiting(at time.Time) {
+	keep := 0
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
-		b.try(w, at)
-		if w.err != nil && mayWait(w.err) {
-			return false
+		b.try(w, keep, at)
+		if w.err == nil || !mayWait(w.err) {
+			close(w.done)
+			return true
 		}
-		close(w.done)
-		return true
+		var missing *ledger.NoCapacity
+		if keep == 0 && errors.As(w.err, &missing) && missing.CanBeMet() {
+			keep = w.command.Executors
+		}
+		return false
 	})
 }
 
 // giveUp ends a waiting; the waiter has its lease, or the reason why not.
-func (b *book) giveUp(w *waiter) {
+func (b *book) giveUp(w *waiter, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if i := slices.Index(b.waiting, w); i >= 0 {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
 		close(w.done)
+		b.serveWaiting(at) // it may have held others up
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sublet-hpc/sublet/resources/api"
-	"github.com/sublet-hpc/sublet/resources/ledger"
 )
 
 const uid = 7
@@ -176,46 +175,6 @@ func TestNamesOfNodes(t *testing.T) {
 	}
 	if _, err := b.ask(api.GrantRequest{Executors: 1, UID: 8}, noon); !errors.Is(err, api.ErrUnauthorized) {
 		t.Errorf("another user's lease: %v", err)
-	}
-}
-
-// Who waits is served in the order of coming, as far as there is enough.
-func TestWaiting(t *testing.T) {
-	b := testBook()
-	register(t, b, noon, registration("n", "i", 0, 1))
-	first := granted(t, b, noon, 2)
-	wait := func(executors int) *waiter {
-		w, err := b.ask(api.GrantRequest{Executors: executors, UID: uid, Wait: time.Minute}, noon)
-		check(t, err)
-		return w
-	}
-	state := func(w *waiter) string {
-		select {
-		case <-w.done:
-			return fmt.Sprintf("%d executors, %v", len(w.lease.Executors), w.err)
-		default:
-			return "waits"
-		}
-	}
-	a, z, large := wait(1), wait(1), wait(3)
-	gone := wait(1)
-	b.giveUp(gone)
-	b.giveUp(gone) // once more does no harm
-	if !strings.Contains(state(gone), "0 of 2 cores") {
-		t.Errorf("who gave up: %s", state(gone))
-	}
-	check(t, b.release(first.ID, noon))
-	if got := []string{state(a), state(z), state(large)}; cmp.Diff([]string{"1 executors, <nil>", "1 executors, <nil>", "waits"}, got) != "" {
-		t.Errorf("after a release: %q", got)
-	}
-	check(t, b.release(a.lease.ID, noon))
-	check(t, b.release(z.lease.ID, noon))
-	register(t, b, noon, registration("m", "i", 0))
-	if state(large) != "3 executors, <nil>" || len(large.lease.Nodes()) != 2 {
-		t.Errorf("after another node came: %s on %v", state(large), large.lease.Nodes())
-	}
-	if w := ask(t, b, noon, 1); !errors.As(w.err, new(*ledger.NoCapacity)) {
-		t.Errorf("without waiting: %v", w.err)
 	}
 }
 

@@ -207,11 +207,11 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, waiter *waiter, p
 	case <-timer.C:
 	case <-r.Context().Done():
 	case <-s.ending:
-		s.book.giveUp(waiter)
+		s.book.giveUp(waiter, time.Now())
 		<-waiter.done
 		return api.Because(api.ErrUnavailable, "the resource manager is ending")
 	}
-	s.book.giveUp(waiter)
+	s.book.giveUp(waiter, time.Now())
 	<-waiter.done
 	return nil
 }
