@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 )
 
 // What these tests run is real: the programs and function libraries are built into a folder first.
@@ -36,37 +36,17 @@ func buildAndRun(m *testing.M) int {
 }
 
 func build(dir string) error {
-	for program, cgo := range map[string]string{"../../cmd/sublet": "0", "../../cmd/sublet-executor": "1", ".": "1"} {
-		command := exec.Command("go", "build", "-buildvcs=false", "-o", dir, program)
-		command.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-		if out, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", program, err, out)
-		}
-	}
-	header, err := os.ReadFile("../../internal/fabric/function.h")
-	if err != nil {
+	if err := buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor", "apps/jacobi"); err != nil {
 		return err
 	}
-	include := filepath.Join(dir, "include", "sublet")
-	if err := os.MkdirAll(include, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(include, "function.h"), header, 0o644); err != nil {
-		return err
-	}
-	compiler := os.Getenv("CC")
-	if compiler == "" {
-		compiler = "cc"
-	}
-	for library, sources := range map[string]string{
-		"libjacobi.so": "kernel/jacobi.c kernel/sparse.c", "libcrashing.so": "testdata/crashing.c", "libother.so": "testdata/other.c",
-		"libshort.so": "testdata/short.c",
+	for library, sources := range map[string][]string{
+		"libjacobi.so":   {"kernel/jacobi.c", "kernel/sparse.c"},
+		"libcrashing.so": {"testdata/crashing.c"},
+		"libother.so":    {"testdata/other.c"},
+		"libshort.so":    {"testdata/short.c"},
 	} {
-		args := []string{"-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library)}
-		args = append(args, strings.Fields(sources)...)
-		out, err := exec.Command(compiler, args...).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("building %s: %w\n%s", library, err, out)
+		if _, err := buildtest.Library(dir, library, sources...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -23,11 +23,11 @@ func TestTwoProgramsOnOneNode(t *testing.T) {
 	c := newCluster(t)
 	command := exec.Command(sublet, "executor-manager", "--cores", "2", "--name", "here")
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	start(t, command, c.dir)
-	eventually(t, "two cores", func() bool { free, _ := c.free(t); return free == 2 })
+	c.Start(t, command)
+	hosts.Eventually(t, "two cores", func() bool { free, _ := c.Free(t); return free == 2 })
 
 	first, second := session(t), session(t) // both are this process, which sits on a core
-	eventually(t, "this process's core", func() bool { free, _ := c.free(t); return free == 1 })
+	hosts.Eventually(t, "this process's core", func() bool { free, _ := c.Free(t); return free == 1 })
 	l := lease(t, first, 1)
 	e := l.Executors()[0]
 	if path := e.Path(); path.Transport != "ring" || e.Node() != "here" {
@@ -69,16 +69,16 @@ func TestTwoProgramsOnOneNode(t *testing.T) {
 func TestKilledManagerComesBack(t *testing.T) {
 	c := newCluster(t)
 	h := hosts.New(t)
-	manager := c.lend(t, h, "--name", "n", "--cores", "2")
+	manager := c.Lend(t, h, "--name", "n", "--cores", "2")
 	s := session(t)
 	l := lease(t, s, 2)
-	manager.end(t, syscall.SIGKILL)
-	eventually(t, "the loss of both executors", func() bool { return l.Lost() == 2 })
+	manager.End(t, syscall.SIGKILL)
+	hosts.Eventually(t, "the loss of both executors", func() bool { return l.Lost() == 2 })
 	if _, err := l.Invoke(within(t), "echo", nil, nil).Wait(within(t)); err == nil {
 		t.Error("a lost executor answers")
 	}
-	c.lend(t, h, "--name", "n", "--cores", "2") // waits until the first is written off
-	if free, nodes := c.free(t); free != 2 || nodes != 1 {
+	c.Lend(t, h, "--name", "n", "--cores", "2") // waits until the first is written off
+	if free, nodes := c.Free(t); free != 2 || nodes != 1 {
 		t.Errorf("%d cores of %d nodes are free", free, nodes)
 	}
 	check(t, l.Release())
@@ -90,32 +90,32 @@ func TestKilledManagerComesBack(t *testing.T) {
 func TestSilentManagerIsReconciled(t *testing.T) {
 	c := newCluster(t)
 	h := hosts.New(t)
-	manager := c.lend(t, h, "--name", "n", "--cores", "2")
-	client := holder(t, c.dir, 1) // on another host than the manager's; it holds a lease
-	eventually(t, "its lease", func() bool { free, _ := c.free(t); return free == 1 })
-	manager.signal(t, syscall.SIGSTOP)
-	eventually(t, "the write-off", func() bool { _, nodes := c.free(t); return nodes == 0 })
+	manager := c.Lend(t, h, "--name", "n", "--cores", "2")
+	client := holder(t, c, 1) // on another host than the manager's; it holds a lease
+	hosts.Eventually(t, "its lease", func() bool { free, _ := c.Free(t); return free == 1 })
+	manager.Signal(t, syscall.SIGSTOP)
+	hosts.Eventually(t, "the write-off", func() bool { _, nodes := c.Free(t); return nodes == 0 })
 	// The client has noticed and has gone, or is still there: both must be as it is in the book.
-	manager.signal(t, syscall.SIGCONT)
-	eventually(t, "the return", func() bool { _, nodes := c.free(t); return nodes == 1 })
-	client.end(t, syscall.SIGKILL)
-	eventually(t, "all cores", func() bool { free, _ := c.free(t); return free == 2 })
+	manager.Signal(t, syscall.SIGCONT)
+	hosts.Eventually(t, "the return", func() bool { _, nodes := c.Free(t); return nodes == 1 })
+	client.End(t, syscall.SIGKILL)
+	hosts.Eventually(t, "all cores", func() bool { free, _ := c.Free(t); return free == 2 })
 }
 
 // Leases work on while the resource manager is away; the next one learns of them.
 func TestResourceManagerIsKilled(t *testing.T) {
 	c := newCluster(t)
 	h := hosts.New(t)
-	c.lend(t, h, "--name", "n", "--cores", "2")
+	c.Lend(t, h, "--name", "n", "--cores", "2")
 	s := session(t)
 	l := lease(t, s, 1)
-	c.manager.end(t, syscall.SIGKILL)
+	c.Manager.End(t, syscall.SIGKILL)
 	echo(t, s, l.Executors()[0], 1000)
 	if _, err := s.Lease(within(t), offload.Want{Executors: 1, Library: library}); err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("a lease without a resource manager: %v", err)
 	}
-	c.start(t)
-	eventually(t, "the return of node and lease", func() bool { free, nodes := c.free(t); return nodes == 1 && free == 1 })
+	c.Open(t)
+	hosts.Eventually(t, "the return of node and lease", func() bool { free, nodes := c.Free(t); return nodes == 1 && free == 1 })
 	echo(t, s, l.Executors()[0], 1000)
 	other := lease(t, s, 1) // over the same session
 	if other.Executors()[0].Core() == l.Executors()[0].Core() {
@@ -123,7 +123,7 @@ func TestResourceManagerIsKilled(t *testing.T) {
 	}
 	check(t, other.Release())
 	check(t, l.Release())
-	if free, _ := c.free(t); free != 2 {
+	if free, _ := c.Free(t); free != 2 {
 		t.Errorf("%d cores are free, not 2", free)
 	}
 }
@@ -131,14 +131,14 @@ func TestResourceManagerIsKilled(t *testing.T) {
 // A client that is killed gives its cores back.
 func TestKilledClient(t *testing.T) {
 	c := newCluster(t)
-	c.lend(t, hosts.New(t), "--cores", "2")
+	c.Lend(t, hosts.New(t), "--cores", "2")
 	for _, after := range []time.Duration{0, 50 * time.Millisecond, time.Second} { // before and after its tickets are shown
-		client := holder(t, c.dir, 2)
-		eventually(t, "its lease", func() bool { free, _ := c.free(t); return free == 0 })
+		client := holder(t, c, 2)
+		hosts.Eventually(t, "its lease", func() bool { free, _ := c.Free(t); return free == 0 })
 		time.Sleep(after)
-		client.end(t, syscall.SIGKILL)
+		client.End(t, syscall.SIGKILL)
 		killed := time.Now()
-		eventually(t, "all cores", func() bool { free, _ := c.free(t); return free == 2 })
+		hosts.Eventually(t, "all cores", func() bool { free, _ := c.Free(t); return free == 2 })
 		if took := time.Since(killed); took > 2*time.Second {
 			t.Errorf("killed after %v, capacity was back after %v", after, took)
 		}
@@ -148,19 +148,19 @@ func TestKilledClient(t *testing.T) {
 // holderVariable makes the test's program a client that holds a lease.
 const holderVariable = "SUBLET_TEST_HOLDER"
 
-func holder(t *testing.T, dir string, executors int) *program {
+func holder(t *testing.T, c *hosts.Cluster, executors int) *hosts.Program {
 	t.Helper()
 	command := hosts.Self("-test.run=^TestHolder$")
 	command.Env = append(command.Env, holderVariable+"="+fmt.Sprint(executors), "SUBLET_TEST_LIBRARY="+library)
-	return start(t, command, dir)
+	return c.Start(t, command)
 }
 
 // Tickets: forged, of another node, used twice.
 func TestTickets(t *testing.T) {
 	c := newCluster(t)
 	h := hosts.New(t)
-	c.lend(t, h, "--name", "n", "--cores", "2")
-	client := c.client(t)
+	c.Lend(t, h, "--name", "n", "--cores", "2")
+	client := c.Client(t)
 	nodes, err := client.Nodes(within(t), "")
 	check(t, err)
 	grant, err := client.Grant(within(t), api.GrantRequest{Executors: 1, UID: os.Getuid()})
@@ -179,31 +179,31 @@ func TestTickets(t *testing.T) {
 	if answer := show(t, address, good); !strings.Contains(answer, "has been used") {
 		t.Errorf("the ticket once more: %s", answer)
 	}
-	eventually(t, "all cores", func() bool { free, _ := c.free(t); return free == 2 })
+	hosts.Eventually(t, "all cores", func() bool { free, _ := c.Free(t); return free == 2 })
 }
 
 // SIGTERM ends everything cleanly, and nothing is left.
 func TestCleanEnd(t *testing.T) {
 	c := newCluster(t)
 	h := hosts.New(t)
-	manager := c.lend(t, h, "--name", "n", "--cores", "2")
+	manager := c.Lend(t, h, "--name", "n", "--cores", "2")
 	s := session(t)
 	l := lease(t, s, 2)
-	manager.end(t, syscall.SIGTERM)
+	manager.End(t, syscall.SIGTERM)
 	if !manager.ProcessState.Success() {
 		t.Errorf("the executor manager ends with %v", manager.ProcessState)
 	}
-	if _, nodes := c.free(t); nodes != 0 {
+	if _, nodes := c.Free(t); nodes != 0 {
 		t.Errorf("%d nodes are left", nodes)
 	}
-	eventually(t, "the loss of both executors", func() bool { return l.Lost() == 2 })
+	hosts.Eventually(t, "the loss of both executors", func() bool { return l.Lost() == 2 })
 	check(t, l.Release())
 	check(t, s.Close())
-	c.manager.end(t, syscall.SIGTERM)
-	if !c.manager.ProcessState.Success() {
-		t.Errorf("the resource manager ends with %v", c.manager.ProcessState)
+	c.Manager.End(t, syscall.SIGTERM)
+	if !c.Manager.ProcessState.Success() {
+		t.Errorf("the resource manager ends with %v", c.Manager.ProcessState)
 	}
-	if _, err := api.ReadAccess(c.dir); !errors.Is(err, api.ErrNoResourceManager) {
+	if _, err := api.ReadAccess(c.Dir); !errors.Is(err, api.ErrNoResourceManager) {
 		t.Errorf("access.json is left: %v", err)
 	}
 }
@@ -211,7 +211,7 @@ func TestCleanEnd(t *testing.T) {
 // The lists that people and scripts see.
 func TestLists(t *testing.T) {
 	c := newCluster(t)
-	c.lend(t, hosts.New(t), "--name", "n1", "--cores", "2")
+	c.Lend(t, hosts.New(t), "--name", "n1", "--cores", "2")
 	s := session(t)
 	l := lease(t, s, 1)
 	list := func(arguments ...string) string {
@@ -238,7 +238,7 @@ func TestLists(t *testing.T) {
 		t.Errorf("no leases: %q", empty)
 	}
 	// Nobody else's resource manager in the same directory.
-	out, err := exec.Command(sublet, "resource-manager", "--dir", c.dir).CombinedOutput()
+	out, err := exec.Command(sublet, "resource-manager", "--dir", c.Dir).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "runs already") {
 		t.Errorf("a second resource manager: %v, %s", err, out)
 	}

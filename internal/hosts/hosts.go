@@ -8,6 +8,8 @@
 //		h := hosts.New(t)
 //		h.Command("program").Start()   // reaches hosts.Address, and is reached at h.Address
 //	}
+//
+// A [Cluster] is a resource manager on the test's host, to which others lend their cores.
 package hosts
 
 import (

@@ -17,8 +17,8 @@ import (
 func TestLeaseOverTwoHosts(t *testing.T) {
 	c := newCluster(t)
 	a, b := hosts.New(t), hosts.New(t)
-	managerA := c.lend(t, a, "--name", "a", "--cores", "1")
-	c.lend(t, b, "--name", "b", "--cores", "1")
+	managerA := c.Lend(t, a, "--name", "a", "--cores", "1")
+	c.Lend(t, b, "--name", "b", "--cores", "1")
 	s := session(t)
 	l := lease(t, s, 2)
 
@@ -41,7 +41,7 @@ func TestLeaseOverTwoHosts(t *testing.T) {
 		victim, survivor = survivor, victim
 	}
 	hanging := victim.Invoke(within(t), "hang", nil, nil)
-	managerA.signal(t, syscall.SIGKILL)
+	managerA.Signal(t, syscall.SIGKILL)
 	killed := time.Now()
 	_, err := hanging.Wait(within(t))
 	var lost *offload.ExecutorLost
@@ -49,9 +49,9 @@ func TestLeaseOverTwoHosts(t *testing.T) {
 		t.Errorf("after %v: %v", took, err)
 	}
 	echo(t, s, survivor, 1000)
-	eventually(t, "the node's write-off", func() bool { _, nodes := c.free(t); return nodes == 1 })
+	hosts.Eventually(t, "the node's write-off", func() bool { _, nodes := c.Free(t); return nodes == 1 })
 	check(t, l.Release())
-	if free, _ := c.free(t); free != 1 {
+	if free, _ := c.Free(t); free != 1 {
 		t.Errorf("%d cores are free, not 1", free)
 	}
 }
@@ -60,8 +60,8 @@ func TestLeaseOverTwoHosts(t *testing.T) {
 func TestVanishedHost(t *testing.T) {
 	c := newCluster(t)
 	a, b := hosts.New(t), hosts.New(t)
-	c.lend(t, a, "--name", "a", "--cores", "1")
-	c.lend(t, b, "--name", "b", "--cores", "1")
+	c.Lend(t, a, "--name", "a", "--cores", "1")
+	c.Lend(t, b, "--name", "b", "--cores", "1")
 	s := session(t)
 	l := lease(t, s, 2)
 	victim, survivor := l.Executors()[0], l.Executors()[1]
@@ -75,11 +75,11 @@ func TestVanishedHost(t *testing.T) {
 		t.Errorf("after %v: %v", took, err)
 	}
 	echo(t, s, survivor, 1000)
-	eventually(t, "the node's write-off", func() bool { _, nodes := c.free(t); return nodes == 1 })
+	hosts.Eventually(t, "the node's write-off", func() bool { _, nodes := c.Free(t); return nodes == 1 })
 	mend()
-	eventually(t, "the node's return", func() bool { free, nodes := c.free(t); return nodes == 2 && free == 1 })
+	hosts.Eventually(t, "the node's return", func() bool { free, nodes := c.Free(t); return nodes == 2 && free == 1 })
 	check(t, l.Release())
-	if free, nodes := c.free(t); free != 2 || nodes != 2 {
+	if free, nodes := c.Free(t); free != 2 || nodes != 2 {
 		t.Errorf("%d cores of %d nodes are free", free, nodes)
 	}
 }
@@ -87,7 +87,7 @@ func TestVanishedHost(t *testing.T) {
 // An executor on another host that crashes is replaced.
 func TestRemoteReplacement(t *testing.T) {
 	c := newCluster(t)
-	c.lend(t, hosts.New(t), "--cores", "1")
+	c.Lend(t, hosts.New(t), "--cores", "1")
 	s := session(t)
 	l := lease(t, s, 1)
 	e := l.Executors()[0]
@@ -97,7 +97,7 @@ func TestRemoteReplacement(t *testing.T) {
 		if !errors.As(err, &lost) || lost.Signal != syscall.SIGSEGV || lost.Function != "crash" {
 			t.Fatalf("a crash: %v", err)
 		}
-		eventually(t, "a replacement", e.Ready)
+		hosts.Eventually(t, "a replacement", e.Ready)
 		echo(t, s, e, 100)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -105,6 +105,6 @@ func TestRemoteReplacement(t *testing.T) {
 	if _, err := e.Invoke(ctx, "hang", nil, nil).Wait(within(t)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a deadline: %v", err)
 	}
-	eventually(t, "a replacement", e.Ready)
+	hosts.Eventually(t, "a replacement", e.Ready)
 	echo(t, s, e, 100)
 }

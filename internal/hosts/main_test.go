@@ -3,10 +3,10 @@ package hosts_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 )
 
@@ -31,16 +31,11 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func build(dir string) error {
-	for _, program := range []string{"sublet", "sublet-executor"} {
-		if out, err := exec.Command("go", "build", "-o", dir, "../../cmd/"+program).CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", program, err, out)
-		}
+func build(dir string) (err error) {
+	sublet = filepath.Join(dir, "sublet")
+	if err := buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor"); err != nil {
+		return err
 	}
-	library, sublet = filepath.Join(dir, "libfunctions.so"), filepath.Join(dir, "sublet")
-	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", library, "testdata/functions.c").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("building the function library: %w\n%s", err, out)
-	}
-	return nil
+	library, err = buildtest.Library(dir, "libfunctions.so", "testdata/functions.c")
+	return err
 }

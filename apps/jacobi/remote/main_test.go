@@ -1,0 +1,32 @@
+package remote
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/sublet-hpc/sublet/internal/buildtest"
+	"github.com/sublet-hpc/sublet/internal/hosts"
+)
+
+// bin has the programs and the function library, which are real and built first.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(hosts.Main(func() int {
+		dir, err := os.MkdirTemp("", "remote")
+		if err == nil {
+			defer os.RemoveAll(dir)
+			bin = dir
+			err = buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "apps/jacobi")
+		}
+		if err == nil {
+			_, err = buildtest.Library(bin, "libjacobi.so", "../kernel/jacobi.c", "../kernel/sparse.c")
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}))
+}
