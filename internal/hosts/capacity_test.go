@@ -150,9 +150,14 @@ const holderVariable = "SUBLET_TEST_HOLDER"
 
 func holder(t *testing.T, c *hosts.Cluster, executors int) *hosts.Program {
 	t.Helper()
+	return c.Start(t, holding(executors))
+}
+
+// holding is the command of a client that holds a lease.
+func holding(executors int) *exec.Cmd {
 	command := hosts.Self("-test.run=^TestHolder$")
 	command.Env = append(command.Env, holderVariable+"="+fmt.Sprint(executors), "SUBLET_TEST_LIBRARY="+library)
-	return c.Start(t, command)
+	return command
 }
 
 // Tickets: forged, of another node, used twice.

@@ -1,9 +1,12 @@
 package hosts_test
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/sublet-hpc/sublet/internal/control"
@@ -11,18 +14,25 @@ import (
 	"github.com/sublet-hpc/sublet/offload"
 )
 
-// TestHolder is the client that other tests start and kill: it holds a lease. Among the others there
-// is nothing for it to do.
+// TestHolder is the client that other tests start and kill: it holds a lease, says on which cores, and
+// gives it back when it gets SIGTERM. Among the others there is nothing for it to do.
 func TestHolder(t *testing.T) {
 	executors, err := strconv.Atoi(os.Getenv(holderVariable))
 	if err != nil {
 		return
 	}
+	terminated, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
+	defer stop()
 	s, err := offload.Connect(within(t))
 	check(t, err)
-	_, err = s.Lease(within(t), offload.Want{Executors: executors, Library: os.Getenv("SUBLET_TEST_LIBRARY")})
+	l, err := s.Lease(within(t), offload.Want{Executors: executors, Library: os.Getenv("SUBLET_TEST_LIBRARY")})
 	check(t, err)
-	select {}
+	for _, e := range l.Executors() {
+		fmt.Fprintln(os.Stderr, "holds core", e.Core())
+	}
+	<-terminated.Done()
+	check(t, l.Release())
+	check(t, s.Close())
 }
 
 // show shows a ticket to a manager as a client on another host does; the answer is its refusal.

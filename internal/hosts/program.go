@@ -41,7 +41,7 @@ func Start(t testing.TB, command *exec.Cmd, environment ...string) *Program {
 	t.Cleanup(func() {
 		p.End(t, syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("%s:\n%s", strings.Join(p.Args, " "), p.Logged())
+			t.Logf("%s: %v\n%s", strings.Join(p.Args, " "), p.ProcessState, p.Logged())
 		}
 	})
 	return p
