@@ -106,3 +106,32 @@ SUBLET_FUNCTION(environment) {
     memcpy(call->output, value, call->output_size);
     return 0;
 }
+
+// For measuring what a large payload costs: says that it has as much output as input, and looks at
+// neither.
+SUBLET_FUNCTION(untouched) {
+    if (call->output_capacity < call->input_size)
+        return sublet_need(call, call->input_size);
+    call->output_size = call->input_size;
+    return 0;
+}
+
+// Reads all of its input: the output is the sum of its 64-bit words.
+SUBLET_FUNCTION(read_all) {
+    const uint64_t *words = call->input;
+    uint64_t sum = 0;
+    if (call->output_capacity < sizeof sum)
+        return sublet_need(call, sizeof sum);
+    for (uint64_t i = 0; i < call->input_size / sizeof *words; i++)
+        sum += words[i];
+    memcpy(call->output, &sum, sizeof sum);
+    call->output_size = sizeof sum;
+    return 0;
+}
+
+// Writes all of its output, with the first byte of the input.
+SUBLET_FUNCTION(write_all) {
+    memset(call->output, *(const unsigned char *)call->input, call->output_capacity);
+    call->output_size = call->output_capacity;
+    return 0;
+}
