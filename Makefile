@@ -15,7 +15,8 @@ ifeq ($(origin CXX),default)
 CXX := g++
 endif
 MPICC   ?= mpicc
-MPIRUN  ?= mpirun
+# The launcher that is called as the wrapper is: mpirun.mpich beside mpicc.mpich.
+MPIRUN  ?= $(if $(filter mpicc%,$(notdir $(MPICC))),$(filter-out ./,$(dir $(MPICC)))$(patsubst mpicc%,mpirun%,$(notdir $(MPICC))),mpirun)
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -43,16 +44,19 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 TAG     := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null)
 LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=%)")
 
+# The tests that start programs, which users, machines and MPIs can treat differently.
+PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
+
 PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/jacobi
 LIBRARIES := bin/libjacobi.so bin/libfunctions.so
 HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo test vet race lint fmt install clean force
+.PHONY: help deps build demo test integration vet race lint fmt install clean force
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install the system packages that are missing (apt), or name them
 	@scripts/deps.sh
@@ -66,6 +70,9 @@ test: build ## run all tests: vet, then everything, then under -race what needs 
 	@$(MAKE) vet
 	@$(call run_tests,./...)
 	@$(MAKE) race
+
+integration: | deps ## run the tests that start programs alone, or those of PACKAGES
+	@$(call run_tests,$(PACKAGES))
 
 vet: | deps ## run go vet
 	@$(MPI) go vet ./...

@@ -10,6 +10,12 @@ cxx=${CXX:-g++}
 mpicc=${MPICC:-mpicc}
 mpirun=${MPIRUN:-mpirun}
 
+# The MPI's packages, if it is missing.
+case $mpicc in
+*mpich*) mpi_dev=libmpich-dev mpi_bin=mpich ;;
+*) mpi_dev=libopenmpi-dev mpi_bin=openmpi-bin ;;
+esac
+
 has() { command -v "${1%% *}" >/dev/null 2>&1; }
 
 # includes HEADER COMMAND...: the compiler finds the header.
@@ -27,8 +33,8 @@ missing() {
     has pkg-config || echo pkg-config
     # shellcheck disable=SC2046 # several flags
     includes rdma/fabric.h "$cc" $(pkg-config --cflags libfabric 2>/dev/null || true) || echo libfabric-dev
-    includes mpi.h "$mpicc" || echo libopenmpi-dev
-    has "$mpirun" || echo openmpi-bin
+    includes mpi.h "$mpicc" || echo "$mpi_dev"
+    has "$mpirun" || echo "$mpi_bin"
     has ip || echo iproute2 # the tests with several hosts
 }
 

@@ -28,6 +28,9 @@ func buildAndRun(m *testing.M) int {
 	if err == nil {
 		err = build(bin)
 	}
+	if err == nil {
+		err = mpitest.Check(path("jacobi"))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	if part := os.Getenv(asRank); part != "" {
 		os.Exit(rankMain(part))
 	}
+	if err := mpitest.Check("/proc/self/exe"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

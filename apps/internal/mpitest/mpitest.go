@@ -62,12 +62,9 @@ func Run(t testing.TB, ranks int, environment []string, program string, args ...
 // Command is the mpirun that Run runs. When ctx ends, mpirun and what is in its process group is
 // killed.
 func Command(ctx context.Context, ranks int, environment []string, program string, args ...string) *exec.Cmd {
-	mpirun := os.Getenv("MPIRUN")
-	if mpirun == "" {
-		mpirun = "mpirun"
-	}
+	mpirun := Launcher()
 	var flags []string
-	if version, err := exec.CommandContext(ctx, mpirun, "--version").CombinedOutput(); err == nil && bytes.Contains(version, []byte("Open MPI")) {
+	if kind, err := implementation(ctx, mpirun); err == nil && kind == openMPI { // if it fails, so does what comes
 		// Tests use more ranks than a small machine has cores.
 		flags = []string{"--oversubscribe", "--mca", "mpi_yield_when_idle", "1"}
 	}

@@ -3,8 +3,10 @@ package remote
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 )
@@ -22,6 +24,9 @@ func TestMain(m *testing.M) {
 		}
 		if err == nil {
 			_, err = buildtest.Library(bin, "libjacobi.so", "../kernel/jacobi.c", "../kernel/sparse.c")
+		}
+		if err == nil {
+			err = mpitest.Check(filepath.Join(bin, "jacobi"))
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
