@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,24 +84,24 @@ func TestSeatsAreTheRanksOwn(t *testing.T) {
 }
 
 // launch has a shell start ranks: each directly, or each through a shell of its own. It returns
-// the launcher and those that it started.
+// the launcher and those that it started, when they have become what they are to be: until then
+// they are copies of the shell. All of them end with the test.
 func launch(t *testing.T, script string, variables ...string) (launcher int, started []int) {
 	t.Helper()
 	command := exec.Command("/bin/sh", "-c", script)
 	command.Env = append(os.Environ(), variables...)
-	stdin, err := command.StdinPipe()
-	check(t, err)
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	check(t, command.Start())
+	launcher = command.Process.Pid
 	t.Cleanup(func() {
-		stdin.Close()
-		_ = command.Process.Kill()
+		_ = syscall.Kill(-launcher, syscall.SIGKILL)
 		_ = command.Wait()
 	})
-	launcher = command.Process.Pid
+	shell := commandLine(launcher)
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		started = nil
 		for child, parent := range parentsOf(os.Getuid()) {
-			if parent == launcher {
+			if its := commandLine(child); parent == launcher && its != "" && its != shell {
 				started = append(started, child)
 			}
 		}
@@ -112,6 +113,12 @@ func launch(t *testing.T, script string, variables ...string) (launcher int, sta
 			t.Fatalf("%q has started %v", script, started)
 		}
 	}
+}
+
+// commandLine is empty for a process that is gone.
+func commandLine(pid int) string {
+	text, _ := os.ReadFile(procPath(pid, "cmdline"))
+	return string(text)
 }
 
 func TestFindRanks(t *testing.T) {
