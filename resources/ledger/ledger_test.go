@@ -258,7 +258,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 	return ledger.Grant{
 		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
 		Keep: rapid.IntRange(0, 2).Draw(t, "keep"),
-		At: at, Expires: at.Add(time.Minute),
+		At:   at, Expires: at.Add(time.Minute),
 	}
 }
 
