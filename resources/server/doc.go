@@ -32,6 +32,9 @@
 // hangs up before, it has died. A lease is renewed by its client, and by the managers that hold
 // it; what nobody renews ends by itself.
 //
+// Those who wait are served in the order of coming. The first has all cores that come free, however few
+// the others ask for, unless it asks for more than there would be if all leases ended.
+//
 // The state is in memory. After a restart it comes back from what the managers report, who go on
 // meanwhile, as running leases do.
 package server
