@@ -32,11 +32,11 @@ const (
 // moves nothing by itself, and nobody spins, the driver does it (driver.go). Every way in which the executor can fail ends in lose, which ends all futures
 // with one and the same *ExecutorLost (or ErrClosed after a release).
 type connection struct {
-	executor *Executor
-	pid      int
-	spin     time.Duration
-	alive    context.Context // ends with the executor, by died
-	died     context.CancelFunc
+	berth *berth
+	pid   int
+	spin  time.Duration
+	alive context.Context // ends with the executor, by died
+	died  context.CancelFunc
 
 	mu          sync.Mutex
 	client      *fabric.Client
@@ -66,7 +66,7 @@ type connection struct {
 }
 
 // target is the process, for requests to it.
-func (c *connection) target() target { return target{c.executor.place, c.pid} }
+func (c *connection) target() target { return target{c.berth.place, c.pid} }
 
 // lock takes mu; a waiter that spins in C gives way.
 func (c *connection) lock() {
@@ -79,14 +79,15 @@ func (c *connection) lock() {
 }
 
 // submit sends a future's request, whose regions the executor knows. While all slots are in use
-// it waits for the oldest, until ctx ends. An error is the caller's; if the executor has failed,
-// the future is an orphan and ends with it.
-func (c *connection) submit(ctx context.Context, f *Future) error {
+// it waits for the oldest, until the future's context ends. An error is the caller's; if the executor
+// has failed, the future is lost, or an orphan that is lost with it.
+func (c *connection) submit(f *Future) (sent bool, _ error) {
 	for {
 		c.lock()
 		if c.closed {
 			c.mu.Unlock()
-			return *c.failure.Load()
+			f.lost(*c.failure.Load(), false)
+			return false, nil
 		}
 		id, err := c.client.Submit(&f.request)
 		if err == nil {
@@ -98,18 +99,21 @@ func (c *connection) submit(ctx context.Context, f *Future) error {
 				c.startDriver()
 			}
 			c.mu.Unlock()
-			return nil
+			return true, nil
 		}
 		if !errors.Is(err, fabric.ErrFull) {
 			c.orphans = append(c.orphans, f)
 			c.mu.Unlock()
 			c.kill(err)
-			return nil
+			return false, nil
 		}
 		oldest := c.inFlight[c.slot(c.client.Harvested()+1)]
 		c.mu.Unlock()
-		if err := c.await(ctx, oldest); err != nil {
-			return err
+		if f.try {
+			return false, f.lease.busy()
+		}
+		if c.await(f.ctx, oldest) != nil {
+			return false, f.overdue("while all slots of its executor were in use")
 		}
 	}
 }
@@ -119,7 +123,7 @@ func (c *connection) submit(ctx context.Context, f *Future) error {
 func (c *connection) kill(because error) {
 	if c.broken.CompareAndSwap(false, true) {
 		c.brokenBy.Store(&because)
-		c.executor.kill(c.pid)
+		c.berth.kill(c.pid)
 	}
 }
 
@@ -134,7 +138,7 @@ func (c *connection) orphan(f *Future, because error) {
 	}
 	c.mu.Unlock()
 	if closed {
-		f.end(0, *c.failure.Load())
+		f.lost(*c.failure.Load(), false)
 		return
 	}
 	c.kill(because)
@@ -153,7 +157,7 @@ func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 			c.large--
 		}
 		f.inCall = response.InCall
-		f.end(response.Size, c.executor.explain(f, response))
+		f.end(response.Size, c.berth.executor.explain(f, response))
 	}
 	if err != nil {
 		c.kill(err)
@@ -167,13 +171,13 @@ func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 
 // expire is called when the context of an invocation has ended. If the invocation runs, its
 // executor is killed: nothing less stops a function. If it waits behind others, they go on first.
-func (c *connection) expire(f *Future, because error) {
+func (c *connection) expire(f *Future) {
 	c.lock()
 	defer c.mu.Unlock()
 	if c.closed || f.ended.Load() || f.id == 0 {
 		return
 	}
-	f.expired = because
+	f.expired = context.Cause(f.ctx)
 	c.harvest(f.id, 0)
 	c.endExpired()
 }
@@ -242,6 +246,8 @@ func (c *connection) sleep(ctx context.Context, f *Future) error {
 	select {
 	case <-f.done():
 		return nil
+	case <-c.gone: // or it runs elsewhere
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -255,6 +261,7 @@ func (c *connection) lose(loss error) {
 	c.failure.Store(&loss)
 	c.harvest(c.client.Submitted(), 0)
 	c.closed = true
+	next := c.client.Harvested() + 1 // the oldest that was not answered, which may have run
 	c.closeClient()
 	c.doorbell.Close()
 	c.wakeDriver()
@@ -269,10 +276,12 @@ func (c *connection) lose(loss error) {
 	c.mu.Unlock()
 	for _, f := range unanswered {
 		if f.expired != nil {
-			f.end(0, fmt.Errorf("%s on %s was ended with its executor: %w", f.function.name, c.executor, f.expired))
+			f.end(0, f.overdue("while it ran, and it was ended with "+c.berth.String()))
 			continue
 		}
-		f.end(0, loss)
+		var gone *ExecutorLost
+		ran := f.id == next && errors.As(loss, &gone) && gone.Function == f.function.name
+		f.lost(loss, ran)
 	}
 	close(c.gone)
 }

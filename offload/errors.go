@@ -22,6 +22,12 @@ var (
 	ErrOutputTooSmall = errors.New("offload: output too small")
 	// ErrBufferBusy: an invocation that has not ended may still use the buffer.
 	ErrBufferBusy = errors.New("offload: buffer in use")
+	// ErrBusy: TryInvoke would have had to wait.
+	ErrBusy = errors.New("offload: busy")
+	// ErrDeadline: the deadline of Invoke's context passed before the invocation had ended.
+	ErrDeadline = errors.New("offload: deadline exceeded")
+	// ErrPoison: the same input ended two executors; errors.As finds the *ExecutorLost of the second.
+	ErrPoison = errors.New("offload: poison")
 	// ErrVersion: the two ends are of different versions.
 	ErrVersion = errors.New("offload: versions differ")
 )
@@ -30,10 +36,12 @@ var (
 type classified struct {
 	class error
 	text  string
+	cause error // may be nil
 }
 
 func (e *classified) Error() string        { return e.text }
 func (e *classified) Is(target error) bool { return target == e.class }
+func (e *classified) Unwrap() error        { return e.cause }
 
 func classify(class error, format string, args ...any) error {
 	return &classified{class: class, text: fmt.Sprintf(format, args...)}
@@ -63,10 +71,28 @@ func printable(text string) string {
 	return strconv.Quote(text)
 }
 
+// Cause says what kind of end an executor had.
+type Cause string
+
+// Causes of the loss of an executor.
+const (
+	// LostSignal: a signal ended it, ExecutorLost.Signal.
+	LostSignal Cause = "signal"
+	// LostExit: it exited, with ExecutorLost.ExitCode.
+	LostExit Cause = "exit"
+	// LostStopped: it was ended on purpose: an invocation ran past its deadline, or it broke the protocol.
+	LostStopped Cause = "stopped"
+	// LostManager: its executor manager is gone, and it with it.
+	LostManager Cause = "executor manager lost"
+	// LostNode: nothing is heard of its node any more.
+	LostNode Cause = "node lost"
+)
+
 // ExecutorLost says that the executor went away before it answered. The invocation may have run in
 // part, or wholly; its buffers are the caller's again.
 type ExecutorLost struct {
 	Executor string
+	Cause    Cause
 	// Signal that ended the executor, 0 if it exited; ExitCode then.
 	Signal   unix.Signal
 	ExitCode int
@@ -76,6 +102,18 @@ type ExecutorLost struct {
 	ExitCalled bool
 	// Reason says more where the executor itself was not to blame.
 	Reason string
+}
+
+// isCrash tells whether the function that ran may have ended the executor: signals that others
+// send, or that the kernel sends to whom it chooses, do not count.
+func (e *ExecutorLost) isCrash() bool {
+	switch e.Cause {
+	case LostSignal:
+		return e.Signal != unix.SIGKILL && e.Signal != unix.SIGTERM && e.Signal != unix.SIGINT && e.Signal != unix.SIGHUP
+	case LostExit:
+		return true
+	}
+	return false
 }
 
 func (e *ExecutorLost) Error() string {
@@ -94,6 +132,14 @@ func (e *ExecutorLost) Error() string {
 		how += " in function " + e.Function
 	}
 	return fmt.Sprintf("%s was lost: %s", e.Executor, how)
+}
+
+// poison is the error of an input that has ended as many executors as it may.
+func poison(function string, last *ExecutorLost) error {
+	return &classified{
+		class: ErrPoison, cause: last,
+		text: fmt.Sprintf("function %s ended %d executors with the same input and is not run again: %v", function, maxCrashes, last),
+	}
 }
 
 func unknownFunction(name, library string, known []string) error {

@@ -87,7 +87,7 @@ var errRefused = errors.New("offload: refused")
 
 // give sends a region to the executor.
 func (c *connection) give(r *region) error {
-	link := c.executor.site.link
+	link := c.berth.site.link
 	m := control.Map{Region: r.id, Size: uint64(len(r.memory.Bytes())), ReadOnly: r.purpose == fabric.Constants}
 	var files []*os.File
 	if c.client.Path().Transport == fabric.Ring {
@@ -107,7 +107,7 @@ func (c *connection) give(r *region) error {
 	if err := link.call(ctx, control.TypeMap, c.target(), m, &mapped, files...); err != nil {
 		var refused *control.Failed
 		if errors.As(err, &refused) && refused.Code == control.CodeLimit {
-			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.executor, err))
+			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.berth, err))
 		}
 		return errors.Join(err, c.withClient(func() error { return c.client.Detach(r.id) }))
 	}
@@ -140,7 +140,7 @@ func (c *connection) dismiss(r *region) error {
 	case <-c.gone:
 		return nil
 	case <-time.After(dismissPatience):
-		return fmt.Errorf("offload: %s neither gives up a buffer that was freed nor ends; the memory is kept: %w", c.executor, err)
+		return fmt.Errorf("offload: %s neither gives up a buffer that was freed nor ends; the memory is kept: %w", c.berth, err)
 	}
 }
 
@@ -152,7 +152,7 @@ func (c *connection) takeBack(ctx context.Context, r *region) error {
 	if !k.has(r.id) {
 		return nil
 	}
-	err := c.executor.site.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
+	err := c.berth.site.link.call(ctx, control.TypeUnmap, c.target(), control.Unmap{Region: r.id}, &control.Unmap{})
 	if err == nil {
 		err = c.withClient(func() error { return c.client.Detach(r.id) })
 	}

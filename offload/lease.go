@@ -40,6 +40,9 @@ type Want struct {
 	Environment []string
 	// StackSize of the thread that runs functions, in bytes. 0: 64 MiB.
 	StackSize int64
+	// NotRepeatable says that running a function twice with the same input does harm: what is lost
+	// with an executor is reported, and never run again.
+	NotRepeatable bool
 	// Wait is how long to wait for cores that others have. 0: not at all; ErrNoCapacity says who has
 	// them.
 	Wait time.Duration
@@ -52,24 +55,31 @@ type function struct {
 }
 
 // Lease is the right to some executors. Any goroutine may invoke functions on them.
+//
+// Executors that are lost are replaced; those that are lost with their node or its manager are
+// asked for anew, on any node (refill.go).
 type Lease struct {
 	session   *Session
 	want      Want
-	name      string
 	wish      wish
-	sites     []*site // one for each node
 	executors []*Executor
 	functions map[string]*function
 	known     []string // names, for errors
+	library   []control.Function
 	turn      atomic.Uint32
 	lost      atomic.Int32
+	changed   broadcast       // an executor has become ready, or will not
+	alive     context.Context // ends when Release begins
+	end       context.CancelFunc
 
-	stopRenewing func() // nil in an embedded session
-
-	mu      sync.Mutex
-	losses  []*ExecutorLost
-	living  sync.WaitGroup // executors
-	release func() error   // once
+	mu        sync.Mutex
+	grants    []*grant
+	losses    []*ExecutorLost
+	vacant    []*Executor // have lost their berths
+	refilling bool
+	over      bool           // nothing new begins
+	rerunning sync.WaitGroup // invocations that look for another executor, and the refilling
+	release   func() error   // once
 }
 
 // Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
@@ -99,8 +109,12 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	}
 	defer done()
 	l := &Lease{session: s, want: want, wish: wished, functions: map[string]*function{}}
+	l.alive, l.end = context.WithCancel(context.Background())
+	for i := range want.Executors {
+		l.executors = append(l.executors, newExecutor(l, i))
+	}
 	l.release = sync.OnceValue(l.giveBack)
-	if err := l.acquire(ctx); err != nil {
+	if err := l.settle(ctx, l.executors, want.Wait); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
 	s.add(l)
@@ -118,51 +132,6 @@ func (w *Want) hot() time.Duration {
 	return w.HotTimeout
 }
 
-// acquire asks for the lease and opens the way to each executor.
-func (l *Lease) acquire(ctx context.Context) error {
-	if l.session.resources != nil {
-		return l.acquireGranted(ctx)
-	}
-	indices := make([]int, l.want.Executors)
-	for i := range indices {
-		indices[i] = i
-	}
-	s := l.newSite(indices)
-	link, welcome, err := l.session.dial(ctx, s.unasked)
-	if err != nil {
-		return err
-	}
-	l.sites = []*site{s}
-	if err := s.acquire(ctx, link, welcome, ""); err != nil {
-		return err
-	}
-	return l.gather()
-}
-
-// gather puts together what the lease has at its sites.
-func (l *Lease) gather() error {
-	l.executors = make([]*Executor, l.want.Executors)
-	for _, s := range l.sites {
-		if !slices.Equal(s.functions, l.sites[0].functions) { // an index must mean the same
-			return fmt.Errorf("offload: the function library %s is another one on node %s than on node %s", l.want.Library, s.node, l.sites[0].node)
-		}
-		for _, e := range s.executors {
-			if e.index < 0 || e.index >= len(l.executors) || l.executors[e.index] != nil {
-				return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors has one of index %d, or two", len(l.executors), e.index)}
-			}
-			l.executors[e.index] = e
-		}
-	}
-	if slices.Contains(l.executors, nil) {
-		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came without some of them", len(l.executors))}
-	}
-	for i, f := range l.sites[0].functions {
-		l.functions[f.Name] = &function{name: f.Name, index: uint32(i)}
-		l.known = append(l.known, f.Name)
-	}
-	return nil
-}
-
 // Executors are the lease's, in the order of their indices.
 func (l *Lease) Executors() []*Executor { return l.executors }
 
@@ -176,31 +145,68 @@ func (l *Lease) Lost() int { return int(l.lost.Load()) }
 func (l *Lease) Path() Path { return l.executors[0].Path() }
 
 // Invoke sends an invocation of a function to the executor that has the least to do, and returns
-// at once, or, while all slots are in use, when one is free or ctx ends. in and out may be nil;
-// constants are those that the function will see, at most 8.
+// at once, or, while all of that one's slots are in use or all executors are being replaced, when
+// it can be sent or ctx ends. in and out may be nil; constants are those that the function will see,
+// at most 8.
 //
 // ctx governs the run as well: when it ends before the invocation has, the function is ended with
-// its executor, which is replaced, and the future fails with ctx's error. Invocations behind it on
-// that executor are lost with it.
+// its executor, which is replaced, and the future fails with ctx's error (and [ErrDeadline] if that
+// was a deadline).
+//
+// If the executor is lost the invocation is run again on another one, unless the lease is
+// NotRepeatable. A function that itself ends its executor (by a signal, or by calling exit) is run
+// once more; the second time the input is taken for poison ([ErrPoison]).
 //
 // What goes wrong is the future's: [ErrUnknownFunction], [ErrClosed], ctx's error, or
 // [*ExecutorLost] when no executor is left.
 func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) *Future {
-	var best *Executor
-	first := int(l.turn.Add(1))
-	for i := range l.executors {
-		e := l.executors[(first+i)%len(l.executors)]
-		if !e.Ready() {
-			continue
-		}
-		if best == nil || e.load() < best.load() {
-			best = e
+	f := l.prepare(function, in, out, constants)
+	if f.ended.Load() {
+		return f
+	}
+	f.ctx, f.anywhere = ctx, true
+	c, _ := l.choose()
+	if c == nil {
+		var err error
+		if c, err = l.awaitExecutor(ctx); err != nil {
+			if ctx.Err() != nil {
+				err = f.overdue("while there was no executor to send it to")
+			}
+			f.end(0, err)
+			return f
 		}
 	}
-	if best == nil {
-		best = l.executors[first%len(l.executors)]
+	f.send(c)
+	return f
+}
+
+// TryInvoke is Invoke for callers with something better to do than to wait: while all slots of all
+// executors are in use, or none is ready, it sends nothing and returns [ErrBusy]. Any other error is
+// the future's. (Buffers that an executor does not know yet are made known to it first, which
+// takes a moment.)
+func (l *Lease) TryInvoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) (*Future, error) {
+	f := l.prepare(function, in, out, constants)
+	if f.ended.Load() {
+		return f, nil
 	}
-	return best.Invoke(ctx, function, in, out, constants...)
+	f.ctx, f.anywhere, f.try = ctx, true, true
+	c, _ := l.choose()
+	if c == nil && l.alive.Err() == nil {
+		f.end(0, l.busy())
+	} else if c == nil {
+		f.end(0, errReleased)
+	} else {
+		f.send(c)
+	}
+	if f.ended.Load() && errors.Is(f.err, ErrBusy) {
+		return nil, f.err
+	}
+	return f, nil
+}
+
+// busy is the error when no executor can take an invocation now.
+func (l *Lease) busy() error {
+	return classify(ErrBusy, "offload: all slots of the lease's %d executors are in use (%d each), or they are being replaced; Invoke waits for one", len(l.executors), fabric.DefaultSlots)
 }
 
 // Release gives the executors back: they are ended, and invocations in flight end with ErrClosed.
@@ -208,53 +214,33 @@ func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, co
 func (l *Lease) Release() error { return l.release() }
 
 func (l *Lease) giveBack() error {
-	err := l.endSites()
-	if l.stopRenewing != nil {
-		l.stopRenewing()
-		l.forgetGrant() // only now: the cores are free
-	}
-	if err != nil {
-		return err
-	}
-	// Only now: until here the executors used the session's memory.
-	l.session.remove(l)
-	return nil
-}
-
-// endSites gives back what the lease has on all nodes, and returns when its executors have ended.
-func (l *Lease) endSites() error {
+	l.mu.Lock()
+	l.over = true
+	grants := l.grants
+	l.mu.Unlock()
+	l.end()
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, s := range l.sites {
-		all.Go(func() { s.release(ctx) })
+	errs := make([]error, len(grants))
+	for i, g := range grants {
+		all.Go(func() { errs[i] = g.giveBack(ctx) })
 	}
-	ended := make(chan struct{})
-	go func() {
-		all.Wait()
-		l.living.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		// Something keeps a killed process: a file system that does not answer, say.
-		return fmt.Errorf("offload: executors of lease %s were killed and have not ended within %v; their buffers stay lent until they do", l.name, releasePatience)
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
-	for _, s := range l.sites {
-		for _, e := range s.executors {
-			e.dropNews()
-		}
-	}
-	l.sites = nil
+	l.rerunning.Wait()
+	// Only now: until here the executors used the session's memory.
+	l.session.remove(l)
 	return nil
 }
 
 // maxLosses is how many losses a lease remembers.
 const maxLosses = 100
 
-// lose notes the loss of an executor.
-func (l *Lease) lose(lost *ExecutorLost) {
+// mourn notes the loss of an executor.
+func (l *Lease) mourn(lost *ExecutorLost) {
 	l.lost.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,24 +12,17 @@ import (
 	"github.com/sublet-hpc/sublet/internal/control"
 )
 
-// The life of an executor, led by one goroutine from the granting of the lease to its end:
+// The life of an executor at a berth, led by one goroutine from the granting of the lease to its end:
 //
 //	opening ── met ──▶ ready ── its process ends ──▶ lost ── replaced ──▶ opening
 //	   │ failed          │                             │
-//	   ▼                 │ Lease.Release               │ given up by the manager, or released
-//	killed, lost         ▼                             ▼
+//	   ▼                 │ Lease.Release               │ given up by the manager, the manager is
+//	killed, lost         ▼                             ▼ gone, or released
 //	                   ended                         ended
-
-// process is one process of an executor.
-type process struct {
-	info  control.Executor
-	pidfd *os.File // nil on another host
-}
+//
+// Where the manager is gone, and the lease is not over, the executor gets a new berth (refill.go).
 
 const (
-	// maxNews is how much of what the manager says may wait to be looked at. A manager gives up
-	// on an executor long before.
-	maxNews = 16
 	// obituaryPatience is how long the manager may take to say how a process ended.
 	obituaryPatience = time.Second
 	// openPatience is how long a process may take to be met.
@@ -38,8 +31,8 @@ const (
 
 // live leads the executor through its life. Whether its first process, or that one's replacement,
 // could be met goes to met.
-func (e *Executor) live(ctx context.Context, p process, met chan<- error) {
-	defer e.lease.living.Done()
+func (b *berth) live(ctx context.Context, p process, met chan<- error) {
+	defer b.site.leave()
 	told := false
 	tell := func(err error) {
 		if !told {
@@ -49,20 +42,21 @@ func (e *Executor) live(ctx context.Context, p process, met chan<- error) {
 	}
 	for {
 		var replaced bool
-		c, err := e.open(ctx, p)
+		c, err := b.open(ctx, p)
 		if err == nil {
 			tell(nil)
-			replaced = e.watch(c)
+			replaced = b.watch(c)
 		} else {
 			if !errors.Is(err, errDied) {
 				tell(err)
-				e.kill(p.info.PID) // nobody could use it
+				b.kill(p.info.PID) // nobody could use it
 			}
-			var loss error
-			loss, replaced = e.autopsy(nil, err)
-			e.setLoss(loss)
+			var lost *ExecutorLost
+			lost, replaced = b.autopsy(nil, err)
+			b.executor.lose(lost, replaced)
 		}
-		if p, replaced = e.successor(replaced); !replaced {
+		if p, replaced = b.successor(replaced); !replaced {
+			b.executor.giveUp()
 			tell(err)
 			return
 		}
@@ -73,14 +67,20 @@ func (e *Executor) live(ctx context.Context, p process, met chan<- error) {
 }
 
 // successor waits for the replacement that the manager has promised.
-func (e *Executor) successor(promised bool) (process, bool) {
+func (b *berth) successor(promised bool) (process, bool) {
 	if !promised {
 		return process{}, false
 	}
 	select {
-	case p := <-e.replacements:
+	case p := <-b.replacements:
 		return p, true
-	case <-e.site.link.closed:
+	case <-b.givenUp:
+	case <-b.site.link.closed:
+	}
+	select { // one may have come before
+	case p := <-b.replacements:
+		return p, true
+	default:
 		return process{}, false
 	}
 }
@@ -89,7 +89,7 @@ func (e *Executor) successor(promised bool) (process, bool) {
 var errDied = errors.New("its process ended before it could be reached")
 
 // open makes the way to a process, whose pidfd it takes.
-func (e *Executor) open(ctx context.Context, p process) (*connection, error) {
+func (b *berth) open(ctx context.Context, p process) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	var watched *os.File
@@ -101,28 +101,25 @@ func (e *Executor) open(ctx context.Context, p process) (*connection, error) {
 	}
 	alive, died := context.WithCancel(context.Background())
 	c := &connection{
-		executor: e, pid: p.info.PID, spin: e.lease.want.hot(), process: watched, alive: alive, died: died,
+		berth: b, pid: p.info.PID, spin: b.site.lease.want.hot(), process: watched, alive: alive, died: died,
 		gone: make(chan struct{}), resume: make(chan struct{}, 1),
 	}
-	if err := e.connect(ctx, c); err != nil {
+	if err := b.connect(ctx, c); err != nil {
 		died()
-		if e.hasDied(watched) {
+		if b.hasDied(watched) {
 			err = errors.Join(errDied, err)
 		}
 		watched.Close() // nothing if there is none
-		return nil, fmt.Errorf("offload: reaching %s: %w", e, err)
+		return nil, fmt.Errorf("offload: reaching %s: %w", b, err)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.info, e.path = p.info, c.client.Path()
-	e.current.Store(c)
+	b.executor.welcome(p.info, c)
 	return c, nil
 }
 
 // hasDied tells whether a process has ended, by its pidfd, or by its obituary if it is on another host.
-func (e *Executor) hasDied(pidfd *os.File) bool {
+func (b *berth) hasDied(pidfd *os.File) bool {
 	if pidfd == nil {
-		return len(e.obituaries) > 0
+		return len(b.obituaries) > 0
 	}
 	exited, err := isReadableFile(pidfd)
 	return err == nil && exited
@@ -131,102 +128,71 @@ func (e *Executor) hasDied(pidfd *os.File) bool {
 // awaitEnd waits for the end of a connection's process, which its pidfd tells. One on another host
 // has ended when its manager says so, or when the manager itself is gone or silent: then it may live
 // on, but nothing of it reaches us once our end of the connection is closed, which follows.
-func (e *Executor) awaitEnd(c *connection) *control.Ended {
+func (b *berth) awaitEnd(c *connection) *control.Ended {
 	if c.process == nil {
 		select {
-		case ended := <-e.obituaries:
+		case ended := <-b.obituaries:
 			return &ended
-		case <-e.site.link.closed:
+		case <-b.site.link.closed:
 		}
 	} else if err := waitReadable(c.process); err != nil {
-		e.kill(c.pid) // it can not be watched, so it is of no use
+		b.kill(c.pid) // it can not be watched, so it is of no use
 	}
 	return nil
 }
 
-// watch waits for the end of a connection's process and ends what was in flight. It tells whether
-// there will be a replacement.
-func (e *Executor) watch(c *connection) (replaced bool) {
+// watch waits for the end of a connection's process and ends what was in flight, or has it run
+// elsewhere. It tells whether there will be a replacement.
+func (b *berth) watch(c *connection) (replaced bool) {
 	defer c.process.Close()
-	ended := e.awaitEnd(c)
+	ended := b.awaitEnd(c)
 	c.died()
-	loss := errReleased
-	if !e.site.released.Load() {
-		// From here on Invoke must not find the process, but a reason.
-		e.setLoss(&ExecutorLost{Executor: e.String(), Reason: "its process has just ended"})
-		var because error
-		if broken := c.brokenBy.Load(); broken != nil {
-			because = *broken
-		}
-		loss, replaced = e.autopsy(ended, because)
+	// From here on Invoke must not find the process, but a reason.
+	b.executor.lose(&ExecutorLost{Executor: b.String(), Cause: LostManager, Reason: "its process has just ended"}, true)
+	if b.site.isReleased() {
+		b.executor.lose(b.site.whyReleased(), false)
+		c.lose(b.site.whyReleased())
+		return false
 	}
-	e.setLoss(loss)
-	c.lose(loss)
+	var because error
+	if broken := c.brokenBy.Load(); broken != nil {
+		because = *broken
+	}
+	lost, replaced := b.autopsy(ended, because)
+	b.executor.lose(lost, replaced)
+	c.lose(lost)
 	return replaced
-}
-
-// setLoss takes the executor's connection out of use.
-func (e *Executor) setLoss(loss error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.loss = loss
-	e.current.Store(nil)
 }
 
 // autopsy finds out why a process ended that should not have, and whether it will be replaced.
 // ended is its obituary if it has come, because what we had against it, or nil.
-func (e *Executor) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, replaced bool) {
-	lost := &ExecutorLost{Executor: e.String()}
+func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, replaced bool) {
+	lost := &ExecutorLost{Executor: b.String(), Cause: LostManager}
 	if ended == nil {
 		select {
-		case obituary := <-e.obituaries:
+		case obituary := <-b.obituaries:
 			ended = &obituary
-		case <-e.site.link.closed:
+		case <-b.site.link.closed:
 			lost.Reason = "it went away together with its executor manager"
-			if silence := e.site.link.silence(); silence != nil {
-				lost.Reason = silence.Error()
+			if silence := b.site.link.silence(); silence != nil {
+				lost.Cause, lost.Reason = LostNode, silence.Error()
 			}
 		case <-time.After(obituaryPatience):
 			lost.Reason = "its process ended, and its executor manager does not say why"
 		}
 	}
 	if ended != nil {
+		lost.Cause = LostExit
+		if ended.Signal != 0 {
+			lost.Cause = LostSignal
+		}
 		lost.Signal, lost.ExitCode = unix.Signal(ended.Signal), ended.ExitCode
 		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
 		replaced = ended.Replacing
 	}
 	if because != nil {
-		lost.Reason = because.Error()
+		lost.Cause, lost.Reason = LostStopped, because.Error()
 	}
-	e.lease.lose(lost)
+	b.site.lease.mourn(lost)
 	return lost, replaced
-}
-
-// kill has the manager end a process and replace it. It does not wait; if the manager is gone, so
-// are its executors.
-func (e *Executor) kill(pid int) {
-	go func() {
-		_ = e.site.link.conn.Send(control.TypeKill, 0, control.Manager, control.Kill{Executor: e.place, PID: pid})
-	}()
-}
-
-// dropNews closes what came after the end.
-func (e *Executor) dropNews() {
-	for {
-		select {
-		case p := <-e.replacements:
-			p.pidfd.Close()
-		default:
-			return
-		}
-	}
-}
-
-// forget makes the executor forget a region that is about to be freed.
-func (e *Executor) forget(r *region) error {
-	c := e.current.Load()
-	if c == nil {
-		return nil
-	}
-	return c.dismiss(r)
 }

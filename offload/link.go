@@ -99,6 +99,15 @@ func (l *link) silence() error {
 	return nil
 }
 
+func (l *link) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *link) close() { l.end(ErrClosed) }
 
 // target is who a request is for: the manager, or one process of an executor.

@@ -29,7 +29,7 @@ const probePatience = 5 * time.Second
 // probe proves that the connection carries requests and responses of all kinds. Nobody else uses
 // it yet. If it does not, the client is closed.
 func (c *connection) probe(ctx context.Context) error {
-	memory := &c.executor.lease.session.regions
+	memory := &c.berth.site.lease.session.regions
 	size := probes[len(probes)-1].size
 	b, err := memory.allocate(fabric.Buffers, 2*size)
 	if err != nil {

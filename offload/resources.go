@@ -93,24 +93,19 @@ func (e *nodeAway) Error() string {
 
 func (e *nodeAway) Unwrap() error { return e.err }
 
-// acquireGranted has the resource manager grant the lease, and shows its tickets to the managers.
-func (l *Lease) acquireGranted(ctx context.Context) error {
-	until := time.Now().Add(l.want.Wait)
+// settleGranted has the resource manager grant berths, and shows its tickets to the managers.
+func (l *Lease) settleGranted(ctx context.Context, executors []*Executor, wait time.Duration) error {
+	until := time.Now().Add(wait)
 	for attempt := 1; ; attempt++ {
-		grant, err := l.session.resources.Grant(ctx, grantRequest(&l.want, time.Until(until)))
+		granted, err := l.session.resources.Grant(ctx, grantRequest(&l.want, len(executors), time.Until(until)))
 		if err != nil {
 			return explainResources(err)
 		}
-		l.name = grant.Lease.ID
-		stop := l.keepRenewing(grant.TTL)
-		err = l.openSites(ctx, grant.Tickets)
-		if err == nil {
-			l.stopRenewing = stop
+		g := &grant{lease: l, id: granted.Lease.ID, stopRenewing: l.keepRenewing(granted.Lease.ID, granted.TTL)}
+		err = l.openSites(ctx, g, executors, granted.Tickets)
+		if err = l.admit(g, err); err == nil {
 			return nil
 		}
-		stop()
-		err = errors.Join(err, l.endSites())
-		l.forgetGrant()
 		var away *nodeAway
 		switch {
 		case attempt >= staleGrants || ctx.Err() != nil:
@@ -128,33 +123,36 @@ func (l *Lease) acquireGranted(ctx context.Context) error {
 	}
 }
 
-func grantRequest(want *Want, wait time.Duration) api.GrantRequest {
+func grantRequest(want *Want, executors int, wait time.Duration) api.GrantRequest {
 	uid := os.Getuid()
 	name := strconv.Itoa(uid)
 	if u, err := user.LookupId(name); err == nil { // else one that only the directory service knows
 		name = u.Username
 	}
 	return api.GrantRequest{
-		Executors: want.Executors, Oversubscribe: want.Oversubscribe, Wait: max(wait, 0),
+		Executors: executors, Oversubscribe: want.Oversubscribe, Wait: max(wait, 0),
 		UID: uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
 	}
 }
 
-// openSites opens all of the lease's sites at once.
-func (l *Lease) openSites(ctx context.Context, tickets []api.Access) error {
+// openSites opens all sites of a grant at once.
+func (l *Lease) openSites(ctx context.Context, g *grant, executors []*Executor, tickets []api.Access) error {
 	ctx, cancel := context.WithCancel(ctx) // the failure of one ends the others
 	defer cancel()
+	placed, err := distribute(executors, tickets)
+	if err != nil {
+		return err
+	}
 	sites := make([]*site, len(tickets))
-	errs := make([]error, len(tickets))
 	var first error
 	var once sync.Once
 	var all sync.WaitGroup
 	for i, ticket := range tickets {
 		all.Go(func() {
-			sites[i], errs[i] = l.openSite(ctx, ticket)
-			if errs[i] != nil {
+			var err error
+			if sites[i], err = l.openSite(ctx, placed[i], ticket); err != nil {
 				once.Do(func() {
-					first = errs[i]
+					first = err
 					cancel()
 				})
 			}
@@ -163,22 +161,36 @@ func (l *Lease) openSites(ctx context.Context, tickets []api.Access) error {
 	all.Wait()
 	for _, s := range sites {
 		if s != nil {
-			l.sites = append(l.sites, s)
+			g.sites = append(g.sites, s)
 		}
 	}
-	if first != nil {
-		return first
+	return first
+}
+
+// distribute gives each ticket's places to executors: a ticket's index counts those of its grant.
+func distribute(executors []*Executor, tickets []api.Access) ([][]*Executor, error) {
+	placed := make([][]*Executor, len(tickets))
+	taken := make([]bool, len(executors))
+	n := 0
+	for i, ticket := range tickets {
+		for _, p := range ticket.Executors {
+			if p.Index < 0 || p.Index >= len(executors) || taken[p.Index] {
+				return nil, &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors has one of index %d, or two", len(executors), p.Index)}
+			}
+			taken[p.Index] = true
+			placed[i] = append(placed[i], executors[p.Index])
+			n++
+		}
 	}
-	return l.gather()
+	if n < len(executors) {
+		return nil, &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them", len(executors), n)}
+	}
+	return placed, nil
 }
 
 // openSite opens one. It returns the site also with an error, if it has to be released.
-func (l *Lease) openSite(ctx context.Context, ticket api.Access) (*site, error) {
-	var indices []int
-	for _, placed := range ticket.Executors {
-		indices = append(indices, placed.Index)
-	}
-	s := l.newSite(indices)
+func (l *Lease) openSite(ctx context.Context, executors []*Executor, ticket api.Access) (*site, error) {
+	s := l.newSite(executors)
 	conn, err := dialNode(ctx, ticket.Node, ticket.Reach)
 	if err != nil {
 		return nil, err
@@ -190,13 +202,13 @@ func (l *Lease) openSite(ctx context.Context, ticket api.Access) (*site, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = s.acquire(ctx, link, welcome, ticket.Ticket)
+	err = s.acquire(ctx, link, welcome, ticket.Ticket, 0)
 	return s, err
 }
 
-// keepRenewing renews the lease until it is stopped. The managers that hold it do so as well, so
+// keepRenewing renews a grant until it is stopped. The managers that hold it do so as well, so
 // that it matters little whether the resource manager can be reached at present.
-func (l *Lease) keepRenewing(ttl time.Duration) (stop func()) {
+func (l *Lease) keepRenewing(id string, ttl time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -206,7 +218,7 @@ func (l *Lease) keepRenewing(ttl time.Duration) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				_, _ = l.session.resources.Renew(ctx, l.name)
+				_, _ = l.session.resources.Renew(ctx, id)
 			case <-ctx.Done():
 				return
 			}
@@ -222,9 +234,9 @@ func (l *Lease) keepRenewing(ttl time.Duration) (stop func()) {
 // it from the managers, too.
 const forgetPatience = 2 * time.Second
 
-// forgetGrant tells the resource manager that nothing of the lease is left.
-func (l *Lease) forgetGrant() {
+// forgetGrant tells the resource manager that nothing of a grant is left.
+func (l *Lease) forgetGrant(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), forgetPatience)
 	defer cancel()
-	_ = l.session.resources.Release(ctx, l.name)
+	_ = l.session.resources.Release(ctx, id)
 }

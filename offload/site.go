@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync/atomic"
+	"sync"
+	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -15,6 +16,8 @@ import (
 // site is what a lease has on one node: a control connection to the manager there, and executors.
 //
 //	new ── dialed ──▶ asking ── granted, executors met ──▶ open ── release, or the link ends ──▶ ended
+//
+// When the link of an open site ends, and the lease is not over, its executors get new berths.
 type site struct {
 	lease     *Lease
 	link      *link
@@ -23,23 +26,76 @@ type site struct {
 	address   string // of the node, as it was reached
 	transport transport
 	functions []control.Function
-	executors []*Executor // by the manager's indices
-	released  atomic.Bool
+	berths    []*berth // by the manager's indices
+	name      string   // that the manager gave to the lease
+
+	living sync.WaitGroup // berths
+
+	mu       sync.Mutex
+	open     bool // accepted by the lease
+	released bool
+	left     int  // berths whose lives are over
+	lost     bool // nothing lives here any more, because the manager is gone
 }
 
-// newSite makes a site whose executors will have these indices in the lease.
-func (l *Lease) newSite(indices []int) *site {
+// newSite makes a site with berths for these executors.
+func (l *Lease) newSite(executors []*Executor) *site {
 	s := &site{lease: l, address: loopback}
-	for place, index := range indices {
-		s.executors = append(s.executors, newExecutor(s, index, place))
+	for place, e := range executors {
+		s.berths = append(s.berths, newBerth(e, s, place))
 	}
 	return s
+}
+
+// accept opens the site: from now on its loss is the lease's.
+func (s *site) accept() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = true
+	s.check()
+}
+
+// leave is called at the end of a berth's life.
+func (s *site) leave() {
+	s.mu.Lock()
+	s.left++
+	s.check()
+	s.mu.Unlock()
+	s.living.Done()
+}
+
+// check tells the lease when nothing lives here any more because the manager is gone; mu is held.
+func (s *site) check() {
+	if s.open && !s.released && s.left == len(s.berths) && s.link.isClosed() {
+		s.open, s.lost = false, true
+		s.lease.vacate(s)
+	}
+}
+
+func (s *site) isReleased() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.released
+}
+
+func (s *site) isLost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
+
+// whyReleased is what ends invocations on a site that was given back.
+func (s *site) whyReleased() error {
+	if s.lease.alive.Err() != nil {
+		return errReleased
+	}
+	return &ExecutorLost{Executor: "an executor on " + s.node, Cause: LostManager, Reason: "it was given back, because not all that were asked for with it could be had"}
 }
 
 // acquire asks the manager at the other end of a link, which it takes over, for the executors, and
 // returns when all have been met. ticket is empty where the manager grants leases itself. If it fails
 // the site has to be released as well.
-func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome, ticket string) (err error) {
+func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome, ticket string, wait time.Duration) (err error) {
 	s.link, s.node, s.local = link, welcome.Node, link.conn.PassesDescriptors()
 	if at, ok := link.conn.Stream().RemoteAddr().(*net.TCPAddr); ok {
 		s.address = at.IP.String()
@@ -49,8 +105,8 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	}
 	want := &s.lease.want
 	request := control.LeaseRequest{
-		Executors: len(s.executors), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
-		Environment: want.Environment, StackSize: want.StackSize, Ticket: ticket, Wait: want.Wait,
+		Executors: len(s.berths), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
+		Environment: want.Environment, StackSize: want.StackSize, Ticket: ticket, Wait: wait,
 	}
 	var files []*os.File
 	if s.local {
@@ -65,25 +121,30 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	if err := frame.Decode(&granted); err != nil {
 		return link.explain(err)
 	}
-	if len(granted.Executors) != len(s.executors) || len(frame.Files) != s.descriptors(len(s.executors)) {
-		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them and %d descriptors", len(s.executors), len(granted.Executors), len(frame.Files))}
+	if len(granted.Executors) != len(s.berths) || len(frame.Files) != s.descriptors(len(s.berths)) {
+		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them and %d descriptors", len(s.berths), len(granted.Executors), len(frame.Files))}
 	}
 	s.functions = granted.Functions
-	if ticket == "" { // else the resource manager has named it
-		s.lease.name = granted.Lease
-	}
-	met := make(chan error, len(s.executors))
-	for i, e := range s.executors {
+	s.name = granted.Lease
+	met := make(chan error, len(s.berths))
+	s.living.Add(len(s.berths))
+	go func() { // berths may be left long before
+		<-link.closed
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.check()
+	}()
+	for i, b := range s.berths {
 		p := process{info: granted.Executors[i]}
 		if s.local {
 			p.pidfd = frame.Files[i]
 		}
-		s.lease.living.Add(1)
-		go e.live(ctx, p, met)
+		b.executor.berth.Store(b)
+		go b.live(ctx, p, met)
 	}
 	frame.Files = nil
 	var failure error // the others usually fail for the same reason
-	for range s.executors {
+	for range s.berths {
 		failure = cmp.Or(failure, <-met)
 	}
 	return failure
@@ -102,16 +163,13 @@ func (s *site) unasked(frame *control.Frame) {
 	switch frame.Type {
 	case control.TypeEnded:
 		var ended control.Ended
-		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(s.executors) {
+		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(s.berths) {
 			return
 		}
-		select {
-		case s.executors[ended.Executor].obituaries <- ended:
-		default: // more news than a manager of ours has
-		}
+		s.berths[ended.Executor].hear(ended)
 	case control.TypeReplaced:
 		var info control.Executor
-		if frame.Decode(&info) != nil || info.Index < 0 || info.Index >= len(s.executors) || len(frame.Files) != s.descriptors(1) {
+		if frame.Decode(&info) != nil || info.Index < 0 || info.Index >= len(s.berths) || len(frame.Files) != s.descriptors(1) {
 			return
 		}
 		p := process{info: info}
@@ -119,7 +177,7 @@ func (s *site) unasked(frame *control.Frame) {
 			p.pidfd = frame.Files[0]
 		}
 		select {
-		case s.executors[info.Index].replacements <- p:
+		case s.berths[info.Index].replacements <- p:
 			frame.Files = nil
 		default:
 		}
@@ -130,7 +188,9 @@ func (s *site) unasked(frame *control.Frame) {
 // it is dead: its executors die in either case. Those on this host are waited for by their pidfds;
 // others can not reach us any more once our ends of their connections are closed.
 func (s *site) release(ctx context.Context) {
-	s.released.Store(true)
+	s.mu.Lock()
+	s.released = true
+	s.mu.Unlock()
 	if s.link == nil {
 		return
 	}

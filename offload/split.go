@@ -2,7 +2,6 @@ package offload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,10 +18,11 @@ type Part struct {
 // Work is one step of a program's work on its items.
 type Work struct {
 	// Remote sends a part to its executor. It must not wait for the result, which must fill the
-	// output: Step fails if it does not.
+	// output: Step fails if it does not. It is called again, with another executor, for a part that was
+	// lost.
 	Remote func(ctx context.Context, part Part) *Future
-	// Local computes the items from lo up to hi here. It is also called for parts whose executor
-	// was lost.
+	// Local computes the items from lo up to hi here. It is also called for parts that were lost
+	// and that no other executor takes.
 	Local func(lo, hi int) error
 }
 
@@ -34,6 +34,7 @@ type Work struct {
 // or those that the caller chooses (NewSplitAt). A Split is used by
 // one goroutine.
 type Split struct {
+	lease  *Lease
 	local  int // items from 0 up to local are the caller's
 	items  int
 	parts  []Part
@@ -43,7 +44,7 @@ type Split struct {
 // NewSplit gives the share (0 to 1) of n items to the executors of lease, rounded to whole items.
 // With no lease (nil) everything is local. Executors for which there are no items get no part.
 func NewSplit(lease *Lease, n int, share float64) *Split {
-	s := &Split{items: n, local: n}
+	s := &Split{lease: lease, items: n, local: n}
 	if lease == nil || n <= 0 || !(share > 0) {
 		return s
 	}
@@ -67,7 +68,7 @@ func NewSplitAt(lease *Lease, bounds []int) (*Split, error) {
 	if executors := len(lease.executors); len(bounds)-1 > executors {
 		return nil, fmt.Errorf("offload: %d parts for %d executors", len(bounds)-1, executors)
 	}
-	s := &Split{items: bounds[len(bounds)-1], local: bounds[0]}
+	s := &Split{lease: lease, items: bounds[len(bounds)-1], local: bounds[0]}
 	for i, lo := range bounds[:len(bounds)-1] {
 		if hi := bounds[i+1]; lo < hi {
 			s.parts = append(s.parts, Part{Lo: lo, Hi: hi, Executor: lease.executors[i], Index: len(s.parts)})
@@ -82,44 +83,6 @@ func (s *Split) Local() (lo, hi int) { return 0, s.local }
 // Parts are the executors' parts.
 func (s *Split) Parts() []Part { return s.parts }
 
-// Redone is how many times a part was computed locally because its executor was lost.
+// Redone is how many times a part was computed once more, here or by another executor, because its
+// executor was lost.
 func (s *Split) Redone() int { return s.redone }
-
-// Step does one step: it sends the parts, computes the local items, waits, and redoes locally the
-// parts of executors that were lost. A function's own error, and that of Local, ends the step
-// when nothing of it is in flight any more. The end of ctx ends it at once: parts that were sent
-// may still run, and their buffers stay lent.
-func (s *Split) Step(ctx context.Context, work Work) error {
-	futures := make([]*Future, len(s.parts))
-	for i, part := range s.parts {
-		futures[i] = work.Remote(ctx, part)
-	}
-	var errs []error
-	if s.local > 0 {
-		errs = append(errs, work.Local(0, s.local))
-	}
-	var lost []Part
-	for i, part := range s.parts {
-		size, err := futures[i].Wait(ctx)
-		var gone *ExecutorLost
-		switch {
-		case errors.As(err, &gone):
-			lost = append(lost, part)
-		case err != nil:
-			errs = append(errs, err)
-		case size != futures[i].request.Output.Size:
-			errs = append(errs, fmt.Errorf("function %s on %s returned %d bytes for items %d to %d, whose output has %d",
-				futures[i].function.name, part.Executor, size, part.Lo, part.Hi-1, futures[i].request.Output.Size))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	for _, part := range lost {
-		s.redone++
-		if err := work.Local(part.Lo, part.Hi); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -1,0 +1,89 @@
+package offload
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
+)
+
+// connect opens the transport that was chosen for the site.
+func (b *berth) connect(ctx context.Context, c *connection) (err error) {
+	const slots = fabric.DefaultSlots
+	switch b.site.transport.name {
+	case fabric.Ring:
+		ring, err := fabric.NewRing(slots, c.spin >= 0)
+		if err != nil {
+			return err
+		}
+		open := control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: slots}
+		err = b.site.link.call(ctx, control.TypeOpen, c.target(), open, &control.Opened{},
+			ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
+		if err != nil {
+			// It may have mapped the ring, but it has not been given a request, and without its
+			// ring it is of no use.
+			ring.Close()
+			return err
+		}
+		c.client, c.closeClient = ring.Client, ring.Close
+	default:
+		if err := b.connectOFI(ctx, c, slots); err != nil {
+			return err
+		}
+	}
+	c.inFlight = make([]*Future, slots)
+	c.doorbell, err = pollable(c.client.Descriptor(), "doorbell")
+	if err != nil {
+		c.closeClient()
+		return err
+	}
+	if err = c.probe(ctx); err != nil {
+		c.doorbell.Close()
+	}
+	return err
+}
+
+// connectOFI meets the executor over libfabric. It proves itself with a nonce that only this
+// lease's control connection has carried.
+func (b *berth) connectOFI(ctx context.Context, c *connection, slots int) (err error) {
+	nonce := make([]byte, fabric.NonceSize)
+	if _, err := rand.Read(nonce); err != nil {
+		return err
+	}
+	way := b.site.transport
+	open := control.Open{
+		Wire: fabric.WireVersion, Transport: way.name, Slots: slots,
+		Provider: way.provider, Address: b.site.address, Nonce: nonce,
+	}
+	options := fabric.OFIOptions{Transport: way.name, Provider: way.provider, Nonce: nonce, Slots: slots}
+	closeBells := func() {}
+	var files []*os.File
+	if fabric.NeedsBells(way.provider) {
+		if options.Bells, err = fabric.NewBells(slots); err != nil {
+			return err
+		}
+		closeBells = options.Bells.Close
+		shared := options.Bells.Files()
+		files = []*os.File{shared.Memory, shared.ExecutorDoorbell, shared.ClientDoorbell}
+	}
+	var opened control.Opened
+	if deadline, ok := ctx.Deadline(); ok {
+		options.Timeout = max(time.Until(deadline), time.Millisecond)
+	}
+	if err = b.site.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
+		options.Name = opened.Name
+		c.client, err = fabric.ConnectOFI(options)
+	}
+	if err != nil {
+		closeBells()
+		return err
+	}
+	c.closeClient = func() {
+		c.client.Close()
+		closeBells()
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package offload
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// A lease that loses a site, with its manager or its node, asks for as many executors elsewhere:
+//
+//	whole ── a site is lost ──▶ refilling ── granted ──▶ whole
+//	                              │    ▲
+//	                 not granted  ▼    │ after a pause
+//	                             shrunken
+//
+// Whoever waits for an executor waits for the first attempt, and no longer.
+
+const (
+	firstRefillPause = time.Second
+	lastRefillPause  = 30 * time.Second
+)
+
+// refillPatience is how long one attempt may take.
+const refillPatience = 10 * time.Second
+
+// vacate notes that the executors of a site need new berths.
+func (l *Lease) vacate(s *site) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	for _, b := range s.berths {
+		b.executor.setComing(true)
+		l.vacant = append(l.vacant, b.executor)
+	}
+	if !l.refilling {
+		l.refilling = true
+		l.rerunning.Add(1)
+		go l.refill()
+	}
+}
+
+// refill asks for new berths until all executors have one.
+func (l *Lease) refill() {
+	defer l.rerunning.Done()
+	for pause := firstRefillPause; ; {
+		l.dropLostGrants()
+		l.mu.Lock()
+		vacant := l.vacant
+		l.vacant = nil
+		if len(vacant) == 0 || l.over {
+			l.refilling = false
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		if l.resettle(vacant) {
+			pause = firstRefillPause
+			continue
+		}
+		l.mu.Lock()
+		l.vacant = append(vacant, l.vacant...)
+		l.mu.Unlock()
+		select {
+		case <-time.After(pause):
+		case <-l.alive.Done():
+		}
+		pause = min(2*pause, lastRefillPause)
+	}
+}
+
+// resettle tries once to get berths for all of some executors.
+func (l *Lease) resettle(vacant []*Executor) bool {
+	losses := make([]error, len(vacant))
+	for i, e := range vacant {
+		losses[i] = e.whyNot()
+	}
+	ctx, cancel := context.WithTimeout(l.alive, refillPatience)
+	defer cancel()
+	err := l.settle(ctx, vacant, 0)
+	if err == nil {
+		return true
+	}
+	for i, e := range vacant {
+		e.lose(losses[i], false)
+	}
+	return false
+}
+
+// dropLostGrants gives back grants of which nothing is left.
+func (l *Lease) dropLostGrants() {
+	l.mu.Lock()
+	var lost []*grant
+	l.grants = slices.DeleteFunc(slices.Clone(l.grants), func(g *grant) bool {
+		if g.isLost() {
+			lost = append(lost, g)
+			return true
+		}
+		return false
+	})
+	l.mu.Unlock()
+	for _, g := range lost {
+		ctx, cancel := context.WithTimeout(context.Background(), refillPatience)
+		_ = g.giveBack(ctx) // its executors have ended
+		cancel()
+	}
+}
