@@ -85,7 +85,7 @@ func TestDeadlineEndsTheRun(t *testing.T) {
 		start := time.Now()
 		running := slow.Invoke(ctx, "nap", in, nil)
 		behind := slow.Invoke(within(t), "echo", in, out)
-		if _, err := running.Wait(within(t)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := running.Wait(within(t)); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, offload.ErrDeadline) {
 			t.Errorf("past its deadline: %v", err)
 		}
 		if took := time.Since(start); took > 10*time.Second {

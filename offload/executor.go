@@ -52,9 +52,6 @@ func (e *Executor) lose(loss error, coming bool) {
 	e.lease.changed.tell()
 }
 
-// giveUp says that there will be no other process at the berth.
-func (e *Executor) giveUp() { e.setComing(false) }
-
 // setComing says whether there will be another process, for the same loss.
 func (e *Executor) setComing(coming bool) {
 	e.mu.Lock()

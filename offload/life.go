@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
 // The life of an executor at a berth, led by one goroutine from the granting of the lease to its end:
@@ -53,10 +54,12 @@ func (b *berth) live(ctx context.Context, p process, met chan<- error) {
 			}
 			var lost *ExecutorLost
 			lost, replaced = b.autopsy(nil, err)
-			b.executor.lose(lost, replaced)
+			b.executor.lose(lost, replaced || b.site.link.isClosed())
 		}
 		if p, replaced = b.successor(replaced); !replaced {
-			b.executor.giveUp()
+			if !b.site.link.isClosed() { // else the lease asks for others
+				b.executor.setComing(false)
+			}
 			tell(err)
 			return
 		}
@@ -159,7 +162,7 @@ func (b *berth) watch(c *connection) (replaced bool) {
 		because = *broken
 	}
 	lost, replaced := b.autopsy(ended, because)
-	b.executor.lose(lost, replaced)
+	b.executor.lose(lost, replaced || b.site.link.isClosed())
 	c.lose(lost)
 	return replaced
 }
@@ -190,8 +193,12 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
 		replaced = ended.Replacing
 	}
-	if because != nil {
+	switch {
+	case because == nil:
+	case !errors.Is(because, fabric.ErrBroken):
 		lost.Cause, lost.Reason = LostStopped, because.Error()
+	case lost.Signal == unix.SIGKILL: // by us, or by somebody before; otherwise its end broke the connection
+		lost.Reason = fmt.Sprintf("ended by SIGKILL, and its connection with it or before: %v", because)
 	}
 	b.site.lease.mourn(lost)
 	return lost, replaced

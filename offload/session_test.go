@@ -341,24 +341,26 @@ func TestRelease(t *testing.T) {
 	})
 }
 
-// When the helper is killed everything ends, with an error and not with a hang.
+// When the helper is killed, what was asked of its executors ends with an error and not with a hang;
+// then the lease gets others, from another helper.
 func TestHelperKilled(t *testing.T) {
 	overTransports(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		in := offload.Alloc[uint32](s, 1)
 		in.Slice()[0] = 60_000
-		f := l.Invoke(within(t), "nap", in, nil)
-		check(t, syscall.Kill(helper(t, l.Executors()[0].PID()), syscall.SIGKILL))
+		e := l.Executors()[0]
+		f := e.Invoke(within(t), "nap", in, nil)
+		check(t, syscall.Kill(helper(t, e.PID()), syscall.SIGKILL))
 		_, err := f.Wait(within(t))
 		var lost *offload.ExecutorLost
-		if !errors.As(err, &lost) {
+		if !errors.As(err, &lost) || lost.Cause != offload.LostManager {
 			t.Errorf("an invocation in flight: %v", err)
 		}
 		for _, e := range l.Executors() {
-			if _, err := e.Invoke(within(t), "echo", nil, nil).Wait(within(t)); !errors.As(err, &lost) {
-				t.Errorf("an invocation afterwards: %v", err)
-			}
+			waitFor(t, "another executor", e.Ready)
+			_, err := e.Invoke(within(t), "echo", nil, nil).Wait(within(t))
+			check(t, err)
 		}
 	})
 }
@@ -434,11 +436,13 @@ func TestSplit(t *testing.T) {
 		}
 		for _, share := range []float64{0, 0.5, 1} {
 			split := offload.NewSplit(l, n, share)
+			crashed := false
 			for step := range 5 {
 				clear(out.Slice())
 				check(t, split.Step(within(t), offload.Work{
 					Remote: func(ctx context.Context, p offload.Part) *offload.Future {
-						if step == 2 && p.Index == 1 {
+						if step == 2 && p.Index == 1 && !crashed {
+							crashed = true
 							return p.Executor.Invoke(ctx, "crash", nil, nil)
 						}
 						return p.Executor.Invoke(ctx, "square", in.Sub(p.Lo, p.Hi), out.Sub(p.Lo, p.Hi))

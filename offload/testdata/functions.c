@@ -93,6 +93,17 @@ SUBLET_FUNCTION(nap) {
     return 0;
 }
 
+// nap and echo in one.
+SUBLET_FUNCTION(nap_and_echo) {
+    if (nap(call))
+        return 1;
+    if (call->output_capacity < call->input_size)
+        return sublet_need(call, call->input_size);
+    memcpy(call->output, call->input, call->input_size);
+    call->output_size = call->input_size;
+    return 0;
+}
+
 // The value of the environment variable named by the input.
 SUBLET_FUNCTION(environment) {
     char name[128] = {0};
