@@ -33,16 +33,18 @@
 //
 // Sessions, leases, executors and futures may be used by any number of goroutines. An executor
 // runs one invocation at a time, in the order in which they were sent, and can hold 8 of
-// them; a ninth makes Invoke wait until one is answered, whether or not anybody waits for its future.
+// them; a ninth makes Invoke wait until one is answered, whether or not anybody waits for its future;
+// [Lease.TryInvoke] does not wait.
 //
 // # Errors
 //
 // See [ErrClosed] and those around it, [FunctionError] and [ExecutorLost]. A function that fails
-// leaves its executor as it was. One that crashes costs its executor, which is replaced within the
-// lease; Split redoes what was lost.
+// leaves its executor as it was. What is lost with an executor is run again: by [Lease.Invoke] on
+// another executor, by Split there or locally. An input that ends two executors is poison and
+// goes no further ([ErrPoison]). Lost executors are replaced within the lease, on another node if theirs is gone.
 //
 // # Caveats
 //
-// Functions are assumed to be repeatable: running one twice with the same input does no harm. An
+// Functions are assumed to be repeatable: running one twice with the same input does no harm. [Want.NotRepeatable] says that they are not. An
 // executor keeps its state between invocations, but not when it is replaced.
 package offload
