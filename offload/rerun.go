@@ -39,7 +39,7 @@ func (f *Future) lost(loss error, ran bool) {
 		f.end(0, loss)
 	default:
 		f.reruns++
-		f.id, f.expired = 0, nil
+		f.id, f.expired, f.try = 0, nil, false
 		f.lease.rerun(f, loss)
 	}
 }
