@@ -10,8 +10,8 @@ import (
 //
 // An executor that was killed, or went away with its manager or node, is nobody's fault: that costs
 // an invocation nothing. One that ended while it ran the invocation may have ended of it. That is
-// tried once more, and an input that ends two executors is poison, which is reported and not given
-// to a third.
+// tried once more, in a fresh process, and an input that ends two executors is poison, which is reported
+// and not given to a third.
 
 const (
 	// maxCrashes is how many executors one invocation may end.
@@ -39,13 +39,18 @@ func (f *Future) lost(loss error, ran bool) {
 		f.end(0, loss)
 	default:
 		f.reruns++
+		blamed := f.connection.Load().berth.executor
+		if f.crashes == 0 {
+			blamed = nil
+		}
 		f.id, f.expired, f.try = 0, nil, false
-		f.lease.rerun(f, loss)
+		f.lease.rerun(f, loss, blamed)
 	}
 }
 
-// rerun sees to an invocation until it has ended or its next executor is lost.
-func (l *Lease) rerun(f *Future, loss error) {
+// rerun sees to an invocation until it has ended or its next executor is lost. blamed is the one that
+// it has ended, or nil.
+func (l *Lease) rerun(f *Future, loss error, blamed *Executor) {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -56,7 +61,7 @@ func (l *Lease) rerun(f *Future, loss error) {
 	l.mu.Unlock()
 	go func() {
 		defer l.rerunning.Done()
-		c, err := l.awaitExecutor(f.ctx)
+		c, err := l.awaitReplacement(f.ctx, blamed)
 		switch {
 		case f.ctx.Err() != nil:
 			f.end(0, f.overdue("when its executor had been lost"))
@@ -109,6 +114,29 @@ func (l *Lease) awaitExecutor(ctx context.Context) (*connection, error) {
 		case <-l.alive.Done():
 		}
 	}
+}
+
+// awaitReplacement chooses for an invocation that has ended an executor, blamed: that one's
+// replacement, in whose process nobody has left anything behind that could be to blame; if there will be none, or
+// blamed is nil, any other.
+func (l *Lease) awaitReplacement(ctx context.Context, blamed *Executor) (*connection, error) {
+	for blamed != nil {
+		changed := l.changed.next()
+		if c := blamed.current.Load(); c != nil {
+			return c, nil
+		}
+		if !blamed.isComing() {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-l.alive.Done():
+			return nil, errReleased
+		}
+	}
+	return l.awaitExecutor(ctx)
 }
 
 // broadcast tells all who wait that something has changed.

@@ -26,7 +26,7 @@ type attempt struct {
 const (
 	// maxSent is how often a part is sent before it is computed locally.
 	maxSent = 3
-	// replacementPatience is how long a part that has ended its executor waits for another: what
+	// replacementPatience is how long a part that has ended its executor waits for a replacement: what
 	// ends an executor might end the program that computes it locally.
 	replacementPatience = 2 * time.Second
 )
@@ -35,7 +35,7 @@ const (
 // again: by another executor of the lease that is ready, else locally. Executors
 // that are killed, or go away with their node, cost nothing else. A part that was running when its
 // executor ended of its own accord, or that ran past a deadline that Remote gave it, is only given to
-// one more executor; if it ends that one as well Step fails with [ErrPoison], or [ErrDeadline].
+// one more, its replacement; if it ends that one as well Step fails with [ErrPoison], or [ErrDeadline].
 //
 // A function's own error, that of Local, and a loss under Want.NotRepeatable end the step when nothing
 // of it is in flight any more. The end of ctx ends it at once: parts that were sent may still run, and
@@ -112,9 +112,8 @@ func (s *Split) redo(ctx context.Context, work Work, lost []attempt, errs *[]err
 			local = append(local, a)
 			continue
 		}
-		part := a.part
-		part.Executor = e
-		a.future = work.Remote(ctx, part)
+		a.part.Executor = e
+		a.future = work.Remote(ctx, a.part)
 		a.sent++
 		sent = append(sent, a)
 	}
@@ -132,11 +131,12 @@ func (s *Split) substitute(ctx context.Context, a *attempt) *Executor {
 	if a.blamed > 0 {
 		ctx, cancel := context.WithTimeout(ctx, replacementPatience)
 		defer cancel()
-		_, _ = s.lease.awaitExecutor(ctx)
+		if c, err := s.lease.awaitReplacement(ctx, a.part.Executor); err == nil {
+			return c.berth.executor
+		}
 	}
-	c, _ := s.lease.choose()
-	if c == nil {
-		return nil
+	if c, _ := s.lease.choose(); c != nil {
+		return c.berth.executor
 	}
-	return c.berth.executor
+	return nil
 }
