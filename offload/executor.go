@@ -99,13 +99,14 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 		}
 		open := control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: slots}
 		err = e.site.link.call(ctx, control.TypeOpen, c.target(), open, &control.Opened{},
-			ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
+			ring.Files.Memory, ring.Files.Doorbell)
 		if err != nil {
 			// It may have mapped the ring, but it has not been given a request, and without its
 			// ring it is of no use.
 			ring.Close()
 			return err
 		}
+		ring.Files.Doorbell.Close() // the executor's now
 		c.client, c.closeClient = ring.Client, ring.Close
 	default:
 		if err := e.connectOFI(ctx, c, slots); err != nil {
@@ -145,13 +146,16 @@ func (e *Executor) connectOFI(ctx context.Context, c *connection, slots int) (er
 		}
 		closeBells = options.Bells.Close
 		shared := options.Bells.Files()
-		files = []*os.File{shared.Memory, shared.ExecutorDoorbell, shared.ClientDoorbell}
+		files = []*os.File{shared.Memory, shared.Doorbell}
 	}
 	var opened control.Opened
 	if deadline, ok := ctx.Deadline(); ok {
 		options.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
 	if err = e.site.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
+		if len(files) > 0 {
+			files[1].Close() // the executor's now
+		}
 		options.Name = opened.Name
 		c.client, err = fabric.ConnectOFI(options)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
 // The life of an executor, led by one goroutine from the granting of the lease to its end:
@@ -195,7 +196,8 @@ func (e *Executor) autopsy(ended *control.Ended, because error) (_ *ExecutorLost
 		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
 		replaced = ended.Replacing
 	}
-	if because != nil {
+	// That the connection broke is how we noticed. The obituary knows why.
+	if because != nil && (ended == nil || !errors.Is(because, fabric.ErrBroken)) {
 		lost.Reason = because.Error()
 	}
 	e.lease.lose(lost)

@@ -95,8 +95,7 @@ func (e *Executor) OpenRing(files RingFiles, slots int) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots),
-		C.int(descriptor(files.ExecutorDoorbell)), C.int(descriptor(files.ClientDoorbell)))
+	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots), C.int(descriptor(files.Doorbell)))
 	if c == nil {
 		release()
 		return nil, errors.New("fabric: out of memory")
