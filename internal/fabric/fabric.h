@@ -139,6 +139,14 @@ int fabric_ofi_attached(struct fabric_client *, uint32_t region, uint64_t addres
 int fabric_ofi_push(struct fabric_client *, uint32_t region);
 int fabric_ofi_detach(struct fabric_client *, uint32_t region);
 
+// For tests (trial.c): libfabric's client with a provider that brings what it is given, a message
+// or, of ofi-write, bytes in the slot of that number. 0: there is no room for it.
+struct fabric_client *fabric_trial_client(int sends, uint32_t slots);
+int fabric_trial_arrives(struct fabric_client *, uint32_t number, const void *bytes, size_t size);
+// Sends a request over libfabric whose bytes, but for its id, are the caller's. Its response may have
+// any size; no output is taken.
+int fabric_ofi_submit_raw(struct fabric_client *, const void *request, size_t size);
+
 // ---------------------------------------------------------------- the executor's end
 
 typedef uint32_t fabric_rfaas_function(void *args, uint32_t size, void *res);
