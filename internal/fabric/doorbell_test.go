@@ -37,11 +37,7 @@ func newImpostor(t *testing.T) *impostor {
 	check(t, err)
 	t.Cleanup(ring.Close)
 	i := &impostor{t: t, ring: ring, end: -1}
-	withDescriptor(t, ring.Files.Memory, func(fd int) {
-		i.memory, err = unix.Mmap(fd, 0, responses+impostorSlots*responseStride, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-		check(t, err)
-	})
-	t.Cleanup(func() { check(t, unix.Munmap(i.memory)) })
+	i.memory = mapRing(t, ring)
 	withDescriptor(t, ring.Files.Doorbell, func(fd int) {
 		i.end, err = unix.Dup(fd)
 		check(t, err)
@@ -51,7 +47,7 @@ func newImpostor(t *testing.T) *impostor {
 	return i
 }
 
-func withDescriptor(t *testing.T, file *os.File, use func(fd int)) {
+func withDescriptor(t testing.TB, file *os.File, use func(fd int)) {
 	t.Helper()
 	raw, err := file.SyscallConn()
 	check(t, err)

@@ -69,7 +69,7 @@ func buildLibrary(dir, library, source string) error {
 	if err := os.WriteFile(filepath.Join(include, "function.h"), header, 0o644); err != nil {
 		return err
 	}
-	out, err := exec.Command(cmp.Or(os.Getenv("CC"), "cc"), "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-fPIC", "-shared",
+	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-fPIC", "-shared",
 		"-I", filepath.Join(dir, "include"), "-o", library, source).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)

@@ -79,7 +79,7 @@ struct fabric_client *fabric_trial_client(int sends, uint32_t slots) {
     t->cq_ops.read = read_completion;
     t->msg.recv = receive;
     t->msg.inject = inject;
-    t->rma.inject_writedata = inject_write;
+    t->rma.injectdata = inject_write;
     t->cq.ops = &t->cq_ops;
     t->ep.msg = &t->msg;
     t->ep.rma = &t->rma;
