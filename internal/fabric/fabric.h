@@ -220,6 +220,9 @@ int fabric_library_open(const char *path, void **handle, char *text);
 // Resolves function->name in it by its abi.
 int fabric_library_resolve(void *handle, struct fabric_function *function, char *text);
 
+// Frees the executor, its table of functions and its scratch memory, but not its page.
+void fabric_executor_free(struct fabric_executor *);
+
 // Notes fatal signals and calls of exit in the page, for functions that run in fabric_serve.
 int fabric_note_deaths(struct fabric_executor *);
 
