@@ -11,6 +11,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 )
 
 // Executor is one executor of a lease, identified by its index: when its process is lost, a
@@ -114,7 +115,7 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 		}
 	}
 	c.inFlight = make([]*Future, slots)
-	c.doorbell, err = pollable(c.client.Descriptor(), "doorbell")
+	c.doorbell, err = pollable.Copy(c.client.Descriptor(), "doorbell")
 	if err != nil {
 		c.closeClient()
 		return err

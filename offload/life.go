@@ -11,6 +11,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 )
 
 // The life of an executor, led by one goroutine from the granting of the lease to its end:
@@ -96,7 +97,7 @@ func (e *Executor) open(ctx context.Context, p process) (*connection, error) {
 	var watched *os.File
 	if p.pidfd != nil {
 		var err error
-		if watched, err = pollableFile(p.pidfd); err != nil {
+		if watched, err = pollable.FromFile(p.pidfd); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +126,7 @@ func (e *Executor) hasDied(pidfd *os.File) bool {
 	if pidfd == nil {
 		return len(e.obituaries) > 0
 	}
-	exited, err := isReadableFile(pidfd)
+	exited, err := pollable.Readable(pidfd)
 	return err == nil && exited
 }
 
@@ -139,7 +140,7 @@ func (e *Executor) awaitEnd(c *connection) *control.Ended {
 			return &ended
 		case <-e.site.link.closed:
 		}
-	} else if err := waitReadable(c.process); err != nil {
+	} else if err := pollable.Wait(c.process); err != nil {
 		e.kill(c.pid) // it can not be watched, so it is of no use
 	}
 	return nil
