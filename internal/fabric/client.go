@@ -256,7 +256,7 @@ func (c *Client) Arm() bool {
 	}
 	armed := C.fabric_arm(c.c)
 	if armed < 0 {
-		c.failure(armed)
+		_ = c.failure(armed) // Harvest tells
 	}
 	c.naps = armed > 1
 	return armed > 0
