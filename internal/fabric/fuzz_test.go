@@ -56,29 +56,70 @@ func (r *forgedRequest) bytes() []byte {
 // Seeds: what a client of ours writes, and what is just beside it.
 var requestSeeds = []forgedRequest{
 	{function: fabric.Probe, flags: 1 | 4, inputSize: 8, capacity: 8, inlined: []byte("12345678")},
-	{function: fabric.Probe, flags: 1 | 4, inputSize: 33, capacity: 33},
+	{function: fabric.Probe, flags: 1 | 4, inputSize: 32, capacity: 33},
+	{function: fabric.Probe, flags: 1, inputSize: 33, capacity: 4096, outputRegion: 2},
 	{function: fabric.Probe, inputSize: 4096, capacity: 4096, inputRegion: 1, outputRegion: 2},
-	{function: 1, inputSize: 1 << 20, capacity: 1 << 20, inputRegion: 1, outputRegion: 2},
-	{function: 1, inputSize: 1<<20 + 1, capacity: 1 << 20, inputRegion: 1, outputRegion: 2},
-	{function: 1, inputSize: 16, capacity: 16, inputRegion: 1, outputRegion: 2, inputOffset: 1<<20 - 16, outputOffset: 1<<20 - 15},
-	{function: 1, inputSize: 1 << 63, capacity: 1 << 63, inputRegion: 1, outputRegion: 2, inputOffset: 1 << 63, outputOffset: 1 << 63},
+	{function: fabric.Probe, inputSize: 1 << 20, capacity: 1 << 20, inputRegion: 1, outputRegion: 2},
+	{function: fabric.Probe, inputSize: 1<<20 + 1, capacity: 1 << 40, inputRegion: 1, outputRegion: 2},
+	{function: fabric.Probe, inputSize: 1<<20 + 1, capacity: 1<<20 + 1, inputRegion: 1, outputRegion: 2},
+	{function: fabric.Probe, inputSize: 16, capacity: 17, inputRegion: 1, outputRegion: 2, inputOffset: 1<<20 - 16, outputOffset: 1<<20 - 16},
+	{function: fabric.Probe, inputSize: 17, capacity: 17, inputRegion: 1, outputRegion: 2, inputOffset: 1<<20 - 16},
+	{function: fabric.Probe, inputSize: 16, capacity: 16, inputRegion: 1, outputRegion: 2, inputOffset: 1<<20 - 16, outputOffset: 1<<20 - 16},
+	{function: fabric.Probe, inputSize: 1 << 63, capacity: 1 << 63, inputRegion: 1, outputRegion: 2, inputOffset: 1 << 63, outputOffset: 1 << 63},
+	{function: fabric.Probe, inputSize: 8, capacity: 8, inputRegion: 1, outputRegion: 2, inputOffset: 1<<64 - 4},
+	{function: fabric.Probe, inputSize: 8, capacity: 8, inputRegion: 4096, outputRegion: 2},
+	{function: fabric.Probe, inputSize: 8, capacity: 8, inputRegion: 1 << 31, outputRegion: 2},
+	{function: fabric.Probe, inputSize: 8, capacity: 8, inputRegion: 1, outputRegion: 3}, // a constant
 	{function: fabric.Probe, flags: 2 | 8, inputSize: slotPayload, capacity: slotPayload},
-	{function: fabric.Probe, flags: 2 | 8, inputSize: slotPayload + 1, capacity: slotPayload + 1},
-	{function: fabric.Probe, flags: 1 | 8, capacity: 1 << 40},
+	{function: fabric.Probe, flags: 2, inputSize: slotPayload + 1, capacity: 1 << 20, outputRegion: 2},
+	{function: fabric.Probe, flags: 8, inputSize: 1 << 20, capacity: slotPayload + 1, inputRegion: 1},
 	{function: 1, flags: 15, inputSize: 32, capacity: 32, constants: 8, constant: 3},
-	{function: 1, constants: 9, constant: 3, inputRegion: 4096, outputRegion: 1 << 31},
+	{function: 1, flags: 1 | 4, constants: 9, constant: 3},
 	{function: 2, flags: 1 | 4, constants: 1, constant: 4095},
 	{function: 10_000, flags: 1 | 4},
-	{function: 1, inputSize: 8, capacity: 8, inputRegion: 1, outputRegion: 3},
 }
 
-const fuzzedRegion = 1 << 20
+const (
+	fuzzedRegion   = 1 << 20
+	fuzzedConstant = 1000
+)
+
+// within tells whether a reference lies in a region of that victim.
+func (v *victim) within(region uint32, offset, size uint64, written bool) bool {
+	bytes := uint64(fuzzedRegion)
+	if region == 3 {
+		bytes = fuzzedConstant
+	}
+	return region >= 1 && (region <= 2 || region == 3 && !written) && offset <= bytes && size <= bytes-offset
+}
+
+// refusal is what a request must be refused with, or success if it is well-formed.
+func (v *victim) refusal(r *forgedRequest) fabric.Status {
+	switch {
+	case r.flags&1 != 0 && r.inputSize > 32,
+		r.flags&3 == 2 && (v.noSlot || r.inputSize > slotPayload):
+		return fabric.StatusMalformed
+	case r.flags&3 == 0 && !v.within(r.inputRegion, r.inputOffset, r.inputSize, false):
+		return fabric.StatusBadReference
+	case r.flags&4 != 0 && r.capacity > 32,
+		r.flags&12 == 8 && r.capacity > slotPayload:
+		return fabric.StatusMalformed
+	case r.flags&12 == 0 && !v.within(r.outputRegion, r.outputOffset, r.capacity, true):
+		return fabric.StatusBadReference
+	case r.constants > fabric.MaxConstants:
+		return fabric.StatusMalformed
+	case r.constants > 0 && !v.within(r.constant, 0, 0, false):
+		return fabric.StatusBadReference
+	}
+	return fabric.StatusOK
+}
 
 // victim is an executor that gets forged requests, and what it may write to.
 type victim struct {
 	*peer
 	harmless []uint32
 	output   region
+	noSlot   bool // no payload can lie behind a header
 	send     func(request []byte) (status fabric.Status, size uint64)
 }
 
@@ -99,7 +140,7 @@ func newVictim(f *testing.F, transport transport) *victim {
 func (v *victim) prepare() {
 	fill(v.region(fabric.Buffers, fuzzedRegion).memory.Bytes(), 1)
 	v.output = v.region(fabric.Buffers, fuzzedRegion)
-	constant := v.region(fabric.Constants, 1000)
+	constant := v.region(fabric.Constants, fuzzedConstant)
 	check(v.t, v.client.Push(constant.id))
 	// Those of the test library that do not crash, or overflow, when they are asked to.
 	for _, name := range []string{"increment", "failing", "boast", "nothing"} {
@@ -110,7 +151,7 @@ func (v *victim) prepare() {
 // newRingVictim is newVictim for the ring, whose requests are written to its memory.
 func newRingVictim(f *testing.F) *victim {
 	f.Helper()
-	v := &victim{peer: startExecutor(f, peerOptions{hot: -1})}
+	v := &victim{peer: startExecutor(f, peerOptions{hot: -1}), noSlot: true}
 	ring, err := fabric.NewRing(impostorSlots, false)
 	check(f, err)
 	v.client, v.close = ring.Client, ring.Close
@@ -130,6 +171,11 @@ func newRingVictim(f *testing.F) *victim {
 		for turns := 1; atomic.LoadUint64((*uint64)(unsafe.Pointer(&answer[0]))) != id; turns++ {
 			if turns%32 != 0 {
 				continue
+			}
+			select {
+			case <-v.exited:
+				v.t.Fatal("the executor has died")
+			default:
 			}
 			if time.Now().After(deadline) {
 				v.t.Fatalf("request %d is not answered", id)
@@ -155,6 +201,10 @@ func (v *victim) try(t *testing.T, r *forgedRequest, message []byte) {
 	case <-v.exited:
 		t.Fatal("the executor has died")
 	default:
+	}
+	want, refused := v.refusal(r), status == fabric.StatusMalformed || status == fabric.StatusBadReference
+	if want != fabric.StatusOK && status != want || want == fabric.StatusOK && refused {
+		t.Errorf("status %d instead of %d", status, want)
 	}
 	if status < fabric.StatusMalformed || status == fabric.StatusOK && size > r.capacity {
 		t.Errorf("status %d, %d bytes of %d", status, size, r.capacity)
