@@ -53,7 +53,7 @@ HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo test integration vet race lint fmt install clean force
+.PHONY: help deps build demo test integration vet race sanitize fuzz lint fmt install clean force
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,19 @@ integration: | deps ## run the tests that start programs alone, or those of PACK
 
 vet: | deps ## run go vet
 	@$(MPI) go vet ./...
+
+# What is built with these ends at the first wrong access to memory, undefined behaviour, or leak. Left
+# out are tests that take long and go ways that others go as well.
+SANITIZERS   := -fsanitize=address,undefined,bounds-strict -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZED     = env CGO_CFLAGS="-g -O2 $(SANITIZERS)" CGO_LDFLAGS="$(SANITIZERS)" CFLAGS="$(SANITIZERS)" CXXFLAGS="$(SANITIZERS)" $(MPI)
+SANITIZE_NOT := ^(TestLargest|TestManyInvocations|TestOrderAndPipelining|TestSharedMemoryWithoutCopyingAcross|TestAwkwardProvider)$$
+sanitize: | deps ## run the tests of the C under the address, leak and undefined behaviour sanitizers
+	@$(SANITIZED) go test -asan -timeout 10m -skip '$(SANITIZE_NOT)' ./internal/fabric ./apps/jacobi/linear
+
+# An input that breaks something is kept in the package's testdata/fuzz, for every later test.
+FUZZTIME ?= 10s
+fuzz: | deps ## look for inputs that break what reads outside bytes, FUZZTIME=10s for each reader
+	@$(SANITIZED) scripts/fuzz $(FUZZTIME)
 
 # What links MPI is left out: the race detector reports the MPI library's own memory.
 race: | deps ## run the tests under the race detector, but those of packages with MPI

@@ -1,6 +1,10 @@
 package offload
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/sublet-hpc/sublet/internal/pollable"
+)
 
 // The driver of a connection is a goroutine that sleeps on the connection's descriptor and polls
 // when something is to be moved. It exists while somebody sleeps until a future ends, or while a
@@ -43,7 +47,7 @@ func (c *connection) drive() {
 		if !c.closed && c.isWanted() && c.client.Arm() {
 			doorbell, nap := c.doorbell, c.client.Nap()
 			c.mu.Unlock()
-			err := napReadable(doorbell, nap)
+			err := pollable.Nap(doorbell, nap)
 			if c.spinners.Load() > 0 {
 				<-c.resume
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 )
 
 // The life of an executor at a berth, led by one goroutine from the granting of the lease to its end:
@@ -98,7 +99,7 @@ func (b *berth) open(ctx context.Context, p process) (*connection, error) {
 	var watched *os.File
 	if p.pidfd != nil {
 		var err error
-		if watched, err = pollableFile(p.pidfd); err != nil {
+		if watched, err = pollable.FromFile(p.pidfd); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +125,7 @@ func (b *berth) hasDied(pidfd *os.File) bool {
 	if pidfd == nil {
 		return len(b.obituaries) > 0
 	}
-	exited, err := isReadableFile(pidfd)
+	exited, err := pollable.Readable(pidfd)
 	return err == nil && exited
 }
 
@@ -138,7 +139,7 @@ func (b *berth) awaitEnd(c *connection) *control.Ended {
 			return &ended
 		case <-b.site.link.closed:
 		}
-	} else if err := waitReadable(c.process); err != nil {
+	} else if err := pollable.Wait(c.process); err != nil {
 		b.kill(c.pid) // it can not be watched, so it is of no use
 	}
 	return nil

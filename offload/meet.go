@@ -8,6 +8,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 )
 
 // connect opens the transport that was chosen for the site.
@@ -21,13 +22,14 @@ func (b *berth) connect(ctx context.Context, c *connection) (err error) {
 		}
 		open := control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: slots}
 		err = b.site.link.call(ctx, control.TypeOpen, c.target(), open, &control.Opened{},
-			ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
+			ring.Files.Memory, ring.Files.Doorbell)
 		if err != nil {
 			// It may have mapped the ring, but it has not been given a request, and without its
 			// ring it is of no use.
 			ring.Close()
 			return err
 		}
+		ring.Files.Doorbell.Close() // the executor's now
 		c.client, c.closeClient = ring.Client, ring.Close
 	default:
 		if err := b.connectOFI(ctx, c, slots); err != nil {
@@ -35,7 +37,7 @@ func (b *berth) connect(ctx context.Context, c *connection) (err error) {
 		}
 	}
 	c.inFlight = make([]*Future, slots)
-	c.doorbell, err = pollable(c.client.Descriptor(), "doorbell")
+	c.doorbell, err = pollable.Copy(c.client.Descriptor(), "doorbell")
 	if err != nil {
 		c.closeClient()
 		return err
@@ -67,13 +69,16 @@ func (b *berth) connectOFI(ctx context.Context, c *connection, slots int) (err e
 		}
 		closeBells = options.Bells.Close
 		shared := options.Bells.Files()
-		files = []*os.File{shared.Memory, shared.ExecutorDoorbell, shared.ClientDoorbell}
+		files = []*os.File{shared.Memory, shared.Doorbell}
 	}
 	var opened control.Opened
 	if deadline, ok := ctx.Deadline(); ok {
 		options.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
 	if err = b.site.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
+		if len(files) > 0 {
+			files[1].Close() // the executor's now
+		}
 		options.Name = opened.Name
 		c.client, err = fabric.ConnectOFI(options)
 	}

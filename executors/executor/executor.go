@@ -177,10 +177,10 @@ func (e *executor) open(frame *control.Frame) (*control.Opened, error) {
 
 // ringFiles takes the descriptors of a ring, or of the doorbells of a provider that needs them.
 func ringFiles(frame *control.Frame) (*fabric.RingFiles, error) {
-	if len(frame.Files) != 3 {
-		return nil, fmt.Errorf("a ring, or doorbells, come with 3 descriptors, not %d", len(frame.Files))
+	if len(frame.Files) != 2 {
+		return nil, fmt.Errorf("a ring, or doorbells, come with 2 descriptors, not %d", len(frame.Files))
 	}
-	files := &fabric.RingFiles{Memory: frame.Files[0], ExecutorDoorbell: frame.Files[1], ClientDoorbell: frame.Files[2]}
+	files := &fabric.RingFiles{Memory: frame.Files[0], Doorbell: frame.Files[1]}
 	frame.Files = nil
 	return files, nil
 }

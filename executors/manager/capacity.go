@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/cpus"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/ledger"
 )
@@ -336,7 +337,7 @@ func (c *capacity) seat(ranks []rank) {
 		seats[pid] = core
 	}
 	for _, r := range ranks {
-		pidfd, err := openProcess(r.pid)
+		pidfd, err := pollable.Process(r.pid)
 		if errors.Is(err, unix.ESRCH) {
 			continue
 		}
@@ -374,7 +375,7 @@ func (c *capacity) seatRank(core, pid int) bool {
 }
 
 func (c *capacity) watchRank(pid int, pidfd *os.File, core int, seated bool) {
-	err := waitExit(pidfd)
+	err := pollable.Wait(pidfd)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {

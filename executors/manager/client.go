@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 	"github.com/sublet-hpc/sublet/internal/version"
 )
 
@@ -42,7 +43,7 @@ func newClient(m *Manager, stream *net.UnixConn) (*client, error) {
 		return nil, fmt.Errorf("process %d of user %d connects; this manager serves user %d alone", peer.Pid, peer.Uid, m.node.UID)
 	}
 	c := &client{manager: m, pid: int(peer.Pid), known: true, log: m.log.With("client", peer.Pid)}
-	if c.process, err = openProcess(c.pid); err != nil {
+	if c.process, err = pollable.Process(c.pid); err != nil {
 		return nil, err
 	}
 	c.conn = control.New(stream)
@@ -74,7 +75,7 @@ func (c *client) serve() {
 		if c.process == nil {
 			return
 		}
-		if waitExit(c.process) == nil {
+		if pollable.Wait(c.process) == nil {
 			c.log.Debug("the client's process has exited")
 			c.cancel()
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 )
 
 func socketName(t *testing.T) string {
@@ -48,7 +49,7 @@ func openExecutors(t *testing.T, lines *bufio.Scanner) []*os.File {
 		if err != nil {
 			t.Fatalf("the client says %q", lines.Text())
 		}
-		file, err := openProcess(pid)
+		file, err := pollable.Process(pid)
 		check(t, err)
 		t.Cleanup(func() { file.Close() })
 		files = append(files, file)

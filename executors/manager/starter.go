@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/cpus"
+	"github.com/sublet-hpc/sublet/internal/pollable"
 )
 
 // Command is what a Starter starts. Files stay the caller's.
@@ -65,7 +66,7 @@ func (p *Process) Forget() {
 // until then: what a function has forked goes with it.
 func (p *Process) reap(log *slog.Logger) {
 	defer close(p.exited)
-	if err := waitExit(p.Descriptor); err != nil {
+	if err := pollable.Wait(p.Descriptor); err != nil {
 		log.Error("waiting for an executor", "pid", p.PID, "error", err)
 	}
 	_ = unix.Kill(-p.PID, unix.SIGKILL) // the group may be empty
@@ -191,7 +192,7 @@ func (s *processStarter) fork(command *Command) (*Process, error) {
 		_, _ = process.Wait()
 		return nil, fmt.Errorf("this kernel gives no pidfd; Linux 5.4 or later is needed")
 	}
-	descriptor, err := pidfdFile(pidfd, process.Pid)
+	descriptor, err := pollable.New(pidfd, fmt.Sprintf("pidfd of %d", process.Pid))
 	if err != nil {
 		_ = process.Kill()
 		_, _ = process.Wait()

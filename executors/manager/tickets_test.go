@@ -1,6 +1,9 @@
 package manager
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -10,6 +13,37 @@ import (
 
 	"github.com/sublet-hpc/sublet/resources/api"
 )
+
+// Whatever is signed, a manager admits at most what is for it, now, and once.
+func FuzzUse(f *testing.F) {
+	now := time.Unix(1000, 0)
+	for _, body := range []string{
+		`{"lease":"l","node":"n","uid":7,"expires":"2026-01-01T00:00:00Z","executors":[{"index":0,"core":1}]}`,
+		`{"lease":"l","node":"n","uid":7,"expires":"2026-01-01T00:00:00Z","executors":null}`,
+		`{"lease":1}`, `null`, `[]`, ``,
+	} {
+		f.Add(body, "")
+	}
+	f.Add(`{}`, "x")
+	f.Fuzz(func(t *testing.T, body, more string) {
+		tickets := newTickets(7, func() {})
+		tickets.node = "n"
+		encoded := base64.RawURLEncoding.EncodeToString([]byte(body))
+		mac := hmac.New(sha256.New, tickets.key)
+		mac.Write([]byte(encoded))
+		text := encoded + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)) + more
+		ticket, err := tickets.use(text, now)
+		if err != nil {
+			return
+		}
+		if more != "" || ticket.Node != "n" || ticket.UID != 7 || ticket.Lease == "" || len(ticket.Executors) == 0 || !now.Before(ticket.Expires) {
+			t.Errorf("%q%s was admitted as %+v", body, more, ticket)
+		}
+		if _, err := tickets.use(text, now); err == nil {
+			t.Errorf("%q was admitted twice", body)
+		}
+	})
+}
 
 func TestTicketsAreAdmittedOnce(t *testing.T) {
 	changes := 0

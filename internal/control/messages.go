@@ -18,7 +18,7 @@ const (
 	TypeFailed   = "failed"   // Failed: the reply to a request that could not be met
 	TypeStart    = "start"    // Start
 	TypeStarted  = "started"  // Started
-	TypeOpen     = "open"     // Open; ring: slots, executor's doorbell, client's doorbell
+	TypeOpen     = "open"     // Open; ring: slots, the executor's end of the doorbell
 	TypeOpened   = "opened"   // Opened
 	TypeMap      = "map"      // Map; ring: the region's memfd
 	TypeMapped   = "mapped"   // Mapped

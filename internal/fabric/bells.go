@@ -3,14 +3,18 @@ package fabric
 // #include "fabric.h"
 import "C"
 
-import "unsafe"
+import (
+	"os"
+	"unsafe"
+)
 
 // Bells wake the ends of a libfabric connection whose provider has no descriptor to sleep on: a
-// page with a flag for each end, and two eventfds. The client makes them, and passes copies of
+// page with a flag for each end, and a doorbell. The client makes them, and passes copies of
 // Files to the executor.
 type Bells struct {
-	files  RingFiles
-	memory *Memory
+	files    RingFiles
+	memory   *Memory
+	doorbell *os.File // our end
 }
 
 // NeedsBells tells whether a provider of libfabric has no descriptor to sleep on. Both ends are on
@@ -22,11 +26,11 @@ const SharedMemory = "shm"
 
 // NewBells makes doorbells for a connection with that many slots.
 func NewBells(slots int) (*Bells, error) {
-	memory, files, err := newRingFiles(C.WIRE_RING_PAGE)
+	memory, doorbell, files, err := newRingFiles(C.WIRE_RING_PAGE)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bells{files: files, memory: memory}
+	b := &Bells{files: files, memory: memory, doorbell: doorbell}
 	page := b.page()
 	page.magic = C.WIRE_MAGIC
 	page.version = C.WIRE_VERSION
@@ -34,7 +38,7 @@ func NewBells(slots int) (*Bells, error) {
 	return b, nil
 }
 
-// Files are what the executor needs; they stay the Bells'.
+// Files are what the executor needs; see RingFiles for whose they are.
 func (b *Bells) Files() RingFiles { return b.files }
 
 func (b *Bells) page() *C.struct_wire_ring {
@@ -43,8 +47,8 @@ func (b *Bells) page() *C.struct_wire_ring {
 
 // Close frees them; the client is closed.
 func (b *Bells) Close() {
-	b.files.ExecutorDoorbell.Close()
-	b.files.ClientDoorbell.Close()
+	b.doorbell.Close()
+	b.files.Doorbell.Close()
 	b.memory.Close()
 }
 

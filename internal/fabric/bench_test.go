@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
@@ -28,6 +30,32 @@ func BenchmarkRoundTrip(b *testing.B) {
 				}
 				if binary.NativeEndian.Uint64(output) != i {
 					b.Fatal("wrong output")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkWarm is the same with both ends asleep in between.
+func BenchmarkWarm(b *testing.B) {
+	for _, transport := range transports {
+		b.Run(transport.name, func(b *testing.B) {
+			p := startPeer(b, transport, peerOptions{slots: 8, hot: 0})
+			buffer := p.region(fabric.Buffers, 16)
+			request := &fabric.Request{Function: p.functions["echo"], Input: buffer.payload(0, 8), Output: buffer.payload(8, 8)}
+			poll := []unix.PollFd{{Fd: int32(p.client.Descriptor()), Events: unix.POLLIN}}
+			for b.Loop() {
+				id, err := p.client.Submit(request)
+				check(b, err)
+				for p.client.Harvested() < id {
+					if p.client.Arm() {
+						if _, err := unix.Poll(poll, int(patience.Milliseconds())); err != nil && err != unix.EINTR {
+							b.Fatal(err)
+						}
+						p.client.Disarm()
+					}
+					_, err := p.client.Harvest(id, 0)
+					check(b, err)
 				}
 			}
 		})

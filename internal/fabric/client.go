@@ -249,9 +249,15 @@ func (c *Client) Abandon() {
 }
 
 // Arm prepares for sleeping on Descriptor. It returns false if there is something to harvest
-// now; else the caller sleeps, no longer than Nap, and then calls Disarm.
+// now, perhaps an error; else the caller sleeps, no longer than Nap, and then calls Disarm.
 func (c *Client) Arm() bool {
+	if c.broken != nil {
+		return false
+	}
 	armed := C.fabric_arm(c.c)
+	if armed < 0 {
+		_ = c.failure(armed) // Harvest tells
+	}
 	c.naps = armed > 1
 	return armed > 0
 }

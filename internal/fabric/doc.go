@@ -30,9 +30,9 @@
 // KiB are messages into posted receives; the executor reads a larger input when its header has come,
 // and writes a larger output, which has landed before its response is sent.
 //
-// Endpoints that do not connect (shm) meet by two messages instead, do not notice each other's
-// death (the owner of the Client does, and calls Abandon), and where they have no descriptor to
-// sleep on have Bells. What names them in /dev/shm is removed when they have met.
+// Endpoints that do not connect (shm) meet by two messages instead, notice each other's death only
+// if they sleep (the owner of the Client does, and calls Abandon), and where they have no descriptor
+// to sleep on have Bells. What names them in /dev/shm is removed when they have met.
 //
 // Bytes move only while an end polls, in Submit, Harvest, Push, Arm, and between functions. For
 // large payloads a thread of the executor polls while a function runs; a rank that computes needs

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
@@ -14,8 +15,9 @@ import (
 // The example that people start from, built as its comment says: the tutorial's empty function.
 func TestExampleFunctions(t *testing.T) {
 	library := filepath.Join(t.TempDir(), "libfunctions.so")
-	build := exec.CommandContext(t.Context(), cmp.Or(os.Getenv("CXX"), "g++"),
+	flags := append(strings.Fields(os.Getenv("CXXFLAGS")),
 		"-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", library, "../../examples/functions.cpp")
+	build := exec.CommandContext(t.Context(), cmp.Or(os.Getenv("CXX"), "g++"), flags...)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -29,6 +30,13 @@ static int make_scratch(struct fabric_executor *e) {
     }
     e->scratch_end = memory + SCRATCH;
     return 0;
+}
+
+void fabric_executor_free(struct fabric_executor *e) {
+    if (e->scratch_end)
+        munmap(e->scratch_end - SCRATCH, SCRATCH + (size_t)sysconf(_SC_PAGESIZE));
+    free(e->functions);
+    free(e);
 }
 
 // The bytes that a reference names, or NULL if it names none.

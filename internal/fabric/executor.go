@@ -95,8 +95,7 @@ func (e *Executor) OpenRing(files RingFiles, slots int) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots),
-		C.int(descriptor(files.ExecutorDoorbell)), C.int(descriptor(files.ClientDoorbell)))
+	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots), C.int(descriptor(files.Doorbell)))
 	if c == nil {
 		release()
 		return nil, errors.New("fabric: out of memory")
@@ -204,9 +203,8 @@ func (e *Executor) Close() error {
 	for region := range e.regions {
 		errs = append(errs, e.Unmap(region))
 	}
-	if e.c.functions != nil {
-		C.free(unsafe.Pointer(e.c.functions))
-	}
-	// The stats page and the struct stay: a signal handler may use them as long as we live.
+	C.fabric_executor_free(e.c)
+	e.c = nil
+	// The stats page stays: a signal handler may use it as long as we live.
 	return errors.Join(errs...)
 }

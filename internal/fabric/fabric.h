@@ -60,7 +60,7 @@ struct fabric_client_ops {
     // 1 and the response's place if the response with this id has come, 0 if not yet.
     int (*ready)(struct fabric_client *, uint64_t id, struct wire_response **);
     // Prepares for sleeping on the descriptor: 1 if it may, 2 if it may but only for a millisecond,
-    // 0 if something came.
+    // 0 if something came, or FABRIC_BROKEN.
     int (*arm)(struct fabric_client *);
     void (*disarm)(struct fabric_client *);
     void (*close)(struct fabric_client *);  // revokes what the executor could write; frees the client
@@ -101,8 +101,8 @@ void fabric_disarm(struct fabric_client *);
 void fabric_close(struct fabric_client *);
 
 // The ring's client: memory of wire_ring_size(slots) bytes, zeroed, which stays the caller's, as
-// the doorbells (eventfds) do. may_sleep: the executor's hot_timeout is not "always".
-struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int executor_doorbell, int client_doorbell, int may_sleep);
+// its end of the doorbell does. may_sleep: the executor's hot_timeout is not "always".
+struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int doorbell, int may_sleep);
 
 // libfabric's client. Its memory, requests and responses of WIRE_REQUEST_STRIDE and
 // WIRE_RESPONSE_STRIDE bytes a slot, stays the caller's until the client is closed. name is what
@@ -115,11 +115,10 @@ struct fabric_ofi_options {
     uint32_t slots;
     int milliseconds;  // patience
     int sends;         // ofi-send instead of ofi-write
-    // Where the provider has no descriptor to sleep on: a page of wire_ring and two eventfds, which
-    // stay the caller's. NULL: none.
+    // Where the provider has no descriptor to sleep on: a page of wire_ring and an end of a
+    // doorbell, which stay the caller's. NULL: none.
     struct wire_ring *bells;
-    int executor_doorbell;
-    int client_doorbell;
+    int doorbell;
 };
 
 enum {
@@ -139,6 +138,14 @@ int fabric_ofi_attached(struct fabric_client *, uint32_t region, uint64_t addres
 // Writes the whole region into the mirror and waits until it is there.
 int fabric_ofi_push(struct fabric_client *, uint32_t region);
 int fabric_ofi_detach(struct fabric_client *, uint32_t region);
+
+// For tests (trial.c): libfabric's client with a provider that brings what it is given, a message
+// or, of ofi-write, bytes in the slot of that number. 0: there is no room for it.
+struct fabric_client *fabric_trial_client(int sends, uint32_t slots);
+int fabric_trial_arrives(struct fabric_client *, uint32_t number, const void *bytes, size_t size);
+// Sends a request over libfabric whose bytes, but for its id, are the caller's. Its response may have
+// any size; no output is taken.
+int fabric_ofi_submit_raw(struct fabric_client *, const void *request, size_t size);
 
 // ---------------------------------------------------------------- the executor's end
 
@@ -184,7 +191,7 @@ struct fabric_endpoint_ops {
     void (*computing)(struct fabric_endpoint *, int begins);
     // Sleeps until something may have come or fabric_executor_stop was called.
     int (*sleep)(struct fabric_endpoint *, uint64_t id);
-    void (*wake)(struct fabric_endpoint *);   // ends a sleep, from another thread
+    void (*wake)(struct fabric_endpoint *);   // ends all sleeping, from another thread
     void (*close)(struct fabric_endpoint *);  // frees the endpoint
 };
 
@@ -213,6 +220,9 @@ int fabric_library_open(const char *path, void **handle, char *text);
 // Resolves function->name in it by its abi.
 int fabric_library_resolve(void *handle, struct fabric_function *function, char *text);
 
+// Frees the executor, its table of functions and its scratch memory, but not its page.
+void fabric_executor_free(struct fabric_executor *);
+
 // Notes fatal signals and calls of exit in the page, for functions that run in fabric_serve.
 int fabric_note_deaths(struct fabric_executor *);
 
@@ -223,8 +233,8 @@ int fabric_serve(struct fabric_endpoint *, uint64_t stack_size, char *text);
 void fabric_stop(struct fabric_executor *, struct fabric_endpoint *);
 void fabric_endpoint_close(struct fabric_endpoint *);
 
-// The ring's endpoint. memory and doorbells stay the caller's until the endpoint is closed.
-struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *, void *memory, uint32_t slots, int executor_doorbell, int client_doorbell);
+// The ring's endpoint. memory and doorbell stay the caller's until the endpoint is closed.
+struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *, void *memory, uint32_t slots, int doorbell);
 
 // libfabric's endpoint listens at an address of this node ("": any) and serves the first client
 // that knows the nonce. name (FABRIC_OFI_NAME bytes) and provider are results. Memory as for

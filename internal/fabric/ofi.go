@@ -7,6 +7,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 	"unsafe"
 )
@@ -54,7 +55,7 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 	}
 	defer slots.freeArguments()
 	if o.Bells != nil {
-		slots.hang(o.Bells.page(), o.Bells.files)
+		slots.hang(o.Bells.page(), o.Bells.doorbell)
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultConnectTimeout
@@ -141,11 +142,10 @@ func newOFISlots(transport, provider string, nonce []byte, slots int) (*ofiSlots
 	return s, nil
 }
 
-// hang gives the connection its doorbells.
-func (s *ofiSlots) hang(page *C.struct_wire_ring, files RingFiles) {
+// hang gives the connection its end of the doorbell.
+func (s *ofiSlots) hang(page *C.struct_wire_ring, doorbell *os.File) {
 	s.options.bells = page
-	s.options.executor_doorbell = C.int(descriptor(files.ExecutorDoorbell))
-	s.options.client_doorbell = C.int(descriptor(files.ClientDoorbell))
+	s.options.doorbell = C.int(descriptor(doorbell))
 }
 
 // freeArguments frees what only the call needed.

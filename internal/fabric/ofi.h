@@ -64,12 +64,12 @@ struct ofi_operation {
 };
 
 // Doorbells, where the provider has no descriptor: an end that sleeps says so in its flag, and
-// the other rings it. All NULL and -1 where there are none.
+// the other rings it. NULL and -1 where there are none.
 struct ofi_bells {
     _Atomic uint32_t *mine;
     const _Atomic uint32_t *theirs;
-    int my_bell;
-    int their_bell;
+    int bell;     // our end
+    int hung_up;  // the peer has closed its end
 };
 
 // Messages of ofi-send: receives are posted for as many as there are slots, and taken as they

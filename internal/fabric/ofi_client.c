@@ -118,7 +118,7 @@ static int ofi_arm(struct fabric_client *client) {
             break;
     }
     ofi_awake(&c->link);
-    return 0;
+    return c->link.over < 0 && !ofi_has(&c->link, next) ? c->link.over : 0;
 }
 
 static void ofi_disarm(struct fabric_client *client) { ofi_awake(&((struct ofi_client *)client)->link); }

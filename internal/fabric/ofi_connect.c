@@ -187,7 +187,7 @@ static int connect_link(struct ofi_client *c, const struct fabric_ofi_options *o
 // One descriptor that tells of both queues: a provider may announce the peer's end on either.
 static int join_descriptors(struct ofi_client *c) {
     if (c->link.bells.mine) {
-        c->client.descriptor = c->link.bells.my_bell;
+        c->client.descriptor = c->link.bells.bell;
         return FABRIC_OK;
     }
     c->client.descriptor = epoll_create1(EPOLL_CLOEXEC);

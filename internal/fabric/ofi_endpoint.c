@@ -131,7 +131,7 @@ static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
             struct pollfd wait[] = {
                 {.fd = e->link.cq_descriptor, .events = POLLIN},
                 {.fd = e->link.eq_descriptor, .events = POLLIN},
-                {.fd = e->link.bells.my_bell, .events = POLLIN},
+                {.fd = e->link.bells.bell, .events = POLLIN},
                 {.fd = e->doorbell, .events = POLLIN},
             };
             poll(wait, 4, nap);
@@ -249,7 +249,7 @@ struct fabric_endpoint *fabric_ofi_listen(struct fabric_executor *executor, cons
     e->link.text = e->endpoint.text;
     e->link.stop = &executor->stop;
     e->link.give_way = give_way;
-    e->link.bells = (struct ofi_bells){.my_bell = -1, .their_bell = -1};
+    e->link.bells = (struct ofi_bells){.bell = -1};
     e->progress.bell = -1;
     e->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int result = ofi_open(&e->link, info, o, 1);

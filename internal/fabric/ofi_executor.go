@@ -58,7 +58,7 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	}
 	defer slots.freeArguments()
 	if o.Bells != nil {
-		slots.hang(page, *o.Bells)
+		slots.hang(page, o.Bells.Doorbell)
 	}
 	address := C.CString(o.Address)
 	defer C.free(unsafe.Pointer(address))

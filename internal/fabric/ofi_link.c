@@ -51,14 +51,13 @@ static int open_completion_queue(struct ofi_link *l) {
 }
 
 static void hang_bells(struct ofi_link *l, const struct fabric_ofi_options *o, int executor) {
-    l->bells = (struct ofi_bells){.my_bell = -1, .their_bell = -1};
+    l->bells = (struct ofi_bells){.bell = -1};
     if (!o->bells)
         return;
     l->bells = (struct ofi_bells){
         .mine = executor ? &o->bells->executor_sleeps : &o->bells->client_sleeps,
         .theirs = executor ? &o->bells->client_sleeps : &o->bells->executor_sleeps,
-        .my_bell = executor ? o->executor_doorbell : o->client_doorbell,
-        .their_bell = executor ? o->client_doorbell : o->executor_doorbell,
+        .bell = o->doorbell,
     };
 }
 

@@ -1,11 +1,10 @@
 // What has arrived, what has ended, and when one may sleep.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "doorbell.h"
 #include "ofi.h"
 
 enum {
@@ -169,6 +168,10 @@ int ofi_poll(struct ofi_link *l) {
     if (count == -FI_EAGAIN || count == -FI_EINTR) {
         if (++l->idle % IDLE_POLLS == 0 && ofi_events(l) < 0)
             return l->over;
+        if (l->bells.hung_up) {  // and all that it has sent has come
+            snprintf(l->text, FABRIC_TEXT, "it ended the connection");
+            return ofi_over(l, FABRIC_BROKEN);
+        }
         count = 0;
     }
     if (count < 0)
@@ -224,20 +227,17 @@ int ofi_may_sleep(struct ofi_link *l) {
 }
 
 void ofi_awake(struct ofi_link *l) {
-    uint64_t count;
     if (!l->bells.mine)
         return;
     atomic_store_explicit(l->bells.mine, 0, memory_order_relaxed);
-    while (read(l->bells.my_bell, &count, sizeof count) < 0 && errno == EINTR)
-        ;
+    if (doorbell_answer(l->bells.bell) < 0)
+        l->bells.hung_up = 1;
 }
 
 void ofi_ring(struct ofi_link *l) {
-    uint64_t one = 1;
     if (!l->bells.theirs)
         return;
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(l->bells.theirs, memory_order_relaxed))
-        while (write(l->bells.their_bell, &one, sizeof one) < 0 && errno == EINTR)
-            ;
+        doorbell_ring(l->bells.bell);
 }

@@ -38,6 +38,18 @@ static int move(struct ofi_endpoint *e, int *nap) {
     return result;
 }
 
+static void wake(struct ofi_progress *p) {
+    uint64_t one = 1;
+    while (write(p->bell, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+static void be_woken(struct ofi_progress *p) {
+    uint64_t count;
+    while (read(p->bell, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+}
+
 // Moves what there is until the function has ended.
 static void watch(struct ofi_endpoint *e) {
     struct ofi_progress *p = &e->progress;
@@ -55,10 +67,12 @@ static void watch(struct ofi_endpoint *e) {
         struct pollfd wait[] = {
             {.fd = e->link.cq_descriptor, .events = POLLIN},
             {.fd = e->link.eq_descriptor, .events = POLLIN},
-            {.fd = e->link.bells.my_bell, .events = POLLIN},
+            {.fd = e->link.bells.bell, .events = POLLIN},
             {.fd = p->bell, .events = POLLIN},
         };
         poll(wait, 4, nap);
+        if (wait[3].revents)
+            be_woken(p);
     }
 }
 
@@ -101,10 +115,8 @@ void ofi_computing(struct fabric_endpoint *endpoint, int begins) {
         return;
     }
     if (atomic_load(&p->awake)) {
-        uint64_t one = 1;
         if (e->link.bells.mine)  // it may sleep without having said so
-            while (write(e->link.bells.my_bell, &one, sizeof one) < 0 && errno == EINTR)
-                ;
+            wake(p);
         return;
     }
     pthread_mutex_lock(&p->lock);
@@ -151,11 +163,9 @@ int ofi_progress_start(struct ofi_endpoint *e, char *text) {
 
 void ofi_progress_close(struct ofi_endpoint *e) {
     struct ofi_progress *p = &e->progress;
-    uint64_t one = 1;
     if (p->started) {
         atomic_store(&p->ending, 1);
-        while (write(p->bell, &one, sizeof one) < 0 && errno == EINTR)
-            ;
+        wake(p);
         pthread_mutex_lock(&p->lock);
         pthread_cond_signal(&p->begins);
         pthread_mutex_unlock(&p->lock);

@@ -199,7 +199,8 @@ func openRing(p *peer, o peerOptions) {
 	check(p.t, err)
 	p.client, p.close = ring.Client, ring.Close
 	p.call(control.TypeOpen, control.Open{Wire: fabric.WireVersion, Transport: fabric.Ring, Slots: o.slots}, &control.Opened{},
-		ring.Files.Memory, ring.Files.ExecutorDoorbell, ring.Files.ClientDoorbell)
+		ring.Files.Memory, ring.Files.Doorbell)
+	check(p.t, ring.Files.Doorbell.Close())
 }
 
 func openOFI(p *peer, o peerOptions, path, provider string) {
@@ -234,10 +235,13 @@ func (p *peer) listen(o peerOptions) (name, nonce []byte) {
 		check(p.t, err)
 		p.bells, p.close = bells, bells.Close
 		shared := bells.Files()
-		files = []*os.File{shared.Memory, shared.ExecutorDoorbell, shared.ClientDoorbell}
+		files = []*os.File{shared.Memory, shared.Doorbell}
 	}
 	var opened control.Opened
 	p.call(control.TypeOpen, open, &opened, files...)
+	if len(files) > 0 {
+		check(p.t, files[1].Close())
+	}
 	return opened.Name, nonce
 }
 

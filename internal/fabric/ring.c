@@ -1,12 +1,12 @@
 // The ring: both ends of the shared-memory transport. A request costs the client one cache line
 // to write and the executor one to read, a response the same the other way round.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "doorbell.h"
 #include "fabric.h"
 
 static inline struct wire_request *ring_request(void *memory, uint32_t slots, uint64_t id) {
@@ -18,25 +18,13 @@ static inline struct wire_response *ring_response(void *memory, uint32_t slots, 
                                     (id & (slots - 1)) * WIRE_RING_RESPONSE);
 }
 
-static void ring_doorbell(int descriptor) {
-    uint64_t one = 1;
-    while (write(descriptor, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-}
-
-static void ring_answer_doorbell(int descriptor) {
-    uint64_t count;
-    while (read(descriptor, &count, sizeof count) < 0 && errno == EINTR)
-        ;
-}
-
 // ---------------------------------------------------------------- client
 
 struct ring_client {
     struct fabric_client client;
     struct wire_ring *ring;
-    int executor_doorbell;
     int may_sleep;
+    int hung_up;  // the executor has closed its end of the doorbell
 };
 
 static int ring_submit(struct fabric_client *client, uint64_t id, const struct fabric_submission *s) {
@@ -72,15 +60,22 @@ static int ring_submit(struct fabric_client *client, uint64_t id, const struct f
         // Either the executor sees the request before it sleeps, or we see that it sleeps.
         atomic_thread_fence(memory_order_seq_cst);
         if (atomic_load_explicit(&c->ring->executor_sleeps, memory_order_relaxed))
-            ring_doorbell(c->executor_doorbell);
+            doorbell_ring(client->descriptor);
     }
     return FABRIC_OK;
+}
+
+static int ring_hung_up(struct fabric_client *client) {
+    snprintf(client->text, FABRIC_TEXT, "it has closed its doorbell");
+    return FABRIC_BROKEN;
 }
 
 static int ring_ready(struct fabric_client *client, uint64_t id, struct wire_response **response) {
     struct ring_client *c = (struct ring_client *)client;
     *response = ring_response(c->ring, client->slots, id);
-    return atomic_load_explicit(&(*response)->id, memory_order_acquire) == id;
+    if (atomic_load_explicit(&(*response)->id, memory_order_acquire) == id)
+        return 1;
+    return c->hung_up ? ring_hung_up(client) : 0;
 }
 
 static int ring_arm(struct fabric_client *client) {
@@ -88,17 +83,20 @@ static int ring_arm(struct fabric_client *client) {
     struct wire_response *response;
     atomic_store_explicit(&c->ring->client_sleeps, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (client->harvested < client->submitted && ring_ready(client, client->harvested + 1, &response)) {
-        client->ops->disarm(client);
-        return 0;
-    }
-    return 1;
+    int ready = c->hung_up ? ring_hung_up(client) : 0;
+    if (client->harvested < client->submitted)
+        ready = ring_ready(client, client->harvested + 1, &response);
+    if (ready == 0)
+        return 1;
+    client->ops->disarm(client);
+    return ready < 0 ? ready : 0;
 }
 
 static void ring_disarm(struct fabric_client *client) {
     struct ring_client *c = (struct ring_client *)client;
     atomic_store_explicit(&c->ring->client_sleeps, 0, memory_order_relaxed);
-    ring_answer_doorbell(client->descriptor);
+    if (doorbell_answer(client->descriptor) < 0)
+        c->hung_up = 1;
 }
 
 static void ring_close(struct fabric_client *client) { free(client); }
@@ -111,15 +109,14 @@ static const struct fabric_client_ops ring_client_ops = {
     .close = ring_close,
 };
 
-struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int executor_doorbell, int client_doorbell, int may_sleep) {
+struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int doorbell, int may_sleep) {
     struct ring_client *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     c->client.ops = &ring_client_ops;
     c->client.slots = slots;
-    c->client.descriptor = client_doorbell;
+    c->client.descriptor = doorbell;
     c->ring = memory;
-    c->executor_doorbell = executor_doorbell;
     c->may_sleep = may_sleep;
     c->ring->magic = WIRE_MAGIC;
     c->ring->version = WIRE_VERSION;
@@ -132,8 +129,7 @@ struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int execu
 struct ring_endpoint {
     struct fabric_endpoint endpoint;
     struct wire_ring *ring;
-    int executor_doorbell;
-    int client_doorbell;
+    int doorbell;
 };
 
 static inline int ring_next(struct fabric_endpoint *endpoint, uint64_t id, struct fabric_arrival *arrival) {
@@ -151,7 +147,7 @@ static inline int ring_respond(struct fabric_endpoint *endpoint, uint64_t id, co
     atomic_store_explicit(&arrival->response->id, id, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&e->ring->client_sleeps, memory_order_relaxed))
-        ring_doorbell(e->client_doorbell);
+        doorbell_ring(e->doorbell);
     return FABRIC_OK;
 }
 
@@ -161,16 +157,18 @@ static int ring_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     atomic_store_explicit(&e->ring->executor_sleeps, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if (!ring_next(endpoint, id, &arrival) && !atomic_load(&endpoint->executor->stop)) {
-        struct pollfd doorbell = {.fd = e->executor_doorbell, .events = POLLIN};
+        struct pollfd doorbell = {.fd = e->doorbell, .events = POLLIN};
         poll(&doorbell, 1, -1);
     }
     atomic_store_explicit(&e->ring->executor_sleeps, 0, memory_order_relaxed);
-    ring_answer_doorbell(e->executor_doorbell);
-    return FABRIC_OK;
+    if (doorbell_answer(e->doorbell) == FABRIC_OK || atomic_load(&endpoint->executor->stop))
+        return FABRIC_OK;
+    snprintf(endpoint->text, FABRIC_TEXT, "it has closed its doorbell");
+    return FABRIC_BROKEN;
 }
 
 static void ring_wake(struct fabric_endpoint *endpoint) {
-    ring_doorbell(((struct ring_endpoint *)endpoint)->executor_doorbell);
+    doorbell_stop(((struct ring_endpoint *)endpoint)->doorbell);
 }
 
 static void ring_endpoint_close(struct fabric_endpoint *endpoint) { free(endpoint); }
@@ -183,7 +181,7 @@ const struct fabric_endpoint_ops fabric_ring_endpoint_ops = {
     .close = ring_endpoint_close,
 };
 
-struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *executor, void *memory, uint32_t slots, int executor_doorbell, int client_doorbell) {
+struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *executor, void *memory, uint32_t slots, int doorbell) {
     struct ring_endpoint *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
@@ -191,7 +189,6 @@ struct fabric_endpoint *fabric_ring_endpoint(struct fabric_executor *executor, v
     e->endpoint.executor = executor;
     e->endpoint.slots = slots;
     e->ring = memory;
-    e->executor_doorbell = executor_doorbell;
-    e->client_doorbell = client_doorbell;
+    e->doorbell = doorbell;
     return &e->endpoint;
 }

@@ -72,6 +72,28 @@ func FuzzParseTicket(f *testing.F) {
 	})
 }
 
+// Whatever access.json holds, reading it gives a manager's address and token, or an error.
+func FuzzReadAccess(f *testing.F) {
+	dir := f.TempDir()
+	check(f, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: "http://127.0.0.1:1", Token: "t", Host: "h", PID: 1}))
+	path := filepath.Join(dir, "access.json")
+	good, err := os.ReadFile(path)
+	check(f, err)
+	f.Add(good)
+	f.Add([]byte(`{"version":1,"url":"u","token":1}`))
+	f.Add([]byte(`{"version":1e400}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		check(t, os.WriteFile(path, text, 0o600))
+		access, err := api.ReadAccess(dir)
+		if err == nil && (access.Version != api.AccessVersion || access.URL == "" || access.Token == "") {
+			t.Errorf("%q is %+v", text, access)
+		}
+		if err == nil {
+			_, _ = api.Open(dir) // an error is as good as a client
+		}
+	})
+}
+
 func TestAccessFile(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := api.ReadAccess(dir); !errors.Is(err, api.ErrNoResourceManager) {

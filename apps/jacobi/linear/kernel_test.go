@@ -47,6 +47,7 @@ func compile(t *testing.T, dir string, args ...string) {
 		compiler = "cc"
 	}
 	flags := []string{"-O3", "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(dir, "include")}
+	flags = append(flags, strings.Fields(os.Getenv("CFLAGS"))...)
 	if out, err := exec.CommandContext(t.Context(), compiler, append(flags, args...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", compiler, err, out)
 	}

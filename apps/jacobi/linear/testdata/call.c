@@ -15,7 +15,7 @@ static sublet_bytes contents(const char *path) {
         perror(path);
         exit(1);
     }
-    void *data = aligned_alloc(64, ((size_t)size + 127) / 64 * 64);
+    void *data = aligned_alloc(64, size ? ((size_t)size + 63) / 64 * 64 : 64);
     if (!data || fread(data, 1, (size_t)size, file) != (size_t)size) {
         perror(path);
         exit(1);
@@ -47,12 +47,14 @@ int main(int argc, char **argv) {
         .error = error,
         .error_capacity = sizeof error,
     };
-    call.output = calloc(1, call.output_capacity + 8);
+    call.output = malloc(call.output_capacity);
     int32_t code = descriptor->function(&call);
-    if (code != 0) {
+    if (code != 0)
         fprintf(stderr, "%d %s\n", (int)code, error);
-        return 3;
-    }
-    fwrite(call.output, 1, call.output_size, stdout);
-    return fflush(stdout) != 0;
+    else
+        fwrite(call.output, 1, call.output_size, stdout);
+    free(call.output);
+    free((void *)(uintptr_t)constant.data);
+    free((void *)(uintptr_t)input.data);
+    return code ? 3 : fflush(stdout) != 0;
 }
