@@ -116,7 +116,7 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 		return api.HeartbeatReply{}, err
 	}
 	b.managers[name] = &manager{instance: r.Instance, key: r.Key, seen: at}
-	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "address", r.Node.Address, "leases", len(r.Held))
+	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "memory", r.Node.Memory, "address", r.Node.Address, "leases", len(r.Held))
 	return b.reconcile(name, r.State, at), nil
 }
 
@@ -228,7 +228,7 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	_, _ = rand.Read(id) // never fails
 	w := &waiter{done: make(chan struct{}), command: ledger.Grant{
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
-		Executors: request.Executors, Oversubscribe: request.Oversubscribe,
+		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
 	}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
