@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // Errors that say what to do next rather than what happened where; test for them with errors.Is.
@@ -20,6 +22,9 @@ var (
 	ErrUnknownFunction = errors.New("offload: unknown function")
 	// ErrOutputTooSmall: the function's output did not fit into the buffer.
 	ErrOutputTooSmall = errors.New("offload: output too small")
+	// ErrPayloadTooLarge: an executor can not take what an invocation names; the error's text says how
+	// much it is, what the limit is, and which option lifts it.
+	ErrPayloadTooLarge = errors.New("offload: payload too large")
 	// ErrBufferBusy: an invocation that has not ended may still use the buffer.
 	ErrBufferBusy = errors.New("offload: buffer in use")
 	// ErrVersion: the two ends are of different versions.
@@ -74,6 +79,9 @@ type ExecutorLost struct {
 	Function string
 	// ExitCalled: that function called exit.
 	ExitCalled bool
+	// OutOfMemory: it came to the end of its memory, which is Memory bytes; Want.Memory lifts that.
+	OutOfMemory bool
+	Memory      int64
 	// Reason says more where the executor itself was not to blame.
 	Reason string
 }
@@ -93,7 +101,17 @@ func (e *ExecutorLost) Error() string {
 	if e.Function != "" {
 		how += " in function " + e.Function
 	}
+	if e.OutOfMemory {
+		how = outOfMemory(e.Memory) + ", " + how
+	}
 	return fmt.Sprintf("%s was lost: %s", e.Executor, how)
+}
+
+func outOfMemory(limit int64) string {
+	if limit == 0 {
+		return "out of memory"
+	}
+	return fmt.Sprintf("out of memory (limit %s; Want.Memory lifts it)", bytesize.Format(limit))
 }
 
 func unknownFunction(name, library string, known []string) error {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
@@ -85,6 +86,12 @@ func (c *connection) introduce(ctx context.Context, b *block) error {
 // other failure means that the executor is of no use.
 var errRefused = errors.New("offload: refused")
 
+// tooLarge says that an executor has no memory for a region.
+func (c *connection) tooLarge(bytes uint64, refused *control.Failed) error {
+	return errors.Join(errRefused, classify(ErrPayloadTooLarge, "offload: %s can not take a buffer or constant (with all that it is a part of) of %s: %s; Free some, send less at a time, or raise Want.Memory",
+		c.executor, bytesize.Format(int64(bytes)), refused.Text))
+}
+
 // give sends a region to the executor.
 func (c *connection) give(r *region) error {
 	link := c.executor.site.link
@@ -106,7 +113,9 @@ func (c *connection) give(r *region) error {
 	var mapped control.Mapped
 	if err := link.call(ctx, control.TypeMap, c.target(), m, &mapped, files...); err != nil {
 		var refused *control.Failed
-		if errors.As(err, &refused) && refused.Code == control.CodeLimit {
+		if errors.As(err, &refused) && refused.Code == control.CodeLimit && refused.Memory > 0 {
+			err = c.tooLarge(m.Size, refused)
+		} else if refused != nil && refused.Code == control.CodeLimit {
 			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.executor, err))
 		}
 		return errors.Join(err, c.withClient(func() error { return c.client.Detach(r.id) }))

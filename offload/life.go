@@ -193,6 +193,7 @@ func (e *Executor) autopsy(ended *control.Ended, because error) (_ *ExecutorLost
 	if ended != nil {
 		lost.Signal, lost.ExitCode = unix.Signal(ended.Signal), ended.ExitCode
 		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
+		lost.OutOfMemory, lost.Memory = ended.OutOfMemory, e.Memory()
 		replaced = ended.Replacing
 	}
 	if because != nil {

@@ -135,7 +135,7 @@ func grantRequest(want *Want, wait time.Duration) api.GrantRequest {
 		name = u.Username
 	}
 	return api.GrantRequest{
-		Executors: want.Executors, Oversubscribe: want.Oversubscribe, Wait: max(wait, 0),
+		Executors: want.Executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Wait: max(wait, 0),
 		UID: uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
 	}
 }

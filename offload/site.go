@@ -50,7 +50,7 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	want := &s.lease.want
 	request := control.LeaseRequest{
 		Executors: len(s.executors), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
-		Environment: want.Environment, StackSize: want.StackSize, Ticket: ticket, Wait: want.Wait,
+		Environment: want.Environment, StackSize: want.StackSize, Memory: want.Memory, Ticket: ticket, Wait: want.Wait,
 	}
 	var files []*os.File
 	if s.local {

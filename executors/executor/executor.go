@@ -85,6 +85,11 @@ func (e *executor) start() error {
 	e.log = e.log.With("lease", start.Lease, "executor", start.Index)
 	e.stackSize = start.StackSize
 	e.fabric.SetHotTimeout(start.HotTimeout)
+	if err := e.fabric.SetMemory(start.Memory); err != nil {
+		failed := &control.Failed{Code: control.CodeStart, Text: err.Error()}
+		e.reply(frame, control.TypeFailed, failed)
+		return failed
+	}
 	functions, err := e.fabric.Load(start.Library)
 	if err != nil {
 		failed := &control.Failed{Code: control.CodeLibrary, Text: err.Error()}
@@ -205,7 +210,12 @@ func (e *executor) mapRegion(frame *control.Frame) (*control.Mapped, error) {
 	}
 	mirror, err := e.fabric.Map(m.Region, m.Size, m.ReadOnly, file, fabric.RemoteMemory{Address: m.Address, Key: m.Key})
 	if err != nil {
-		return nil, &control.Failed{Code: control.CodeLimit, Text: err.Error()}
+		failed := &control.Failed{Code: control.CodeLimit, Text: err.Error()}
+		var limit *fabric.MemoryLimit
+		if errors.As(err, &limit) {
+			failed.Memory = int64(limit.Limit)
+		}
+		return nil, failed
 	}
 	return &control.Mapped{Region: m.Region, Address: mirror.Address, Key: mirror.Key}, nil
 }

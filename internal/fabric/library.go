@@ -45,6 +45,10 @@ func (e *Executor) Load(path string) ([]Function, error) {
 	text := (*C.char)(C.calloc(1, C.FABRIC_TEXT))
 	defer C.free(unsafe.Pointer(text))
 	var handle unsafe.Pointer
+	if e.c.memory > 0 {
+		C.fabric_limit_loading(e.c, 1)
+		defer C.fabric_limit_loading(e.c, 0)
+	}
 	if C.fabric_library_open(cPath, &handle, text) != C.FABRIC_OK {
 		return nil, fmt.Errorf("function library %s can not be loaded on this node: %s", path, C.GoString(text))
 	}

@@ -1,0 +1,103 @@
+#define _GNU_SOURCE
+#include "limit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+// What we keep free for ourselves and for libfabric, beyond what functions may have.
+enum { RESERVE = 16 << 20 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t announced;       // bytes that will be mapped at any moment
+static uint64_t allowed;         // bytes that functions may allocate
+static _Atomic uint64_t limit;   // as it is set; 0: none
+static struct rlimit original;
+
+// The bytes that RLIMIT_DATA counts (and the first thread's stack), or 0. It calls nothing that a
+// signal handler must not call.
+static uint64_t data_size(void) {
+    char text[256];
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    ssize_t size = read(file, text, sizeof text);
+    close(file);
+    uint64_t value = 0;
+    int field = 1;
+    for (ssize_t i = 0; i < size && field <= 6; i++) {
+        if (text[i] == ' ')
+            field++;
+        else if (field == 6 && text[i] >= '0' && text[i] <= '9')
+            value = value * 10 + (uint64_t)(text[i] - '0');
+    }
+    return value * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+// The mutex is held.
+static void set(uint64_t bytes) {
+    struct rlimit now = original;  // the user's own limit stays, if it is lower
+    if (bytes < now.rlim_cur)
+        now.rlim_cur = bytes;
+    if (setrlimit(RLIMIT_DATA, &now) == 0)
+        atomic_store(&limit, bytes);
+}
+
+int fabric_limit_possible(void) { return data_size() > 0 && getrlimit(RLIMIT_DATA, &original) == 0; }
+
+void fabric_limit_loading(struct fabric_executor *e, int begins) {
+    static uint64_t before;
+    pthread_mutex_lock(&mutex);
+    if (begins) {
+        allowed = e->memory;
+        before = data_size();
+        set(before + allowed + RESERVE);
+    } else {
+        uint64_t more = data_size();
+        more = more > before ? more - before : 0;
+        allowed = more < allowed ? allowed - more : 0;
+        setrlimit(RLIMIT_DATA, &original);
+        atomic_store(&limit, 0);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+void limit_begin(struct fabric_executor *e) {
+    e->bounded = 1;
+    if (!e->memory)
+        return;
+    pthread_mutex_lock(&mutex);
+    set(data_size() + announced + allowed + RESERVE);
+    pthread_mutex_unlock(&mutex);
+}
+
+void fabric_limit_announce(uint64_t bytes) {
+    pthread_mutex_lock(&mutex);
+    announced += bytes;
+    if (limit)
+        set(limit + bytes);
+    pthread_mutex_unlock(&mutex);
+}
+
+void fabric_limit_mapped(uint64_t bytes) {
+    pthread_mutex_lock(&mutex);
+    announced -= bytes;
+    pthread_mutex_unlock(&mutex);
+}
+
+void fabric_limit_unmapped(uint64_t bytes) {
+    pthread_mutex_lock(&mutex);
+    if (limit)
+        set(limit - bytes);
+    pthread_mutex_unlock(&mutex);
+}
+
+int limit_reached(int error) {
+    if (error == ENOMEM)  // nothing has failed since an allocation did
+        return 1;
+    const uint64_t now = atomic_load(&limit);
+    const uint64_t near = allowed / 32 > 1 << 20 ? allowed / 32 : 1 << 20;
+    return now > 0 && data_size() + near >= now;
+}
