@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
@@ -86,10 +85,20 @@ func (c *connection) introduce(ctx context.Context, b *block) error {
 // other failure means that the executor is of no use.
 var errRefused = errors.New("offload: refused")
 
-// tooLarge says that an executor has no memory for a region.
-func (c *connection) tooLarge(bytes uint64, refused *control.Failed) error {
-	return errors.Join(errRefused, classify(ErrPayloadTooLarge, "offload: %s can not take a buffer or constant (with all that it is a part of) of %s: %s; Free some, send less at a time, or raise Want.Memory",
-		c.executor, bytesize.Format(int64(bytes)), refused.Text))
+// refusal is an error that errRefused marks.
+type refusal struct{ err error }
+
+func (r *refusal) Error() string        { return r.err.Error() }
+func (r *refusal) Unwrap() error        { return r.err }
+func (r *refusal) Is(target error) bool { return target == errRefused }
+
+// refused explains why an executor has no room for a region.
+func (c *connection) refused(bytes uint64, why *control.Failed) error {
+	if why.Memory == 0 {
+		return &refusal{fmt.Errorf("offload: giving %d bytes to %s: %w", bytes, c.executor, why)}
+	}
+	return &refusal{classify(ErrPayloadTooLarge,
+		"offload: giving a buffer or constant to %s: %s; free some, use smaller ones (a part of one counts as the whole), or raise Want.Memory", c.executor, why.Text)}
 }
 
 // give sends a region to the executor.
@@ -106,17 +115,15 @@ func (c *connection) give(r *region) error {
 		return err
 	})
 	if err != nil {
-		return errors.Join(errRefused, err)
+		return &refusal{err}
 	}
 	ctx, cancel := context.WithTimeout(c.alive, mapPatience)
 	defer cancel()
 	var mapped control.Mapped
 	if err := link.call(ctx, control.TypeMap, c.target(), m, &mapped, files...); err != nil {
 		var refused *control.Failed
-		if errors.As(err, &refused) && refused.Code == control.CodeLimit && refused.Memory > 0 {
-			err = c.tooLarge(m.Size, refused)
-		} else if refused != nil && refused.Code == control.CodeLimit {
-			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.executor, err))
+		if errors.As(err, &refused) && refused.Code == control.CodeLimit {
+			err = c.refused(m.Size, refused)
 		}
 		return errors.Join(err, c.withClient(func() error { return c.client.Detach(r.id) }))
 	}

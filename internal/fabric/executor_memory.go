@@ -51,6 +51,15 @@ func (e *Executor) SetMemory(bytes int64) error {
 	return nil
 }
 
+// elbowRoom is what mapping a region may take for a moment, in bytes.
+const elbowRoom = 4 << 20
+
+// makeRoom lets us allocate a little, though functions may have left nothing, until done.
+func makeRoom() (done func()) {
+	C.fabric_limit_announce(elbowRoom)
+	return func() { C.fabric_limit_withdraw(elbowRoom) }
+}
+
 // warmRuntime has the Go runtime take the threads and address space that it may want later: it ends
 // the process when it can not have them, and functions may have left nothing.
 func warmRuntime() {

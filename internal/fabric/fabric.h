@@ -223,10 +223,11 @@ int fabric_note_deaths(struct fabric_executor *);
 int fabric_limit_possible(void);
 // A function library is about to be loaded (1), or has been (0): what it takes counts.
 void fabric_limit_loading(struct fabric_executor *, int begins);
-// So much is about to be mapped by ourselves, writable and private, and then has been. If that fails,
-// or when it is unmapped: unmapped.
+// So much is about to be mapped by ourselves, writable and private; it has been; or it will not be, or
+// was needed for a moment only. And in the end it is unmapped.
 void fabric_limit_announce(uint64_t bytes);
 void fabric_limit_mapped(uint64_t bytes);
+void fabric_limit_withdraw(uint64_t bytes);
 void fabric_limit_unmapped(uint64_t bytes);
 
 // Serves the endpoint on a thread of its own with a stack of that size, until fabric_stop, the

@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-// What we keep free for ourselves and for libfabric, beyond what functions may have.
-enum { RESERVE = 16 << 20 };
+// What libfabric may still want while functions leave something.
+enum { RESERVE = 4 << 20 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t announced;       // bytes that will be mapped at any moment
@@ -84,6 +84,14 @@ void fabric_limit_announce(uint64_t bytes) {
 void fabric_limit_mapped(uint64_t bytes) {
     pthread_mutex_lock(&mutex);
     announced -= bytes;
+    pthread_mutex_unlock(&mutex);
+}
+
+void fabric_limit_withdraw(uint64_t bytes) {
+    pthread_mutex_lock(&mutex);
+    announced -= bytes;
+    if (limit)
+        set(limit - bytes);
     pthread_mutex_unlock(&mutex);
 }
 

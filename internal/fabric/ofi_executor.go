@@ -135,12 +135,13 @@ func (m *ofiMirrors) unmirror(region uint32) error {
 func newMirror(size uint64) (*Memory, error) {
 	bytes := C.uint64_t(roundUp(int(size)))
 	C.fabric_limit_announce(bytes)
-	defer C.fabric_limit_mapped(bytes)
 	memory, err := newPrivateMemory(Mirrors, int(size))
 	if err != nil {
-		C.fabric_limit_unmapped(bytes)
+		C.fabric_limit_withdraw(bytes)
+		return nil, err
 	}
-	return memory, err
+	C.fabric_limit_mapped(bytes)
+	return memory, nil
 }
 
 func closeMirror(memory *Memory) error {
