@@ -1,5 +1,5 @@
 // Functions that allocate, for tests of an executor's memory.
-#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,21 @@ SUBLET_FUNCTION(devour) {
         char *memory = malloc(PIECE);
         memset(memory, 1, PIECE);
     }
+}
+
+static void *devour_all(void *unused) {
+    for (;;)
+        memset(malloc(PIECE), 1, PIECE);
+    return unused;
+}
+
+// The same in a thread of its own.
+SUBLET_FUNCTION(devour_aside) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, devour_all, NULL) != 0)
+        return sublet_fail(call, 1, "no thread");
+    pthread_join(thread, NULL);
+    return 0;
 }
 
 // Allocates what its input says at once, and writes to it without a look.
@@ -66,7 +81,7 @@ SUBLET_FUNCTION(measure) {
     return 0;
 }
 
-// Keeps half of what it can get, for ever.
+// Keeps all that it can get.
 SUBLET_FUNCTION(hoard) {
     (void)call;
     while (take(PIECE))
@@ -74,7 +89,7 @@ SUBLET_FUNCTION(hoard) {
     return 0;
 }
 
-// Crashes with all memory there is.
+// Crashes with memory left.
 SUBLET_FUNCTION(crash) {
     (void)call;
     abort();
