@@ -177,11 +177,15 @@ func TestFunctionsAllocateWhatTheyMay(t *testing.T) {
 		// One that keeps all there is leaves the executor what it needs itself.
 		_, err := l.Invoke(within(t), "hoard", nil, nil).Wait(within(t))
 		check(t, err)
-		for range 3 {
-			large = offload.Alloc[byte](s, 80*mebi)
+		for _, size := range []int{80 * mebi, 40 * mebi, 80 * mebi} {
+			large = offload.Alloc[byte](s, size)
 			_, err = l.Invoke(within(t), "hoard", large, nil).Wait(within(t))
 			check(t, err)
 			check(t, large.Free())
+		}
+		for range 200 {
+			_, err = l.Invoke(within(t), "hoard", offload.Alloc[byte](s, 100_000), nil).Wait(within(t))
+			check(t, err)
 		}
 		if l.Lost() != 0 {
 			t.Errorf("%d executors were lost: %v", l.Lost(), l.Losses())

@@ -112,6 +112,7 @@ func (e *executor) reply(request *control.Frame, kind string, body any) {
 
 // answer does what a frame asks for and replies.
 func (e *executor) answer(frame *control.Frame) {
+	defer e.fabric.MakeRoom()()
 	var kind string
 	var body any
 	var err error

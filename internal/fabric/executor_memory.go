@@ -51,11 +51,11 @@ func (e *Executor) SetMemory(bytes int64) error {
 	return nil
 }
 
-// elbowRoom is what mapping a region may take for a moment, in bytes.
+// elbowRoom is what answering a request may take for a moment, in bytes.
 const elbowRoom = 4 << 20
 
-// makeRoom lets us allocate a little, though functions may have left nothing, until done.
-func makeRoom() (done func()) {
+// MakeRoom lets the process allocate a little, though functions may have left nothing, until done.
+func (e *Executor) MakeRoom() (done func()) {
 	C.fabric_limit_announce(elbowRoom)
 	return func() { C.fabric_limit_withdraw(elbowRoom) }
 }

@@ -32,7 +32,6 @@ func (e *Executor) Map(region uint32, size uint64, readOnly bool, file *os.File,
 	if e.memory > 0 && (size > e.memory || e.held > e.memory-size) {
 		return RemoteMemory{}, &MemoryLimit{Asked: size, Held: e.held, Limit: e.memory}
 	}
-	defer makeRoom()()
 	if file == nil {
 		if e.mirrors == nil {
 			return RemoteMemory{}, fmt.Errorf("fabric: region %d came without its memory", region)
@@ -94,7 +93,6 @@ func (e *Executor) Unmap(region uint32) error {
 	if !ok {
 		return fmt.Errorf("fabric: region %d is not mapped", region)
 	}
-	defer makeRoom()()
 	delete(e.regions, region)
 	e.held -= mapped.size
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&e.c.regions[region].mapped)), 0)
