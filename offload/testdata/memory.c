@@ -81,11 +81,12 @@ SUBLET_FUNCTION(measure) {
     return 0;
 }
 
-// Keeps all that it can get.
+// Keeps all that it can get, to the last bytes.
 SUBLET_FUNCTION(hoard) {
     (void)call;
-    while (take(PIECE))
-        ;
+    for (size_t piece = PIECE; piece >= 16; piece /= 4)
+        while (take(piece))
+            ;
     return 0;
 }
 
