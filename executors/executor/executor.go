@@ -100,7 +100,9 @@ func (e *executor) start() error {
 	for i, f := range functions {
 		started.Functions[i] = control.Function{Name: f.Name, ABI: f.ABI}
 	}
-	return e.conn.Send(control.TypeStarted, frame.Call, start.Index, started)
+	err = e.conn.Send(control.TypeStarted, frame.Call, start.Index, started)
+	e.fabric.Provision() // while manager and client are busy with that
+	return err
 }
 
 // reply answers a frame; if the connection is gone, the next Receive says so.

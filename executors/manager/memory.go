@@ -20,7 +20,7 @@ import (
 // A limit on this job's memory is the job's own. Without one, memory goes with the CPUs: managers of
 // two jobs on one machine do not lend the same.
 func nodeMemory(root string, lent, have, online int) (int64, error) {
-	total, err := totalMemory(filepath.Join(root, "proc/meminfo"))
+	total, err := totalMemory(filepath.Join(root, "proc", "meminfo"))
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +60,7 @@ func totalMemory(path string) (int64, error) {
 // math.MaxInt64 if there is none that we can see.
 func jobLimit(root string) int64 {
 	limit := int64(math.MaxInt64)
-	text, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	text, err := os.ReadFile(filepath.Join(root, "proc", "self", "cgroup"))
 	if err != nil {
 		return limit // a kernel without them
 	}
@@ -71,9 +71,9 @@ func jobLimit(root string) int64 {
 		}
 		switch {
 		case fields[1] == "":
-			limit = min(limit, groupLimit(filepath.Join(root, "sys/fs/cgroup"), fields[2], "memory.max"))
+			limit = min(limit, groupLimit(filepath.Join(root, "sys", "fs", "cgroup"), fields[2], "memory.max"))
 		case strings.Contains(","+fields[1]+",", ",memory,"):
-			limit = min(limit, groupLimit(filepath.Join(root, "sys/fs/cgroup/memory"), fields[2], "memory.limit_in_bytes"))
+			limit = min(limit, groupLimit(filepath.Join(root, "sys", "fs", "cgroup", "memory"), fields[2], "memory.limit_in_bytes"))
 		}
 	}
 	return limit

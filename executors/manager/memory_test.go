@@ -53,7 +53,7 @@ func TestNodeMemory(t *testing.T) {
 		t.Error("a machine that says nothing has memory")
 	}
 	check(t, os.Mkdir(filepath.Join(root, "proc"), 0o755))
-	check(t, os.WriteFile(filepath.Join(root, "proc/meminfo"), []byte("MemTotal: much\n"), 0o644))
+	check(t, os.WriteFile(filepath.Join(root, "proc", "meminfo"), []byte("MemTotal: much\n"), 0o644))
 	if _, err := nodeMemory(root, 1, 1, 1); err == nil {
 		t.Error("a machine with much memory has how much?")
 	}

@@ -29,7 +29,7 @@ func (e *MemoryLimit) Error() string {
 
 const (
 	// spareThreads and spareHeap are more than the Go runtime of an executor needs.
-	spareThreads = 12
+	spareThreads = 8
 	spareHeap    = 32 << 20
 )
 
@@ -45,7 +45,6 @@ func (e *Executor) SetMemory(bytes int64) error {
 	if C.fabric_limit_possible() == 0 {
 		return errors.New("fabric: what functions allocate can not be bounded: /proc/self/statm can not be read here")
 	}
-	warmRuntime()
 	e.memory = uint64(bytes)
 	e.c.memory = C.uint64_t(bytes)
 	return nil
@@ -60,9 +59,13 @@ func (e *Executor) MakeRoom() (done func()) {
 	return func() { C.fabric_limit_withdraw(elbowRoom) }
 }
 
-// warmRuntime has the Go runtime take the threads and address space that it may want later: it ends
-// the process when it can not have them, and functions may have left nothing.
-func warmRuntime() {
+// Provision has the Go runtime take the threads and address space that it may want later: it ends the
+// process when it can not have them, and functions may have left nothing. It takes most of a
+// millisecond, so it comes when the manager has been told that the library is loaded.
+func (e *Executor) Provision() {
+	if e.memory == 0 {
+		return
+	}
 	runtime.KeepAlive(make([]byte, spareHeap)) // given back to the heap, which keeps the addresses
 	var started, ended sync.WaitGroup
 	all := make(chan struct{})

@@ -87,7 +87,7 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 		for region, memory := range mirrors.memory {
 			e.held -= e.regions[region].size
 			delete(e.regions, region)
-			closeMirror(memory)
+			_ = closeMirror(memory) // can only fail on what mmap did not return
 		}
 		slots.close()
 		unhang()
