@@ -193,6 +193,19 @@ func TestFunctionsAllocateWhatTheyMay(t *testing.T) {
 	})
 }
 
+// A library's own variables count.
+func TestLibraryLargerThanMemory(t *testing.T) {
+	s := session(t)
+	source := memoryLibrary(t, "bulky.c")
+	_, err := s.Lease(within(t), offload.Want{Executors: 1, Library: source, Oversubscribe: true, Memory: 64 * mebi})
+	if err == nil || !strings.Contains(err.Error(), source) || !strings.Contains(err.Error(), " MiB of variables") || !strings.Contains(err.Error(), "64 MiB") || !strings.Contains(err.Error(), "Want.Memory") {
+		t.Errorf("100 MiB of variables in 64 MiB: %v", err)
+	}
+	l := bounded(t, s, source, 128*mebi)
+	_, err = l.Invoke(within(t), "touch", nil, nil).Wait(within(t))
+	check(t, err)
+}
+
 func TestDefaultAndWrongMemory(t *testing.T) {
 	s := session(t)
 	l := lease(t, s, 2)

@@ -221,8 +221,10 @@ int fabric_note_deaths(struct fabric_executor *);
 
 // Memory that functions allocate (limit.h). Whether it can be bounded here at all:
 int fabric_limit_possible(void);
-// A function library is about to be loaded (1), or has been (0): what it takes counts.
-void fabric_limit_loading(struct fabric_executor *, int begins);
+// A function library is about to be loaded; it has been, and has taken so many bytes, which count. What
+// its constructors allocate is bounded meanwhile, but the kernel lets its variables pass.
+void fabric_limit_loading(struct fabric_executor *);
+uint64_t fabric_limit_loaded(void);
 // So much is about to be mapped by ourselves, writable and private; it has been; or it will not be, or
 // was needed for a moment only. And in the end it is unmapped.
 void fabric_limit_announce(uint64_t bytes);

@@ -47,21 +47,25 @@ static void set(uint64_t bytes) {
 
 int fabric_limit_possible(void) { return data_size() > 0 && getrlimit(RLIMIT_DATA, &original) == 0; }
 
-void fabric_limit_loading(struct fabric_executor *e, int begins) {
-    static uint64_t before;
+static uint64_t before_loading;
+
+void fabric_limit_loading(struct fabric_executor *e) {
     pthread_mutex_lock(&mutex);
-    if (begins) {
-        allowed = e->memory;
-        before = data_size();
-        set(before + allowed + RESERVE);
-    } else {
-        uint64_t more = data_size();
-        more = more > before ? more - before : 0;
-        allowed = more < allowed ? allowed - more : 0;
-        setrlimit(RLIMIT_DATA, &original);
-        atomic_store(&limit, 0);
-    }
+    allowed = e->memory;
+    before_loading = data_size();
+    set(before_loading + allowed + RESERVE);
     pthread_mutex_unlock(&mutex);
+}
+
+uint64_t fabric_limit_loaded(void) {
+    pthread_mutex_lock(&mutex);
+    const uint64_t now = data_size();
+    const uint64_t taken = now > before_loading ? now - before_loading : 0;
+    allowed = taken < allowed ? allowed - taken : 0;
+    setrlimit(RLIMIT_DATA, &original);
+    atomic_store(&limit, 0);
+    pthread_mutex_unlock(&mutex);
+    return taken;
 }
 
 void limit_begin(struct fabric_executor *e) {
