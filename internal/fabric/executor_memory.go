@@ -29,8 +29,11 @@ func (e *MemoryLimit) Error() string {
 
 const (
 	// spareThreads and spareHeap are more than the Go runtime of an executor needs.
-	spareThreads = 8
+	spareThreads = 12
 	spareHeap    = 32 << 20
+	// largestSmall and smallSpan: values up to so many bytes lie in spans of so many.
+	largestSmall = 1 << 10
+	smallSpan    = 8 << 10
 )
 
 // SetMemory bounds, before Load, the sum of the regions, and by the same number of bytes what the
@@ -50,13 +53,11 @@ func (e *Executor) SetMemory(bytes int64) error {
 	return nil
 }
 
-// elbowRoom is what answering a request may take for a moment, in bytes.
-const elbowRoom = 4 << 20
-
-// MakeRoom lets the process allocate a little, though functions may have left nothing, until done.
+// MakeRoom lets the process allocate a little, though functions may have left nothing, until done. One
+// goroutine at a time does it.
 func (e *Executor) MakeRoom() (done func()) {
-	C.fabric_limit_announce(elbowRoom)
-	return func() { C.fabric_limit_withdraw(elbowRoom) }
+	C.fabric_limit_room(1)
+	return func() { C.fabric_limit_room(0) }
 }
 
 // Provision has the Go runtime take the threads and address space that it may want later: it ends the
@@ -67,6 +68,13 @@ func (e *Executor) Provision() {
 		return
 	}
 	runtime.KeepAlive(make([]byte, spareHeap)) // given back to the heap, which keeps the addresses
+	// The heap's books of each size of small values grow outside of it, when it has filled a few pages.
+	for size := 16; size <= largestSmall; size += 16 {
+		for range 3*smallSpan/size + 1 {
+			runtime.KeepAlive(make([]byte, size))
+			runtime.KeepAlive(make([]*byte, size/8))
+		}
+	}
 	var started, ended sync.WaitGroup
 	all := make(chan struct{})
 	for range spareThreads {

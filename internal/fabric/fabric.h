@@ -225,8 +225,10 @@ int fabric_limit_possible(void);
 // its constructors allocate is bounded meanwhile, but the kernel lets its variables pass.
 void fabric_limit_loading(struct fabric_executor *);
 uint64_t fabric_limit_loaded(void);
-// So much is about to be mapped by ourselves, writable and private; it has been; or it will not be, or
-// was needed for a moment only. And in the end it is unmapped.
+// A request is being answered (1), or has been (0): meanwhile there is room, whatever functions took.
+void fabric_limit_room(int begins);
+// So much is about to be mapped by ourselves, writable and private; it has been; or it will not be. And
+// in the end it is unmapped.
 void fabric_limit_announce(uint64_t bytes);
 void fabric_limit_mapped(uint64_t bytes);
 void fabric_limit_withdraw(uint64_t bytes);

@@ -9,10 +9,14 @@
 
 // What libfabric may still want while functions leave something.
 enum { RESERVE = 4 << 20 };
+// What answering a request may take for a moment, and how far functions can get by taking that.
+enum { ROOM = 4 << 20, MOST_ROOM = 16 << 20 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t announced;       // bytes that will be mapped at any moment
 static uint64_t allowed;         // bytes that functions may allocate
+static uint64_t steady;          // the limit while no request is answered; 0: not yet
+static int roomy;                // one is being answered
 static _Atomic uint64_t limit;   // as it is set; 0: none
 static struct rlimit original;
 
@@ -68,41 +72,51 @@ uint64_t fabric_limit_loaded(void) {
     return taken;
 }
 
+// Sets the limit that holds at present. The mutex is held.
+static void apply(void) {
+    if (!steady)
+        return;
+    uint64_t bytes = steady;
+    if (roomy) {
+        // A function that runs meanwhile may have taken what was there the last time.
+        const uint64_t now = data_size();
+        bytes = (now > steady ? now : steady) + ROOM;
+        if (bytes > steady + MOST_ROOM)
+            bytes = steady + MOST_ROOM;
+    }
+    set(bytes);
+}
+
 void limit_begin(struct fabric_executor *e) {
     e->bounded = 1;
     if (!e->memory)
         return;
     pthread_mutex_lock(&mutex);
-    set(data_size() + announced + allowed + RESERVE);
+    steady = data_size() + announced + allowed + RESERVE;
+    apply();
     pthread_mutex_unlock(&mutex);
 }
 
-void fabric_limit_announce(uint64_t bytes) {
+// Adds to what is announced, and moves the limit. The mutex is not held.
+static void move(int64_t more_announced, int64_t more_limit) {
     pthread_mutex_lock(&mutex);
-    announced += bytes;
-    if (limit)
-        set(limit + bytes);
+    announced += (uint64_t)more_announced;
+    if (steady && more_limit) {
+        steady += (uint64_t)more_limit;
+        apply();
+    }
     pthread_mutex_unlock(&mutex);
 }
 
-void fabric_limit_mapped(uint64_t bytes) {
-    pthread_mutex_lock(&mutex);
-    announced -= bytes;
-    pthread_mutex_unlock(&mutex);
-}
+void fabric_limit_announce(uint64_t bytes) { move((int64_t)bytes, (int64_t)bytes); }
+void fabric_limit_mapped(uint64_t bytes) { move(-(int64_t)bytes, 0); }
+void fabric_limit_withdraw(uint64_t bytes) { move(-(int64_t)bytes, -(int64_t)bytes); }
+void fabric_limit_unmapped(uint64_t bytes) { move(0, -(int64_t)bytes); }
 
-void fabric_limit_withdraw(uint64_t bytes) {
+void fabric_limit_room(int begins) {
     pthread_mutex_lock(&mutex);
-    announced -= bytes;
-    if (limit)
-        set(limit - bytes);
-    pthread_mutex_unlock(&mutex);
-}
-
-void fabric_limit_unmapped(uint64_t bytes) {
-    pthread_mutex_lock(&mutex);
-    if (limit)
-        set(limit - bytes);
+    roomy = begins;
+    apply();
     pthread_mutex_unlock(&mutex);
 }
 
