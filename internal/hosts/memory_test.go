@@ -15,10 +15,10 @@ import (
 func TestMemoryOfSeveralNodes(t *testing.T) {
 	c := newCluster(t)
 	for _, name := range []string{"n1", "n2"} {
-		c.lend(t, hosts.New(t), "--name", name, "--cores", "2")
+		c.Lend(t, hosts.New(t), "--name", name, "--cores", "2")
 	}
 	s := session(t)
-	resources := c.client(t)
+	resources := c.Client(t)
 	nodes, err := resources.Nodes(within(t), "")
 	check(t, err)
 	whole := min(nodes[0].Memory, nodes[1].Memory)
@@ -58,7 +58,7 @@ func TestMemoryOfSeveralNodes(t *testing.T) {
 		t.Errorf("on another host, beyond the limit: %v", err)
 	}
 	check(t, l.Release())
-	eventually(t, "all memory", func() bool {
+	hosts.Eventually(t, "all memory", func() bool {
 		nodes, err = resources.Nodes(within(t), "")
 		check(t, err)
 		return nodes[0].Free[api.Memory] == nodes[0].Memory && nodes[1].Free[api.Memory] == nodes[1].Memory

@@ -247,9 +247,15 @@ func mayWait(err error) bool {
 	return errors.As(err, &missing) || errors.Is(err, ledger.ErrDraining)
 }
 
-// try grants a lease, or notes why not; keep is how many free cores are others'.
-func (b *book) try(w *waiter, keep int, at time.Time) {
-	w.command.At, w.command.Expires, w.command.Keep = at, at.Add(TTL), keep
+// try grants a lease, or notes why not; first is who has waited longest for leases to end, or nil: what
+// that one waits for is left.
+func (b *book) try(w, first *waiter, at time.Time) {
+	w.command.At, w.command.Expires = at, at.Add(TTL)
+	w.command.Keep, w.command.KeepMemory = 0, 0
+	if first != nil {
+		w.command.Keep = first.command.Executors
+		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
+	}
 	result, err := b.apply(w.command, at)
 	if w.err = err; err == nil {
 		w.lease = result.Leases[0]
@@ -257,20 +263,20 @@ func (b *book) try(w *waiter, keep int, at time.Time) {
 }
 
 // serveWaiting grants what can be granted, first come, first served. The first who has to wait for
-// leases to end has all cores that come free meanwhile; nobody knows when leases end, so whoever
+// leases to end has all cores and memory that come free meanwhile; nobody knows when leases end, so whoever
 // passed could delay that one for ever. One who asks for more than leases can give back waits for
 // another node, and holds nobody up.
 func (b *book) serveWaiting(at time.Time) {
-	keep := 0
+	var first *waiter
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
-		b.try(w, keep, at)
+		b.try(w, first, at)
 		if w.err == nil || !mayWait(w.err) {
 			close(w.done)
 			return true
 		}
 		var missing *ledger.NoCapacity
-		if keep == 0 && errors.As(w.err, &missing) && missing.CanBeMet() {
-			keep = w.command.Executors
+		if first == nil && errors.As(w.err, &missing) && missing.CanBeMet() {
+			first = w
 		}
 		return false
 	})
