@@ -26,7 +26,8 @@
 // Payloads lie in a [Buffer], which is outside the Go heap: executors on the same host read and
 // write the very same pages. From Invoke until the future has ended, the buffers belong to the
 // executor. An ending is a response, or the proof that the executor can write no more. A [Constant] is sent
-// to each executor once and then only named. Free what you no longer need; [Session.Close] frees
+// to each executor once and then only named. What an executor is given must fit into its memory
+// ([Want].Memory, docs/memory.md), else the invocation fails with [ErrPayloadTooLarge]. Free what you no longer need; [Session.Close] frees
 // all that is left.
 //
 // # Concurrency

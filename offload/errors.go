@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // Errors that say what to do next rather than what happened where; test for them with errors.Is.
@@ -20,6 +22,9 @@ var (
 	ErrUnknownFunction = errors.New("offload: unknown function")
 	// ErrOutputTooSmall: the function's output did not fit into the buffer.
 	ErrOutputTooSmall = errors.New("offload: output too small")
+	// ErrPayloadTooLarge: an executor can not take what an invocation names; the error's text says how
+	// much it is, what the limit is, and which option lifts it.
+	ErrPayloadTooLarge = errors.New("offload: payload too large")
 	// ErrBufferBusy: an invocation that has not ended may still use the buffer.
 	ErrBufferBusy = errors.New("offload: buffer in use")
 	// ErrBusy: TryInvoke would have had to wait.
@@ -80,6 +85,8 @@ const (
 	LostSignal Cause = "signal"
 	// LostExit: it exited, with ExecutorLost.ExitCode.
 	LostExit Cause = "exit"
+	// LostMemory: it came to the end of its memory, ExecutorLost.Memory.
+	LostMemory Cause = "out of memory"
 	// LostStopped: it was ended on purpose: an invocation ran past its deadline, or it broke the protocol.
 	LostStopped Cause = "stopped"
 	// LostManager: its executor manager is gone, and it with it.
@@ -100,6 +107,8 @@ type ExecutorLost struct {
 	Function string
 	// ExitCalled: that function called exit.
 	ExitCalled bool
+	// Memory is how many bytes it had; Want.Memory lifts that.
+	Memory int64
 	// Reason says more where the executor itself was not to blame.
 	Reason string
 }
@@ -110,7 +119,7 @@ func (e *ExecutorLost) isCrash() bool {
 	switch e.Cause {
 	case LostSignal:
 		return e.Signal != unix.SIGKILL && e.Signal != unix.SIGTERM && e.Signal != unix.SIGINT && e.Signal != unix.SIGHUP
-	case LostExit:
+	case LostExit, LostMemory:
 		return true
 	}
 	return false
@@ -131,6 +140,9 @@ func (e *ExecutorLost) Error() string {
 	if e.Function != "" {
 		how += " in function " + e.Function
 	}
+	if e.Cause == LostMemory {
+		how = outOfMemory(e.Memory) + ", " + how
+	}
 	return fmt.Sprintf("%s was lost: %s", e.Executor, how)
 }
 
@@ -140,6 +152,13 @@ func poison(function string, last *ExecutorLost) error {
 		class: ErrPoison, cause: last,
 		text: fmt.Sprintf("function %s ended %d executors with the same input and is not run again: %v", function, maxCrashes, last),
 	}
+}
+
+func outOfMemory(limit int64) string {
+	if limit == 0 {
+		return "out of memory"
+	}
+	return fmt.Sprintf("out of memory (limit %s; Want.Memory lifts it)", bytesize.Format(limit))
 }
 
 func unknownFunction(name, library string, known []string) error {

@@ -87,6 +87,13 @@ func (e *Executor) Oversubscribed() bool {
 	return e.info.Oversubscribed
 }
 
+// Memory is how many bytes it may use; see Want.Memory.
+func (e *Executor) Memory() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.info.Memory
+}
+
 // PID of its process, on its node.
 func (e *Executor) PID() int {
 	e.mu.Lock()
@@ -150,6 +157,8 @@ func (e *Executor) explain(f *Future, r *fabric.Response) error {
 		return nil
 	case r.Status > 0:
 		return &FunctionError{Function: name, Executor: e.String(), Code: int(r.Status), Text: r.Text}
+	case r.Status == fabric.StatusPayloadTooLarge:
+		return classify(ErrPayloadTooLarge, "the input of function %s has %d bytes: %s; give it less, or define the function with SUBLET_FUNCTION", name, f.request.Input.Size, r.Text)
 	case r.Status == fabric.StatusOutputTooSmall:
 		return classify(ErrOutputTooSmall, "the output of function %s has %d bytes, the buffer given for it %d; pass a larger one", name, r.Size, f.request.Output.Size)
 	}

@@ -85,6 +85,22 @@ func (c *connection) introduce(ctx context.Context, b *block) error {
 // other failure means that the executor is of no use.
 var errRefused = errors.New("offload: refused")
 
+// refusal is an error that errRefused marks.
+type refusal struct{ err error }
+
+func (r *refusal) Error() string        { return r.err.Error() }
+func (r *refusal) Unwrap() error        { return r.err }
+func (r *refusal) Is(target error) bool { return target == errRefused }
+
+// refused explains why an executor has no room for a region.
+func (c *connection) refused(bytes uint64, why *control.Failed) error {
+	if why.Memory == 0 {
+		return &refusal{fmt.Errorf("offload: giving %d bytes to %s: %w", bytes, c.berth, why)}
+	}
+	return &refusal{classify(ErrPayloadTooLarge,
+		"offload: giving a buffer or constant to %s: %s; free some, use smaller ones (a part of one counts as the whole), or raise Want.Memory", c.berth, why.Text)}
+}
+
 // give sends a region to the executor.
 func (c *connection) give(r *region) error {
 	link := c.berth.site.link
@@ -99,7 +115,7 @@ func (c *connection) give(r *region) error {
 		return err
 	})
 	if err != nil {
-		return errors.Join(errRefused, err)
+		return &refusal{err}
 	}
 	ctx, cancel := context.WithTimeout(c.alive, mapPatience)
 	defer cancel()
@@ -107,7 +123,7 @@ func (c *connection) give(r *region) error {
 	if err := link.call(ctx, control.TypeMap, c.target(), m, &mapped, files...); err != nil {
 		var refused *control.Failed
 		if errors.As(err, &refused) && refused.Code == control.CodeLimit {
-			err = errors.Join(errRefused, fmt.Errorf("offload: giving %d bytes to %s: %w", m.Size, c.berth, err))
+			err = c.refused(m.Size, refused)
 		}
 		return errors.Join(err, c.withClient(func() error { return c.client.Detach(r.id) }))
 	}

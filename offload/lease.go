@@ -12,6 +12,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // Hot timeouts that are no durations.
@@ -40,6 +41,11 @@ type Want struct {
 	Environment []string
 	// StackSize of the thread that runs functions, in bytes. 0: 64 MiB.
 	StackSize int64
+	// Memory is how many bytes each executor may use: for the session's buffers and constants that it
+	// maps or mirrors together, and as much again for what its functions allocate. What goes beyond is
+	// refused with ErrPayloadTooLarge, or an allocation fails. 0: a share of the node's memory, equal
+	// for each of its cores. At least MinMemory; more than any node has is ErrNoCapacity.
+	Memory int64
 	// NotRepeatable says that running a function twice with the same input does harm: what is lost
 	// with an executor is reported, and never run again.
 	NotRepeatable bool
@@ -47,6 +53,9 @@ type Want struct {
 	// them.
 	Wait time.Duration
 }
+
+// MinMemory is the least that Want.Memory can be, in bytes.
+const MinMemory = api.MinMemory
 
 // function is one function of the lease's library.
 type function struct {
@@ -90,6 +99,9 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	}
 	if want.HotTimeout < 0 && want.HotTimeout != AlwaysHot && want.HotTimeout != NeverHot {
 		return nil, fmt.Errorf("offload: a hot timeout of %v; use AlwaysHot or NeverHot", want.HotTimeout)
+	}
+	if want.Memory < 0 || want.Memory > 0 && want.Memory < MinMemory {
+		return nil, fmt.Errorf("offload: executors with %d bytes of memory each (Want.Memory); at least %d, or 0 for a share of their node's", want.Memory, int64(MinMemory))
 	}
 	library, err := filepath.Abs(want.Library)
 	if err != nil {
@@ -137,6 +149,15 @@ func (l *Lease) Executors() []*Executor { return l.executors }
 
 // Functions are the names of the library's functions.
 func (l *Lease) Functions() []string { return l.known }
+
+// Memory is how many bytes each executor may use (see Want.Memory); where they differ, the least.
+func (l *Lease) Memory() int64 {
+	least := l.executors[0].Memory()
+	for _, e := range l.executors[1:] {
+		least = min(least, e.Memory())
+	}
+	return least
+}
 
 // Lost is how many executors the lease has lost so far; each is replaced if that can be done.
 func (l *Lease) Lost() int { return int(l.lost.Load()) }

@@ -190,8 +190,12 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 		if ended.Signal != 0 {
 			lost.Cause = LostSignal
 		}
+		if ended.OutOfMemory {
+			lost.Cause = LostMemory
+		}
 		lost.Signal, lost.ExitCode = unix.Signal(ended.Signal), ended.ExitCode
 		lost.Function, lost.ExitCalled = ended.Function, ended.ExitCalled
+		lost.Memory = b.executor.Memory()
 		replaced = ended.Replacing
 	}
 	switch {

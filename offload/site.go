@@ -106,7 +106,7 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	want := &s.lease.want
 	request := control.LeaseRequest{
 		Executors: len(s.berths), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
-		Environment: want.Environment, StackSize: want.StackSize, Ticket: ticket, Wait: wait,
+		Environment: want.Environment, StackSize: want.StackSize, Memory: want.Memory, Ticket: ticket, Wait: wait,
 	}
 	var files []*os.File
 	if s.local {

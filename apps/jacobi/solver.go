@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -71,7 +72,7 @@ func (s *solver) solve(ctx context.Context, o *options.Options, percent float64,
 	}
 	// The first step gives the executors their rows and touches all memory. It is not counted,
 	// and its result is overwritten.
-	if err := s.world.Agree(oneLine(s.split.Step(ctx, s.work))); err != nil {
+	if err := s.world.Agree(oneLine(adviseMemory(s.split.Step(ctx, s.work)))); err != nil {
 		return nil, err
 	}
 	maxima := []float64{s.largest, time.Since(start).Seconds()}
@@ -92,6 +93,14 @@ func (s *solver) solve(ctx context.Context, o *options.Options, percent float64,
 	return out, nil
 }
 
+// adviseMemory names this program's option where executors can not take what they would get.
+func adviseMemory(err error) error {
+	if errors.Is(err, offload.ErrPayloadTooLarge) {
+		return fmt.Errorf("the rows and vectors of an executor need more memory than it has; more executors (--executors), a smaller part of the rows (--offload), or more memory (--executor-memory): %w", err)
+	}
+	return err
+}
+
 // setUp does what needs no other rank.
 func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64, library string) error {
 	var err error
@@ -107,7 +116,7 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64,
 		if s.session, err = offload.Connect(ctx); err != nil {
 			return err
 		}
-		s.lease, err = s.session.Lease(ctx, offload.Want{Executors: o.Executors, Library: library, Oversubscribe: true})
+		s.lease, err = s.session.Lease(ctx, offload.Want{Executors: o.Executors, Library: library, Memory: int64(o.ExecutorMemory), Oversubscribe: true})
 		if err != nil {
 			return err
 		}
@@ -195,7 +204,7 @@ func (s *solver) describeLease(out *solution) {
 		path := e.Path()
 		out.leased = append(out.leased, report.Executor{
 			Rank: s.world.Rank(), Index: e.Index(), Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(),
-			Transport: path.Transport, Provider: path.Provider, Rows: rows[e.Index()],
+			Transport: path.Transport, Provider: path.Provider, Rows: rows[e.Index()], Memory: e.Memory(),
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -71,12 +73,13 @@ func writeList[T any](w io.Writer, output outputFormat, records []T, name func(T
 func nodeCommand() *command {
 	return listCommand("node", "show the nodes whose cores are lent", `
 "sublet node list" lists the nodes that are registered with the resource manager. FREE is how many
-of its cores can be lent now, USED BY says who uses cores without a lease. --output json prints
-one array: name, uid, user, account, cores, address, boot, socket, pid, draining (if so), free, leases,
-occupants (if any), seen. --output quiet prints names.`,
+of its cores can be lent now, FREE MEMORY how much of its MEMORY, and USED BY says who uses cores
+without a lease. --output json prints one array: name, uid, user, account, cores, memory (bytes), address,
+boot, socket, pid, draining (if so), free (cores, memory), leases, occupants (if any), seen. --output
+quiet prints names.`,
 		func(c *api.Client, ctx context.Context) ([]api.NodeStatus, error) { return c.Nodes(ctx, "") },
 		func(n api.NodeStatus) string { return n.Name },
-		"NAME\tADDRESS\tCORES\tFREE\tLEASES\tUSED BY",
+		"NAME\tADDRESS\tCORES\tFREE\tMEMORY\tFREE MEMORY\tLEASES\tUSED BY",
 		func(n api.NodeStatus) []string {
 			var occupants []string
 			for _, core := range n.Cores {
@@ -84,27 +87,34 @@ occupants (if any), seen. --output quiet prints names.`,
 					occupants = append(occupants, fmt.Sprintf("core %d: %s", core, by))
 				}
 			}
-			return []string{n.Name, n.Address, strconv.Itoa(len(n.Cores)), fmt.Sprint(n.Free[api.Cores]), orDash(strings.Join(n.Leases, ",")), orDash(strings.Join(occupants, "; "))}
+			return []string{n.Name, n.Address, strconv.Itoa(len(n.Cores)), fmt.Sprint(n.Free[api.Cores]), bytesize.Format(n.Memory), bytesize.Format(n.Free[api.Memory]), orDash(strings.Join(n.Leases, ",")), orDash(strings.Join(occupants, "; "))}
 		})
 }
 
 func leaseCommand() *command {
 	return listCommand("lease", "show the leases that last", `
 "sublet lease list" lists the leases of the resource manager, the oldest first. LOST counts executors
-that are gone for good. --output json prints one array: id, uid, user, account, executors (node,
-core, oversubscribed, replaced, lost), granted, expires. --output quiet prints ids.`,
+that are gone for good, MEMORY is what each executor may use (of different ones the least). --output
+json prints one array: id, uid, user, account, executors (node, core, oversubscribed, memory in bytes,
+replaced, lost), granted, expires. --output quiet prints ids.`,
 		func(c *api.Client, ctx context.Context) ([]api.Lease, error) { return c.Leases(ctx) },
 		func(l api.Lease) string { return l.ID },
-		"LEASE\tUSER\tEXECUTORS\tLOST\tNODES\tAGE",
+		"LEASE\tUSER\tEXECUTORS\tLOST\tMEMORY\tNODES\tAGE",
 		func(l api.Lease) []string {
-			lost := 0
+			lost, memory := 0, int64(math.MaxInt64)
 			for _, e := range l.Executors {
 				if e.Lost {
 					lost++
+				} else {
+					memory = min(memory, e.Memory)
 				}
 			}
+			each := "-" // all are lost
+			if lost < len(l.Executors) {
+				each = bytesize.Format(memory)
+			}
 			age := max(time.Since(l.Granted), 0).Round(time.Second)
-			return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), orDash(strings.Join(l.Nodes(), ",")), age.String()}
+			return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), each, orDash(strings.Join(l.Nodes(), ",")), age.String()}
 		})
 }
 

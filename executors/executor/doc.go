@@ -17,6 +17,11 @@
 // and a function that hangs could not be asked anyway. When the manager itself dies, the control
 // connection ends and the executor with it (and Pdeathsig sees to the rest).
 //
+// # Memory
+//
+// The start frame says how many bytes the executor may use. It refuses regions beyond that, and what
+// functions allocate is bounded by as much again; see internal/fabric.
+//
 // # Errors
 //
 // What a request can not be given is answered with control.Failed and changes nothing. A fatal

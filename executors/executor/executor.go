@@ -85,6 +85,11 @@ func (e *executor) start() error {
 	e.log = e.log.With("lease", start.Lease, "executor", start.Index)
 	e.stackSize = start.StackSize
 	e.fabric.SetHotTimeout(start.HotTimeout)
+	if err := e.fabric.SetMemory(start.Memory); err != nil {
+		failed := &control.Failed{Code: control.CodeStart, Text: err.Error()}
+		e.reply(frame, control.TypeFailed, failed)
+		return failed
+	}
 	functions, err := e.fabric.Load(start.Library)
 	if err != nil {
 		failed := &control.Failed{Code: control.CodeLibrary, Text: err.Error()}
@@ -95,7 +100,9 @@ func (e *executor) start() error {
 	for i, f := range functions {
 		started.Functions[i] = control.Function{Name: f.Name, ABI: f.ABI}
 	}
-	return e.conn.Send(control.TypeStarted, frame.Call, start.Index, started)
+	err = e.conn.Send(control.TypeStarted, frame.Call, start.Index, started)
+	e.fabric.Provision() // while manager and client are busy with that
+	return err
 }
 
 // reply answers a frame; if the connection is gone, the next Receive says so.
@@ -107,6 +114,7 @@ func (e *executor) reply(request *control.Frame, kind string, body any) {
 
 // answer does what a frame asks for and replies.
 func (e *executor) answer(frame *control.Frame) {
+	defer e.fabric.MakeRoom()()
 	var kind string
 	var body any
 	var err error
@@ -205,7 +213,12 @@ func (e *executor) mapRegion(frame *control.Frame) (*control.Mapped, error) {
 	}
 	mirror, err := e.fabric.Map(m.Region, m.Size, m.ReadOnly, file, fabric.RemoteMemory{Address: m.Address, Key: m.Key})
 	if err != nil {
-		return nil, &control.Failed{Code: control.CodeLimit, Text: err.Error()}
+		failed := &control.Failed{Code: control.CodeLimit, Text: err.Error()}
+		var limit *fabric.MemoryLimit
+		if errors.As(err, &limit) {
+			failed.Memory = int64(limit.Limit)
+		}
+		return nil, failed
 	}
 	return &control.Mapped{Region: m.Region, Address: mirror.Address, Key: mirror.Key}, nil
 }

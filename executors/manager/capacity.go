@@ -73,8 +73,15 @@ func (c *capacity) lendable() int {
 	return n
 }
 
+// wanted is what a lease asks of a node.
+type wanted struct {
+	executors     int
+	memory        int64 // of each, in bytes; 0: a share
+	oversubscribe bool
+}
+
 // grant begins a lease whose cores no other manager can lend meanwhile.
-func (c *capacity) grant(executors int, oversubscribe bool) (api.Lease, error) {
+func (c *capacity) grant(want wanted) (api.Lease, error) {
 	id := make([]byte, 6)
 	_, _ = rand.Read(id) // never fails
 	c.mu.Lock()
@@ -84,7 +91,7 @@ func (c *capacity) grant(executors int, oversubscribe bool) (api.Lease, error) {
 	}
 	command := ledger.Grant{
 		Lease: hex.EncodeToString(id), Node: c.node.Name, UID: c.node.UID, User: c.node.User, Account: c.node.Account,
-		Executors: executors, Oversubscribe: oversubscribe, At: time.Now(),
+		Executors: want.executors, Memory: want.memory, Oversubscribe: want.oversubscribe, At: time.Now(),
 	}
 	return c.enter(command)
 }
@@ -117,10 +124,10 @@ func (c *capacity) enter(command ledger.Command) (api.Lease, error) {
 const waitInterval = 20 * time.Millisecond
 
 // wait is grant for those who have time.
-func (c *capacity) wait(ctx context.Context, executors int, oversubscribe bool, patience time.Duration) (api.Lease, error) {
+func (c *capacity) wait(ctx context.Context, want wanted, patience time.Duration) (api.Lease, error) {
 	until := time.Now().Add(patience)
 	for {
-		lease, err := c.grant(executors, oversubscribe)
+		lease, err := c.grant(want)
 		var missing *ledger.NoCapacity
 		if err == nil || !errors.As(err, &missing) || !time.Now().Before(until) {
 			return lease, err

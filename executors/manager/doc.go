@@ -39,6 +39,12 @@
 // those that ranks compute on, and those that another manager of the same user has claimed on this
 // machine. The ledger (package resources/ledger) keeps the book.
 //
+// # Memory that is lent
+//
+// Each executor has a bound in bytes, asked for by its lease or a share of the node's memory, which the
+// ledger keeps the book of as well. The executor enforces it; it notes in its stats page that it died of
+// it, and the manager tells the client. The kernel ends executors before anything else.
+//
 // # Memory and descriptors
 //
 // A client's descriptors pass through and are closed here. The manager makes each executor's stats

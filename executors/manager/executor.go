@@ -49,7 +49,7 @@ func (e *executor) install(i *instance) {
 }
 
 func (e *executor) describe(i *instance) control.Executor {
-	return control.Executor{Index: e.index, PID: i.process.PID, Core: e.place.Core, Oversubscribed: e.place.Oversubscribed}
+	return control.Executor{Index: e.index, PID: i.process.PID, Core: e.place.Core, Oversubscribed: e.place.Oversubscribed, Memory: e.place.Memory}
 }
 
 func (e *executor) pass(frame *control.Frame) error {
@@ -114,7 +114,7 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 	client := e.lease.client
 	ended := old.epitaph(e.index)
 	ended.Replacing = *vain < vainAttempts
-	e.log.Info("an executor's process has ended", "pid", old.process.PID, "signal", ended.Signal, "exit_code", ended.ExitCode, "function", ended.Function, "replacing", ended.Replacing)
+	e.log.Info("an executor's process has ended", "pid", old.process.PID, "signal", ended.Signal, "exit_code", ended.ExitCode, "function", ended.Function, "out_of_memory", ended.OutOfMemory, "replacing", ended.Replacing)
 	client.send(control.TypeEnded, 0, control.Manager, ended)
 	for _, call := range old.abandon() {
 		text := fmt.Sprintf("executor %d of lease %s %s before it answered", e.index, e.lease.record.ID, describeStatus(old.process.Status()))
@@ -122,7 +122,7 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 	}
 	old.end()
 	for ; *vain < vainAttempts; *vain++ {
-		fresh, err := e.lease.start(e.lease.ctx, e.index, e.place.Core)
+		fresh, err := e.lease.start(e.lease.ctx, e.index, e.place)
 		if err == nil {
 			e.replaced(fresh)
 			return fresh

@@ -42,8 +42,8 @@ type instance struct {
 }
 
 // start starts a process for an executor and has it load the library.
-func (l *lease) start(ctx context.Context, index, core int) (*instance, error) {
-	i, err := l.spawn(index, core)
+func (l *lease) start(ctx context.Context, index int, place api.Executor) (*instance, error) {
+	i, err := l.spawn(index, place.Core)
 	if err != nil {
 		return nil, &control.Failed{Code: control.CodeStart, Text: fmt.Sprintf("executor %d of the lease on %s: %v", index, l.manager.node.Name, err)}
 	}
@@ -51,7 +51,7 @@ func (l *lease) start(ctx context.Context, index, core int) (*instance, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("it has not loaded %s within %v", l.request.Library, startPatience))
 	defer cancel()
 	stop := context.AfterFunc(ctx, i.process.Kill)
-	err = i.load(l, index)
+	err = i.load(l, index, place.Memory)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -107,9 +107,12 @@ func (l *lease) spawn(index, core int) (*instance, error) {
 }
 
 // load sends the task and waits for the library to be loaded.
-func (i *instance) load(l *lease, index int) error {
+func (i *instance) load(l *lease, index int, memory int64) error {
 	const call = 1
-	start := control.Start{Lease: l.record.ID, Index: index, Library: l.request.Library, HotTimeout: l.request.HotTimeout, StackSize: l.request.StackSize}
+	start := control.Start{
+		Lease: l.record.ID, Index: index, Library: l.request.Library, HotTimeout: l.request.HotTimeout, StackSize: l.request.StackSize,
+		Memory: memory,
+	}
 	if err := i.conn.Send(control.TypeStart, call, index, start); err != nil && !isReset(err) {
 		return err
 	}
@@ -223,7 +226,7 @@ func (i *instance) epitaph(index int) control.Ended {
 	if !stats.Initialized || stats.State != statspage.Running {
 		return ended
 	}
-	ended.Function, ended.ExitCalled = stats.Function, stats.ExitCalled
+	ended.Function, ended.ExitCalled, ended.OutOfMemory = stats.Function, stats.ExitCalled, stats.OutOfMemory
 	if ended.Signal == 0 && stats.Signal > 0 && stats.Signal < 65 {
 		// The signal came while the function ran, and something in the process turned it into an exit.
 		ended.Signal, ended.ExitCode = stats.Signal, 0

@@ -56,6 +56,9 @@ func newLease(c *client, call uint64, request control.LeaseRequest, files []*os.
 	if request.StackSize < 0 {
 		return nil, invalid("a stack of %d bytes", request.StackSize)
 	}
+	if request.Memory < 0 || request.Memory > 0 && request.Memory < api.MinMemory {
+		return nil, invalid("executors with %d bytes of memory each; at least %d, or 0 for a share of the node's", request.Memory, api.MinMemory)
+	}
 	output, err := c.output(files)
 	if err != nil {
 		return nil, err
@@ -165,7 +168,7 @@ func (l *lease) grant() error {
 	for i, place := range record.Executors {
 		executors[i] = &executor{lease: l, index: i, place: place, log: l.log.With("executor", i)}
 		starting.Go(func() (err error) {
-			executors[i].current, err = l.start(ctx, i, place.Core)
+			executors[i].current, err = l.start(ctx, i, place)
 			return err
 		})
 	}
@@ -197,7 +200,8 @@ func (l *lease) take() (api.Lease, error) {
 	if l.ticket != nil {
 		return l.manager.capacity.adopt(l.ticket)
 	}
-	return l.manager.capacity.wait(l.ctx, l.request.Executors, l.request.Oversubscribe, l.request.Wait)
+	want := wanted{executors: l.request.Executors, memory: l.request.Memory, oversubscribe: l.request.Oversubscribe}
+	return l.manager.capacity.wait(l.ctx, want, l.request.Wait)
 }
 
 // executor finds one of the lease's executors.

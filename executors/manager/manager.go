@@ -90,6 +90,9 @@ func New(options Options) (*Manager, error) {
 	if m.node, err = describeNode(options.Name, cores); err != nil {
 		return nil, err
 	}
+	if m.node.Memory, err = lendableMemory(cores, m.cpus); err != nil {
+		return nil, err
+	}
 	if m.capacity, err = newCapacity(m.node, cores, m.log); err != nil {
 		return nil, err
 	}
@@ -103,7 +106,7 @@ func New(options Options) (*Manager, error) {
 		}
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores)
+	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores, "memory", m.node.Memory)
 	return m, nil
 }
 

@@ -111,7 +111,7 @@ func TestExecutorsAreLimited(t *testing.T) {
 	pid := granted.Executors[0].PID
 	adjustment, err := os.ReadFile(procPath(pid, "oom_score_adj"))
 	check(t, err)
-	if string(adjustment) != "500\n" {
+	if string(adjustment) != "1000\n" {
 		t.Errorf("oom_score_adj is %q", adjustment)
 	}
 	var core unix.Rlimit

@@ -27,6 +27,9 @@ const (
 	markFile    = "STAND_IN_MARK"
 )
 
+// standInMemory is the bound that it was told.
+var standInMemory int64
+
 // standIn speaks an executor's protocol. In place of functions it understands some frames: those
 // of type `open` name what it does as their transport.
 func standIn() int {
@@ -48,6 +51,7 @@ func standIn() int {
 	if err := frame.Decode(&start); err != nil {
 		return 103
 	}
+	standInMemory = start.Memory
 	switch start.Library {
 	case libraryRefuse:
 		_ = conn.Send(control.TypeFailed, frame.Call, frame.Executor, &control.Failed{Code: control.CodeLibrary, Text: "refused"})
@@ -122,6 +126,13 @@ func perform(conn *control.Conn, frame *control.Frame, page []byte) {
 	case "environment":
 		_ = conn.Send(control.TypeOpened, frame.Call, frame.Executor, control.Opened{Name: fmt.Append(nil, os.Environ())})
 		return
+	case "memory":
+		_ = conn.Send(control.TypeOpened, frame.Call, frame.Executor, control.Opened{Name: fmt.Append(nil, standInMemory)})
+		return
+	case "starve":
+		running()
+		binary.NativeEndian.PutUint32(page[statspage.OffsetOutOfMemory:], 1)
+		os.Exit(2)
 	case "print":
 		fmt.Fprintln(os.Stdout, "printed by a function")
 	}

@@ -211,7 +211,7 @@ func (s *processStarter) limit(pid int) {
 	}
 	// When memory is short the kernel takes executors before ranks.
 	path := "/proc/" + strconv.Itoa(pid) + "/oom_score_adj"
-	if err := os.WriteFile(path, []byte("500"), 0); err != nil {
+	if err := os.WriteFile(path, []byte("1000"), 0); err != nil {
 		s.log.Debug("an executor is as dear to the kernel as a rank", "pid", pid, "error", err)
 	}
 }

@@ -67,6 +67,8 @@ type LeaseRequest struct {
 	Environment []string `json:"environment,omitempty"`
 	// StackSize of the thread that runs the functions, in bytes; 0: 64 MiB.
 	StackSize int64 `json:"stack_size,omitempty"`
+	// Memory of each executor in bytes; 0: a share of the node's. With a ticket, what that says.
+	Memory int64 `json:"memory,omitempty"`
 	// Ticket is the resource manager's, where there is one: what it has granted on this node.
 	Ticket string `json:"ticket,omitempty"`
 	// Wait is how long to wait for cores that are lent to others. With a ticket there is no need.
@@ -88,6 +90,8 @@ type Executor struct {
 	// Core is the one that it is pinned to, -1 for none.
 	Core           int  `json:"core"`
 	Oversubscribed bool `json:"oversubscribed,omitempty"`
+	// Memory that it may use, in bytes.
+	Memory int64 `json:"memory,omitempty"`
 }
 
 // Function is one function of a library; requests name it by its index in the list.
@@ -103,6 +107,8 @@ type Start struct {
 	Library    string        `json:"library"`
 	HotTimeout time.Duration `json:"hot_timeout"`
 	StackSize  int64         `json:"stack_size,omitempty"`
+	// Memory that it may use, in bytes; 0: as much as there is.
+	Memory int64 `json:"memory,omitempty"`
 }
 
 // Started answers Start: the library is loaded.
@@ -163,6 +169,8 @@ type Ended struct {
 	// Function that ran, empty if none did; ExitCalled: it called exit.
 	Function   string `json:"function,omitempty"`
 	ExitCalled bool   `json:"exit_called,omitempty"`
+	// OutOfMemory: it came to the end of its memory.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
 	// Replacing: another will take its index; a replaced frame tells when.
 	Replacing bool `json:"replacing,omitempty"`
 }
@@ -195,6 +203,8 @@ const (
 type Failed struct {
 	Code Code   `json:"code"`
 	Text string `json:"text"`
+	// Memory: with CodeLimit, the executor's bound in bytes, where that was the limit.
+	Memory int64 `json:"memory,omitempty"`
 }
 
 func (f *Failed) Error() string { return f.Text }

@@ -60,6 +60,12 @@
 // On the ring and over shm, Close alone need not stop an executor that lives: close the Client when the
 // executor's pidfd has said that it has exited.
 //
+// # How much memory
+//
+// [Executor.SetMemory] bounds what an executor maps or mirrors, and what its functions allocate: regions
+// beyond it are refused with [*MemoryLimit], allocations fail (limit.h). What the executor itself maps later
+// moves that limit along.
+//
 // # Errors
 //
 // [ErrFull] and [ErrBroken] are sentinels; [*ProtocolError] says that an executor wrote what no

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "fabric.h"
+#include "limit.h"
 #include "signals.h"
 
 enum { SCRATCH = WIRE_SLOT_PAYLOAD };  // bytes
@@ -120,6 +121,7 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
     if (request->function >= e->function_count)
         return fail(response, WIRE_UNKNOWN_FUNCTION, "no function of the library has this index");
     const struct fabric_function *function = &e->functions[request->function];
+    errno = 0;  // if the function dies, its own says whether it was for want of memory
     char text[WIRE_TEXT];
     text[0] = 0;
     uint64_t size;
@@ -241,6 +243,8 @@ static int loop(struct fabric_endpoint *endpoint) {
         }
         const uint64_t counts = arrival.request->function != WIRE_PROBE;
         uint64_t start, end;
+        if (!e->bounded && counts)  // the connection stands: what we need ourselves is there
+            limit_begin(e);
         death_enter(e, arrival.request->function, id);
         run(endpoint, &arrival, tick, &start, &end);
         death_leave(e);

@@ -29,10 +29,13 @@ type Executor struct {
 	endpoint *Endpoint // set while one is served
 	mirrors  mirrorer  // set while there is an endpoint of libfabric's
 	regions  map[uint32]*executorRegion
+	memory   uint64 // most bytes of regions; 0: as many as there are
+	held     uint64 // bytes of regions
 }
 
 // executorRegion is what has to be undone when a region is unmapped.
 type executorRegion struct {
+	size          uint64
 	input, output []byte // mappings with their guard pages; nil if it is a mirror
 }
 

@@ -29,13 +29,17 @@ func (e *Executor) Map(region uint32, size uint64, readOnly bool, file *os.File,
 	if _, taken := e.regions[region]; taken {
 		return RemoteMemory{}, fmt.Errorf("fabric: region %d is mapped already", region)
 	}
+	if e.memory > 0 && (size > e.memory || e.held > e.memory-size) {
+		return RemoteMemory{}, &MemoryLimit{Asked: size, Held: e.held, Limit: e.memory}
+	}
 	if file == nil {
 		if e.mirrors == nil {
 			return RemoteMemory{}, fmt.Errorf("fabric: region %d came without its memory", region)
 		}
 		mirror, err := e.mirrors.mirror(region, size, readOnly, client)
 		if err == nil {
-			e.regions[region] = &executorRegion{}
+			e.regions[region] = &executorRegion{size: size}
+			e.held += size
 		}
 		return mirror, err
 	}
@@ -43,7 +47,9 @@ func (e *Executor) Map(region uint32, size uint64, readOnly bool, file *os.File,
 	if err != nil {
 		return RemoteMemory{}, fmt.Errorf("fabric: mapping region %d of %d bytes: %w", region, size, err)
 	}
+	mapped.size = size
 	e.regions[region] = mapped
+	e.held += size
 	slot := &e.c.regions[region]
 	slot.size = C.uint64_t(size)
 	slot.input = (*C.uint8_t)(unsafe.Pointer(&mapped.input[0]))
@@ -88,6 +94,7 @@ func (e *Executor) Unmap(region uint32) error {
 		return fmt.Errorf("fabric: region %d is not mapped", region)
 	}
 	delete(e.regions, region)
+	e.held -= mapped.size
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&e.c.regions[region].mapped)), 0)
 	if mapped.input == nil {
 		return e.mirrors.unmirror(region)

@@ -211,6 +211,9 @@ struct fabric_executor {
     uint32_t function_count;
     _Atomic uint32_t stop;
     int64_t hot_nanoseconds;  // negative: spin always
+    uint64_t memory;          // bytes that functions may allocate; 0: as much as there is
+    uint32_t bounded;         // that has been seen to
+    uint32_t reserved;
     uint8_t *scratch_end;     // behind it lies a page that can not be touched; see execute
     struct fabric_region regions[WIRE_REGIONS];
 };
@@ -225,6 +228,21 @@ void fabric_executor_free(struct fabric_executor *);
 
 // Notes fatal signals and calls of exit in the page, for functions that run in fabric_serve.
 int fabric_note_deaths(struct fabric_executor *);
+
+// Memory that functions allocate (limit.h). Whether it can be bounded here at all:
+int fabric_limit_possible(void);
+// A function library is about to be loaded; it has been, and has taken so many bytes, which count. What
+// its constructors allocate is bounded meanwhile, but the kernel lets its variables pass.
+void fabric_limit_loading(struct fabric_executor *);
+uint64_t fabric_limit_loaded(void);
+// A request is being answered (1), or has been (0): meanwhile there is room, whatever functions took.
+void fabric_limit_room(int begins);
+// So much is about to be mapped by ourselves, writable and private; it has been; or it will not be. And
+// in the end it is unmapped.
+void fabric_limit_announce(uint64_t bytes);
+void fabric_limit_mapped(uint64_t bytes);
+void fabric_limit_withdraw(uint64_t bytes);
+void fabric_limit_unmapped(uint64_t bytes);
 
 // Serves the endpoint on a thread of its own with a stack of that size, until fabric_stop, the
 // end of the client (FABRIC_BROKEN) or an error. The endpoint stays open: its memory may be in use

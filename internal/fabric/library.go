@@ -14,6 +14,8 @@ import (
 	"sort"
 	"strings"
 	"unsafe"
+
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // Function is one function of a library; requests name it by its place in the list.
@@ -45,7 +47,17 @@ func (e *Executor) Load(path string) ([]Function, error) {
 	text := (*C.char)(C.calloc(1, C.FABRIC_TEXT))
 	defer C.free(unsafe.Pointer(text))
 	var handle unsafe.Pointer
-	if C.fabric_library_open(cPath, &handle, text) != C.FABRIC_OK {
+	if e.memory > 0 {
+		C.fabric_limit_loading(e.c)
+	}
+	opened := C.fabric_library_open(cPath, &handle, text)
+	if e.memory > 0 {
+		if taken := uint64(C.fabric_limit_loaded()); opened == C.FABRIC_OK && taken > e.memory {
+			return nil, fmt.Errorf("function library %s has %s of variables, which is more than the executor's memory of %s; raise Want.Memory",
+				path, bytesize.Format(int64(taken)), bytesize.Format(int64(e.memory)))
+		}
+	}
+	if opened != C.FABRIC_OK {
 		return nil, fmt.Errorf("function library %s can not be loaded on this node: %s", path, C.GoString(text))
 	}
 	table := (*C.struct_fabric_function)(C.calloc(C.size_t(len(functions)), C.sizeof_struct_fabric_function))

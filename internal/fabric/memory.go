@@ -44,13 +44,15 @@ type Memory struct {
 
 var pageSize = os.Getpagesize()
 
+// roundUp rounds a size up to pages, of which there is one at least.
+func roundUp(size int) int { return (max(size, 1) + pageSize - 1) &^ (pageSize - 1) }
+
 // reserve returns a mapping of nothing, of a size rounded up to pages and one page more.
 func reserve(size int) ([]byte, error) {
 	if size < 0 || size > 1<<47 {
 		return nil, fmt.Errorf("fabric: %d bytes of memory", size)
 	}
-	rounded := (max(size, 1) + pageSize - 1) &^ (pageSize - 1)
-	return unix.Mmap(-1, 0, rounded+pageSize, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	return unix.Mmap(-1, 0, roundUp(size)+pageSize, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 }
 
 // mapFile maps the first bytes of a memfd in front of a guard page.
@@ -95,7 +97,7 @@ func NewMemory(purpose Purpose, size int) (*Memory, error) {
 		return nil, fmt.Errorf("fabric: memfd_create for %d bytes of %s: %w (limit of open files: ulimit -n)", size, purpose, err)
 	}
 	file := os.NewFile(uintptr(fd), "sublet-"+purpose.String())
-	if err := unix.Ftruncate(fd, int64((max(size, 1)+pageSize-1)&^(pageSize-1))); err != nil {
+	if err := unix.Ftruncate(fd, int64(roundUp(size))); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("fabric: %d bytes of %s: %w", size, purpose, err)
 	}

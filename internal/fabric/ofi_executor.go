@@ -85,8 +85,9 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	release := func() {
 		e.mirrors = nil
 		for region, memory := range mirrors.memory {
+			e.held -= e.regions[region].size
 			delete(e.regions, region)
-			memory.Close()
+			_ = closeMirror(memory) // can only fail on what mmap did not return
 		}
 		slots.close()
 		unhang()
@@ -104,7 +105,7 @@ func (m *ofiMirrors) mirror(region uint32, size uint64, readOnly bool, client Re
 	if size > 1<<47 {
 		return RemoteMemory{}, fmt.Errorf("fabric: region %d of %d bytes: that is more than an address space", region, size)
 	}
-	memory, err := newPrivateMemory(Mirrors, int(size))
+	memory, err := newMirror(size)
 	if err != nil {
 		return RemoteMemory{}, err
 	}
@@ -117,7 +118,7 @@ func (m *ofiMirrors) mirror(region uint32, size uint64, readOnly bool, client Re
 	defer C.free(unsafe.Pointer(text))
 	if C.fabric_ofi_mirror(m.endpoint, C.uint32_t(region), unsafe.Pointer(&memory.mapping[0]), C.uint64_t(size), constant,
 		C.uint64_t(client.Address), C.uint64_t(client.Key), &address, &key, text) < 0 {
-		return RemoteMemory{}, errors.Join(fmt.Errorf("fabric: mirroring region %d: %s", region, C.GoString(text)), memory.Close())
+		return RemoteMemory{}, errors.Join(fmt.Errorf("fabric: mirroring region %d: %s", region, C.GoString(text)), closeMirror(memory))
 	}
 	m.memory[region] = memory
 	return RemoteMemory{Address: uint64(address), Key: uint64(key)}, nil
@@ -127,5 +128,25 @@ func (m *ofiMirrors) unmirror(region uint32) error {
 	C.fabric_ofi_unmirror(m.endpoint, C.uint32_t(region))
 	memory := m.memory[region]
 	delete(m.memory, region)
-	return memory.Close()
+	return closeMirror(memory)
+}
+
+// newMirror makes a mirror's memory, which the functions' bound does not count.
+func newMirror(size uint64) (*Memory, error) {
+	bytes := C.uint64_t(roundUp(int(size)))
+	C.fabric_limit_announce(bytes)
+	memory, err := newPrivateMemory(Mirrors, int(size))
+	if err != nil {
+		C.fabric_limit_withdraw(bytes)
+		return nil, err
+	}
+	C.fabric_limit_mapped(bytes)
+	return memory, nil
+}
+
+func closeMirror(memory *Memory) error {
+	bytes := C.uint64_t(roundUp(len(memory.bytes)))
+	err := memory.Close()
+	C.fabric_limit_unmapped(bytes)
+	return err
 }

@@ -1,6 +1,9 @@
 #define _GNU_SOURCE
 #include "signals.h"
 
+#include "limit.h"
+
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +24,15 @@ static int running(void) {
     return runs_functions && noted && atomic_load_explicit(&noted->state, memory_order_relaxed) == STATE_RUNNING;
 }
 
+// A function may have threads of its own: they die of what it dies of.
+static void note_memory(int error) {
+    if (noted && atomic_load_explicit(&noted->state, memory_order_relaxed) == STATE_RUNNING && limit_reached(error))
+        atomic_store(&noted->out_of_memory, 1);
+}
+
 // Runs on any thread, after a fault or a raise.
 static void on_fatal(int signal, siginfo_t *info, void *context) {
+    note_memory(errno);
     if (!runs_functions) {  // not ours: as if we were not there
         for (int i = 0; i < FATAL; i++)
             if (fatal[i] == signal && before[i].sa_sigaction &&
@@ -41,8 +51,11 @@ static void on_fatal(int signal, siginfo_t *info, void *context) {
 }
 
 static void on_exit_called(void) {
-    if (running())
-        atomic_store(&noted->exit_called, 1);
+    const int error = errno;
+    if (!running())
+        return;
+    atomic_store(&noted->exit_called, 1);
+    note_memory(error);
 }
 
 // A function's child must not outlive its executor, whoever is killed.

@@ -196,7 +196,7 @@ struct stats_page {
     _Atomic uint64_t hot_ticks;       // spinning between functions
     _Atomic uint64_t ticks_per_second;
     _Atomic uint32_t exit_called;     // 1: a function called exit()
-    uint32_t reserved;
+    _Atomic uint32_t out_of_memory;   // 1: the process died at the end of its memory
     uint8_t name[128];                // of that function, NUL-terminated; written before a function is entered for the first time in a row
 };
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/offload"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -228,7 +229,7 @@ func TestLists(t *testing.T) {
 		t.Errorf("nodes: %q", names)
 	}
 	table := lines(list("node", "list"))
-	if len(table) != 2 || !strings.HasPrefix(table[0], "NAME") || len(strings.Fields(table[1])) != 6 {
+	if len(table) != 2 || !strings.HasPrefix(table[0], "NAME") || len(strings.Fields(table[1])) != 10 { // amounts of memory have a unit
 		t.Errorf("nodes: %q", table)
 	}
 	var nodes []api.NodeStatus
@@ -237,6 +238,13 @@ func TestLists(t *testing.T) {
 	check(t, json.Unmarshal([]byte(list("lease", "list", "--output", "json")), &leases))
 	if len(nodes) != 1 || len(leases) != 1 || nodes[0].Leases[0] != leases[0].ID || leases[0].Executors[0].Node != "n1" {
 		t.Errorf("%+v, %+v", nodes, leases)
+	}
+	memory := leases[0].Executors[0].Memory
+	if memory < 64<<20 || memory != l.Memory() || nodes[0].Free[api.Memory]+memory != nodes[0].Memory {
+		t.Errorf("%d bytes are lent to a lease that has %d, of node %+v", memory, l.Memory(), nodes[0])
+	}
+	if table := lines(list("lease", "list")); len(table) != 2 || !strings.Contains(table[1], bytesize.Format(memory)) {
+		t.Errorf("leases: %q", table)
 	}
 	check(t, l.Release())
 	if empty := list("lease", "list", "--output", "json"); empty != "[]\n" {

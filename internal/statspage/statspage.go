@@ -39,6 +39,7 @@ const (
 	OffsetHotTicks       = 56
 	OffsetTicksPerSecond = 64
 	OffsetExitCalled     = 72
+	OffsetOutOfMemory    = 76
 	OffsetName           = 80
 	nameSize             = 128
 )
@@ -83,6 +84,7 @@ type Stats struct {
 	HotTicks     uint64
 	TicksPerSec  uint64
 	ExitCalled   bool
+	OutOfMemory  bool   // it came to the end of its memory, and died of that
 	Function     string // the name of the function that died, empty if none did
 }
 
@@ -152,6 +154,7 @@ func (p *Page) Read() Stats {
 		HotTicks:     u64(OffsetHotTicks),
 		TicksPerSec:  u64(OffsetTicksPerSecond),
 		ExitCalled:   u32(OffsetExitCalled) != 0,
+		OutOfMemory:  u32(OffsetOutOfMemory) != 0,
 	}
 	name := make([]byte, nameSize)
 	for i := 0; i < nameSize; i += 4 {

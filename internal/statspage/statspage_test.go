@@ -37,10 +37,11 @@ func TestPage(t *testing.T) {
 	put64(statspage.OffsetHotTicks, 2000)
 	put64(statspage.OffsetTicksPerSecond, 3000)
 	put32(statspage.OffsetExitCalled, 1)
+	put32(statspage.OffsetOutOfMemory, 1)
 	copy(raw[statspage.OffsetName:], "solve_\x1b[31m\nrows\x00rest")
 	want := statspage.Stats{
 		Initialized: true, State: statspage.Running, Signal: 11, FaultAddress: 16, Invocations: 7, RunningID: 8,
-		ComputeTicks: 1000, HotTicks: 2000, TicksPerSec: 3000, ExitCalled: true,
+		ComputeTicks: 1000, HotTicks: 2000, TicksPerSec: 3000, ExitCalled: true, OutOfMemory: true,
 		Function: "solve_31mrows", // nothing that could reach a terminal
 	}
 	if got := page.Read(); got != want {

@@ -29,6 +29,9 @@ type Executor struct {
 	Core int    `json:"core"`
 	// Oversubscribed: it shares its core with ranks or with other executors.
 	Oversubscribed bool `json:"oversubscribed,omitempty"`
+	// Memory that it may use, in bytes: as much for the session's buffers and constants, and as much
+	// again for what its functions allocate. An oversubscribed executor shares it as it shares its core.
+	Memory int64 `json:"memory,omitempty"`
 	// Replaced is how often another process took its place.
 	Replaced int `json:"replaced,omitempty"`
 	// Lost: it is gone and will not be replaced; it holds no core any more.
@@ -47,6 +50,7 @@ func (l Lease) Resources() Resources {
 	for _, e := range l.Executors {
 		if !e.Oversubscribed && !e.Lost {
 			held[Cores]++
+			held[Memory] += e.Memory
 		}
 	}
 	return held

@@ -56,11 +56,13 @@ type HeartbeatReply struct {
 
 // GrantRequest asks for a lease.
 type GrantRequest struct {
-	Executors     int    `json:"executors"`
-	Oversubscribe bool   `json:"oversubscribe,omitempty"`
-	UID           int    `json:"uid"`
-	User          string `json:"user"`
-	Account       string `json:"account,omitempty"`
+	Executors     int  `json:"executors"`
+	Oversubscribe bool `json:"oversubscribe,omitempty"`
+	// Memory of each executor in bytes, at least MinMemory; 0: a share of its node's.
+	Memory  int64  `json:"memory,omitempty"`
+	UID     int    `json:"uid"`
+	User    string `json:"user"`
+	Account string `json:"account,omitempty"`
 	// Wait is how long to wait for cores that are lent to others; 0: not at all.
 	Wait time.Duration `json:"wait,omitempty"`
 }

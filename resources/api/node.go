@@ -14,6 +14,8 @@ type Node struct {
 	Account string `json:"account,omitempty"`
 	// Cores are the numbers of the cores that can be lent while nobody else uses them.
 	Cores []int `json:"cores"`
+	// Memory that leases can have, in bytes; 0: nobody has said, and it is not counted.
+	Memory int64 `json:"memory"`
 	Reach
 }
 
@@ -30,7 +32,9 @@ type Reach struct {
 }
 
 // Resources counts what the node has.
-func (n Node) Resources() Resources { return Resources{Cores: int64(len(n.Cores))} }
+func (n Node) Resources() Resources {
+	return Resources{Cores: int64(len(n.Cores)), Memory: n.Memory}
+}
 
 // Clone copies the record.
 func (n Node) Clone() Node {

@@ -51,11 +51,13 @@ func (s *State) hold(e *api.Executor, lease string, index int) {
 	if e.Lost || e.Core == api.NoCore {
 		return
 	}
-	core := s.Nodes[e.Node].Core(e.Core)
+	node := s.Nodes[e.Node]
+	core := node.Core(e.Core)
 	if e.Oversubscribed {
 		core.Shared++
 	} else {
 		core.Lease, core.Executor = lease, index
+		node.lend(e.Memory)
 	}
 }
 
@@ -68,12 +70,16 @@ func (c Adopt) check(s *State) error {
 	taken := map[place]bool{}
 	indices := map[int]bool{}
 	var nodes []*Node
-	missing := 0
+	missing, largest := 0, int64(0)
+	memory := map[*Node]int64{}
 	for _, placed := range c.Executors {
 		if placed.Index < 0 || placed.Index >= maxIndex || indices[placed.Index] {
 			return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q is negative, too large or named twice", placed.Index, c.Lease.ID)}
 		}
 		indices[placed.Index] = true
+		if placed.Memory < 0 {
+			return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q has %d bytes of memory", placed.Index, c.Lease.ID, placed.Memory)}
+		}
 		node, err := s.node(placed.Node)
 		if err != nil {
 			return err
@@ -83,8 +89,9 @@ func (c Adopt) check(s *State) error {
 		}
 		if lease != nil && placed.Index < len(lease.Executors) {
 			known := lease.Executors[placed.Index]
-			if !known.Lost && (known.Node != placed.Node || known.Core != placed.Core || known.Oversubscribed != placed.Oversubscribed) {
-				return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q is on core %d of node %q, not on core %d of %q", placed.Index, c.Lease.ID, known.Core, known.Node, placed.Core, placed.Node)}
+			if !known.Lost && (known.Node != placed.Node || known.Core != placed.Core || known.Oversubscribed != placed.Oversubscribed || known.Memory != placed.Memory) {
+				return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q is on core %d of node %q with %d bytes, not on core %d of %q with %d",
+					placed.Index, c.Lease.ID, known.Core, known.Node, known.Memory, placed.Core, placed.Node, placed.Memory)}
 			}
 			if !known.Lost {
 				continue // it has its place
@@ -99,7 +106,9 @@ func (c Adopt) check(s *State) error {
 		}
 		at := place{placed.Node, placed.Core}
 		if !placed.Oversubscribed {
-			if !core.Free() || taken[at] {
+			memory[node] += placed.Memory
+			largest = max(largest, placed.Memory)
+			if !core.Free() || taken[at] || !node.hasFree(memory[node]) {
 				missing++
 				if !slices.Contains(nodes, node) {
 					nodes = append(nodes, node)
@@ -109,7 +118,7 @@ func (c Adopt) check(s *State) error {
 		}
 	}
 	if missing > 0 {
-		return noCapacity(nodes, len(c.Executors), 0)
+		return noCapacity(nodes, len(c.Executors), largest, 0)
 	}
 	return nil
 }

@@ -5,20 +5,25 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// NoCapacity says that nodes have too few free cores for a lease.
+// NoCapacity says that nodes have too few free cores, or too little free memory, for a lease.
 type NoCapacity struct {
 	// Nodes that were looked at, in the order of their names.
 	Nodes []string
+	// Asked, what is free and what there is, together. The memory asked for is 0 where a share would do.
 	Asked api.Resources
 	Free  api.Resources
 	Has   api.Resources
+	// Room is how many executors with that memory could have a core to themselves now, and Possible how
+	// many if no lease were there.
+	Room, Possible int64
+	// Largest is the most memory that one of the nodes has, in bytes; 0: it is not known.
+	Largest int64
 	// Kept is how many of the free cores are kept for one who has waited longer, at most.
 	Kept int
-	// Lendable are the cores that are free, or will be when leases end.
-	Lendable api.Resources
 	// Users are those that have the other cores, in the order of nodes and of their first core.
 	Users []User
 }
@@ -30,34 +35,29 @@ type User struct {
 	By    string // completes "core 3 is"
 }
 
-func noCapacity(nodes []*Node, asked, kept int) *NoCapacity {
+// noCapacity refuses a number of executors with so much memory each.
+func noCapacity(nodes []*Node, asked int, memory int64, kept int) *NoCapacity {
 	refused := &NoCapacity{
-		Asked: api.Resources{api.Cores: int64(asked)}, Free: api.Resources{api.Cores: 0}, Has: api.Resources{api.Cores: 0},
-		Kept: kept, Lendable: api.Resources{api.Cores: 0},
+		Asked: api.Resources{api.Cores: int64(asked), api.Memory: int64(asked) * memory},
+		Free:  api.Resources{}, Has: api.Resources{}, Room: room(nodes, memory), Kept: kept,
 	}
 	for _, node := range nodes {
 		refused.Nodes = append(refused.Nodes, node.Record.Name)
-		refused.Free[api.Cores] += node.Free()[api.Cores]
-		refused.Has[api.Cores] += node.Record.Resources()[api.Cores]
-		refused.Lendable[api.Cores] += node.lendable()
+		free, has := node.Free(), node.Record.Resources()
+		for _, resource := range []api.Resource{api.Cores, api.Memory} {
+			refused.Free[resource] += free[resource]
+			refused.Has[resource] += has[resource]
+		}
+		refused.Largest = max(refused.Largest, has[api.Memory])
+		refused.Possible += node.possible(memory)
 		refused.Users = append(refused.Users, node.users()...)
 	}
 	return refused
 }
 
-// CanBeMet tells whether the nodes have enough cores once leases end; if not, only other nodes, or
-// the end of ranks, can help.
-func (e *NoCapacity) CanBeMet() bool { return e.Asked[api.Cores] <= e.Lendable[api.Cores] }
-
-// lendable counts the cores that nobody uses without a lease.
-func (n *Node) lendable() (count int64) {
-	for i := range n.Cores {
-		if n.Cores[i].Occupant == "" {
-			count++
-		}
-	}
-	return count
-}
+// CanBeMet tells whether the nodes have enough cores and memory once leases end; if not, only other
+// nodes, or the end of ranks, can help.
+func (e *NoCapacity) CanBeMet() bool { return e.Asked[api.Cores] <= e.Possible }
 
 // users are those that have the node's cores.
 func (n *Node) users() []User {
@@ -100,22 +100,21 @@ func (e *NoCapacity) Error() string {
 	if len(e.Nodes) > 1 {
 		where = plural(int64(len(e.Nodes)), "node")
 	}
-	fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", plural(e.Asked[api.Cores], "executor"), free, plural(has, "core"), where, isAre(free))
-	for i, user := range e.Users {
-		if i == usersTold {
-			fmt.Fprintf(&text, "; and so on for %d more", len(e.Users)-i)
-			break
-		}
-		of := ""
+	each := e.Asked[api.Memory] / max(e.Asked[api.Cores], 1)
+	if each > e.Largest && e.Largest > 0 {
+		most := where + " has " + bytesize.Format(e.Largest)
 		if len(e.Nodes) > 1 {
-			of = " of " + user.Node
+			most = "none of " + where + " has more than " + bytesize.Format(e.Largest)
 		}
-		if len(user.Cores) == 1 {
-			fmt.Fprintf(&text, "; core %d%s is %s", user.Cores[0], of, user.By)
-		} else {
-			fmt.Fprintf(&text, "; cores %s%s are %s", ranges(user.Cores), of, user.By)
-		}
+		return fmt.Sprintf("executors with %s of memory each asked, but %s; ask for less memory (Want.Memory)", bytesize.Format(each), most)
 	}
+	lacksMemory := e.lacksMemory()
+	if lacksMemory {
+		e.describeMemory(&text, each, where)
+	} else {
+		fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", plural(e.Asked[api.Cores], "executor"), free, plural(has, "core"), where, isAre(free))
+	}
+	e.describeUsers(&text)
 	if e.Kept > 0 {
 		fmt.Fprintf(&text, "; a lease of %s was asked for before and waits", plural(int64(e.Kept), "executor"))
 	}
@@ -124,12 +123,58 @@ func (e *NoCapacity) Error() string {
 		text.WriteString("; ask for fewer, or for oversubscribed executors")
 	case e.Kept > 0:
 		text.WriteString("; wait as well, or ask for oversubscribed executors")
+	case lacksMemory:
+		e.adviseMemory(&text, each)
 	case free > 0:
 		fmt.Fprintf(&text, "; ask for at most %d, or for oversubscribed executors", free)
 	default:
 		text.WriteString("; ask again later, or for oversubscribed executors")
 	}
 	return text.String()
+}
+
+// lacksMemory tells whether there would be cores for more executors than there is memory.
+func (e *NoCapacity) lacksMemory() bool { return e.Room < min(e.Asked[api.Cores], e.Free[api.Cores]) }
+
+// describeMemory says that it is memory that is missing.
+func (e *NoCapacity) describeMemory(text *strings.Builder, each int64, where string) {
+	size := bytesize.Format(max(each, api.LeastShare))
+	fmt.Fprintf(text, "%s with %s of memory each asked, %d of %s and %s of %s on %s are free", plural(e.Asked[api.Cores], "executor"), size,
+		e.Free[api.Cores], plural(e.Has[api.Cores], "core"), bytesize.Format(e.Free[api.Memory]), bytesize.Format(e.Has[api.Memory]), where)
+	if e.Room > 0 {
+		fmt.Fprintf(text, ", which is room for %d", e.Room)
+	}
+}
+
+// adviseMemory says what to do then.
+func (e *NoCapacity) adviseMemory(text *strings.Builder, each int64) {
+	text.WriteString("; ask ")
+	if e.Room > 0 {
+		fmt.Fprintf(text, "for at most %d, ", e.Room)
+	}
+	if each > 0 {
+		text.WriteString("for less memory (Want.Memory), ")
+	}
+	text.WriteString("again later, or for oversubscribed executors")
+}
+
+// describeUsers names those that have cores, and the memory with them.
+func (e *NoCapacity) describeUsers(text *strings.Builder) {
+	for i, user := range e.Users {
+		if i == usersTold {
+			fmt.Fprintf(text, "; and so on for %d more", len(e.Users)-i)
+			break
+		}
+		of := ""
+		if len(e.Nodes) > 1 {
+			of = " of " + user.Node
+		}
+		if len(user.Cores) == 1 {
+			fmt.Fprintf(text, "; core %d%s is %s", user.Cores[0], of, user.By)
+		} else {
+			fmt.Fprintf(text, "; cores %s%s are %s", ranges(user.Cores), of, user.By)
+		}
+	}
 }
 
 func plural(n int64, noun string) string {

@@ -1,4 +1,4 @@
-// Package ledger is the book of nodes, cores and leases: a pure state machine. [Apply] changes a
+// Package ledger is the book of nodes, cores, memory and leases: a pure state machine. [Apply] changes a
 // [State] by one [Command]; the same commands in the same order give the same state, wherever and
 // whenever. It knows no clock, no randomness and no I/O: times and names come in with commands.
 //
@@ -19,6 +19,10 @@
 //
 // Executors of an oversubscribed lease that found no free core share one. They are counted at the
 // core, which is not free as long as one of them is there.
+//
+// Memory is lent with cores: an executor that has a core to itself has its memory to itself as well, and
+// what leases have and what is free is together what the node has registered. Executors that share a
+// core have a bound, but nothing is set aside for them.
 //
 // A lease, which may be on several nodes:
 //

@@ -19,11 +19,15 @@ type Grant struct {
 	// Account is who pays.
 	Account   string
 	Executors int
+	// Memory of each executor in bytes; 0: a share of its node's.
+	Memory int64
 	// Oversubscribe: those that find no free core share one.
 	Oversubscribe bool
-	// Keep is how many free cores are not to be taken: somebody has waited longer for as many.
-	Keep int
-	At   time.Time
+	// Keep is how many free cores are not to be taken, and KeepMemory how much free memory: somebody has
+	// waited longer for as much.
+	Keep       int
+	KeepMemory int64
+	At         time.Time
 	// Expires is when the lease ends unless it is renewed; zero: never.
 	Expires time.Time
 }
@@ -32,6 +36,9 @@ func (c Grant) apply(s *State) (Result, error) {
 	if c.Lease == "" || c.Executors < 1 {
 		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("a lease %q of %d executors; it needs a name and at least one", c.Lease, c.Executors)}
 	}
+	if c.Memory < 0 || c.Memory > 0 && c.Memory < api.MinMemory {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("executors with %d bytes of memory; at least %d, or 0 for a share of the node's", c.Memory, api.MinMemory)}
+	}
 	if s.Leases[c.Lease] != nil {
 		return Result{}, &refusal{ErrExists, fmt.Sprintf("there is a lease %q already", c.Lease)}
 	}
@@ -39,22 +46,20 @@ func (c Grant) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	free := int64(0)
-	for _, node := range nodes {
-		free += node.Free()[api.Cores]
+	asked := nodes
+	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
+	spare := c.spare(nodes)
+	if len(nodes) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
+		return Result{}, noCapacity(asked, c.Executors, c.Memory, c.Keep)
 	}
-	spare := max(free-int64(c.Keep), 0)
-	if spare < int64(c.Executors) && (!c.Oversubscribe || len(nodes) == 0) {
-		return Result{}, noCapacity(nodes, c.Executors, c.Keep)
-	}
-	pack(nodes, int64(c.Executors))
+	pack(nodes, int64(c.Executors), c.Memory)
 	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires}
 	for i := range c.Executors {
 		if c.Keep > 0 && int64(i) >= spare {
 			// A share would keep its core from being free when the one that has it gives it back.
-			lease.Executors = append(lease.Executors, unpinned(nodes, i))
+			lease.Executors = append(lease.Executors, unpinned(nodes, i, c.Memory))
 		} else {
-			lease.Executors = append(lease.Executors, place(nodes, c.Lease, i))
+			lease.Executors = append(lease.Executors, place(nodes, c.Lease, i, c.Memory))
 		}
 	}
 	s.Leases[c.Lease] = lease
@@ -97,11 +102,11 @@ func (c Grant) check(node *Node) error {
 }
 
 // pack orders nodes so that a lease that takes them in turn is on few of them: first the node that
-// fits it best if one fits it at all, else those with the most free cores.
-func pack(nodes []*Node, executors int64) {
+// fits it best if one fits it at all, else those with room for the most executors.
+func pack(nodes []*Node, executors, memory int64) {
 	free := map[*Node]int64{}
 	for _, node := range nodes {
-		free[node] = node.Free()[api.Cores]
+		free[node] = node.room(memory)
 	}
 	slices.SortStableFunc(nodes, func(a, b *Node) int {
 		fitsA, fitsB := free[a] >= executors, free[b] >= executors
@@ -117,17 +122,19 @@ func pack(nodes []*Node, executors int64) {
 	})
 }
 
-// place gives an executor the lowest free core of the first node that has one, or else a share of
-// the core with the least load; among equals rather one where no rank computes.
-func place(nodes []*Node, lease string, index int) api.Executor {
+// place gives an executor the lowest free core of the first node that has one and the memory, or
+// else a share of the core with the least load; among equals rather one where no rank computes.
+func place(nodes []*Node, lease string, index int, memory int64) api.Executor {
 	var least *Core
 	var its *Node
 	for _, node := range nodes {
+		amount, fits := node.offer(memory)
 		for i := range node.Cores {
 			core := &node.Cores[i]
-			if core.Free() {
+			if fits && core.Free() {
 				core.Lease, core.Executor = lease, index
-				return api.Executor{Node: node.Record.Name, Core: core.ID}
+				node.lend(amount)
+				return api.Executor{Node: node.Record.Name, Core: core.ID, Memory: amount}
 			}
 			if least == nil || core.load() < least.load() || core.load() == least.load() && core.Occupant == "" && least.Occupant != "" {
 				least, its = core, node
@@ -135,18 +142,19 @@ func place(nodes []*Node, lease string, index int) api.Executor {
 		}
 	}
 	if least == nil {
-		return unpinned(nodes, index)
+		return unpinned(nodes, index, memory)
 	}
 	least.Shared++
-	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true}
+	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true, Memory: its.shared(memory)}
 }
 
 // unpinned is an executor that has no core, not even a share of one.
-func unpinned(nodes []*Node, index int) api.Executor {
-	return api.Executor{Node: nodes[index%len(nodes)].Record.Name, Core: api.NoCore, Oversubscribed: true}
+func unpinned(nodes []*Node, index int, memory int64) api.Executor {
+	node := nodes[index%len(nodes)]
+	return api.Executor{Node: node.Record.Name, Core: api.NoCore, Oversubscribed: true, Memory: node.shared(memory)}
 }
 
-// giveBack takes an executor off its core.
+// giveBack takes an executor off its core, and its memory from the lease.
 func (s *State) giveBack(e *api.Executor) {
 	node := s.Nodes[e.Node]
 	if e.Lost || node == nil {
@@ -159,6 +167,7 @@ func (s *State) giveBack(e *api.Executor) {
 		core.Shared--
 	default:
 		core.Lease, core.Executor = "", 0
+		node.lend(-e.Memory)
 	}
 }
 

@@ -208,6 +208,11 @@ func TestRemovedNodeEndsItsLeases(t *testing.T) {
 	}
 }
 
+// anyMemory draws multiples of what meets the least share unevenly; often 0.
+func anyMemory(t *rapid.T, most int64) int64 {
+	return max(rapid.Int64Range(-1, most).Draw(t, "memory"), 0) * 50 << 20
+}
+
 // anyCommand draws from few names, so that commands meet.
 func anyCommand(t *rapid.T) ledger.Command {
 	nodeName := rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node")
@@ -216,7 +221,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 	at := noon.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "at")) * time.Second)
 	switch rapid.IntRange(0, 20).Draw(t, "command") {
 	case 0, 1:
-		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores")}}
+		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8)}}
 	case 2:
 		return ledger.DrainNode{Node: nodeName}
 	case 3:
@@ -248,6 +253,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 				return api.Placed{Index: rapid.IntRange(-1, 4).Draw(t, "index"), Executor: api.Executor{
 					Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"), Core: rapid.IntRange(-1, 5).Draw(t, "core"),
 					Oversubscribed: rapid.Bool().Draw(t, "oversubscribed"), Lost: rapid.IntRange(0, 4).Draw(t, "lost") == 0,
+					Memory: anyMemory(t, 4),
 				}}
 			}), 0, 3).Draw(t, "executors"),
 		}
@@ -257,8 +263,8 @@ func anyCommand(t *rapid.T) ledger.Command {
 	}
 	return ledger.Grant{
 		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
-		Keep: rapid.IntRange(0, 2).Draw(t, "keep"),
-		At:   at, Expires: at.Add(time.Minute),
+		Memory: anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4),
+		At: at, Expires: at.Add(time.Minute),
 	}
 }
 
@@ -294,7 +300,7 @@ func checkBooks(t *rapid.T, s *ledger.State) {
 		node string
 		core int
 	}
-	holders, sharers := map[place]string{}, map[place]int{}
+	holders, sharers, memory := map[place]string{}, map[place]int{}, map[string]int64{}
 	for id, lease := range s.Leases {
 		for i, e := range lease.Executors {
 			at := place{e.Node, e.Core}
@@ -309,6 +315,7 @@ func checkBooks(t *rapid.T, s *ledger.State) {
 				t.Fatalf("core %d of %s is lent twice: to %s and %s/%d", e.Core, e.Node, holders[at], id, i)
 			default:
 				holders[at] = fmt.Sprintf("%s/%d", id, i)
+				memory[e.Node] += e.Memory
 			}
 		}
 	}
@@ -332,6 +339,15 @@ func checkBooks(t *rapid.T, s *ledger.State) {
 		}
 		if free+used != node.Record.Resources()[api.Cores] || free != node.Free()[api.Cores] {
 			t.Fatalf("node %s: %d free and %d used of %v; it says %v are free", name, free, used, node.Record.Resources(), node.Free())
+		}
+	}
+	for name, node := range s.Nodes {
+		registered, free := node.Record.Resources()[api.Memory], node.Free()[api.Memory]
+		if registered == 0 {
+			memory[name] = 0 // it is not counted
+		}
+		if free < 0 || memory[name]+free != registered || memory[name] != node.Lent {
+			t.Fatalf("node %s: its leases have %d bytes, %d are free and %d lent of %d", name, memory[name], free, node.Lent, registered)
 		}
 	}
 	if len(holders)+len(sharers) > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// RegisterNode makes a node's cores known.
+// RegisterNode makes a node's cores and memory known.
 type RegisterNode struct{ Node api.Node }
 
 func (c RegisterNode) apply(s *State) (Result, error) {
@@ -18,6 +18,9 @@ func (c RegisterNode) apply(s *State) (Result, error) {
 	}
 	if s.Nodes[c.Node.Name] != nil {
 		return Result{}, &refusal{ErrExists, fmt.Sprintf("node %q is registered already; remove it first", c.Node.Name)}
+	}
+	if c.Node.Memory < 0 {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("node %q registers with %d bytes of memory", c.Node.Name, c.Node.Memory)}
 	}
 	node := &Node{Record: c.Node.Clone()}
 	slices.Sort(node.Record.Cores)

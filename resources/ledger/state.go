@@ -18,6 +18,8 @@ type Node struct {
 	Record   api.Node
 	Draining bool
 	Cores    []Core // by ascending ID
+	// Lent is the memory that leases have to themselves, in bytes.
+	Lent int64
 }
 
 // Core is one core that can be lent.
@@ -56,7 +58,7 @@ func New() *State {
 func (s *State) Clone() *State {
 	c := New()
 	for name, node := range s.Nodes {
-		c.Nodes[name] = &Node{Record: node.Record.Clone(), Draining: node.Draining, Cores: slices.Clone(node.Cores)}
+		c.Nodes[name] = &Node{Record: node.Record.Clone(), Draining: node.Draining, Cores: slices.Clone(node.Cores), Lent: node.Lent}
 	}
 	for id, lease := range s.Leases {
 		copied := lease.Clone()
@@ -92,7 +94,7 @@ func (n *Node) Core(id int) *Core {
 
 // Free counts what can be lent now.
 func (n *Node) Free() api.Resources {
-	free := api.Resources{api.Cores: 0}
+	free := api.Resources{api.Cores: 0, api.Memory: n.Record.Memory - n.Lent}
 	for i := range n.Cores {
 		if n.Cores[i].Free() {
 			free[api.Cores]++

@@ -116,7 +116,7 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 		return api.HeartbeatReply{}, err
 	}
 	b.managers[name] = &manager{instance: r.Instance, key: r.Key, seen: at}
-	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "address", r.Node.Address, "leases", len(r.Held))
+	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "memory", r.Node.Memory, "address", r.Node.Address, "leases", len(r.Held))
 	return b.reconcile(name, r.State, at), nil
 }
 
@@ -228,7 +228,7 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	_, _ = rand.Read(id) // never fails
 	w := &waiter{done: make(chan struct{}), command: ledger.Grant{
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
-		Executors: request.Executors, Oversubscribe: request.Oversubscribe,
+		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
 	}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -247,9 +247,15 @@ func mayWait(err error) bool {
 	return errors.As(err, &missing) || errors.Is(err, ledger.ErrDraining)
 }
 
-// try grants a lease, or notes why not; keep is how many free cores are others'.
-func (b *book) try(w *waiter, keep int, at time.Time) {
-	w.command.At, w.command.Expires, w.command.Keep = at, at.Add(TTL), keep
+// try grants a lease, or notes why not; first is who has waited longest for leases to end, or nil: what
+// that one waits for is left.
+func (b *book) try(w, first *waiter, at time.Time) {
+	w.command.At, w.command.Expires = at, at.Add(TTL)
+	w.command.Keep, w.command.KeepMemory = 0, 0
+	if first != nil {
+		w.command.Keep = first.command.Executors
+		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
+	}
 	result, err := b.apply(w.command, at)
 	if w.err = err; err == nil {
 		w.lease = result.Leases[0]
@@ -257,20 +263,20 @@ func (b *book) try(w *waiter, keep int, at time.Time) {
 }
 
 // serveWaiting grants what can be granted, first come, first served. The first who has to wait for
-// leases to end has all cores that come free meanwhile; nobody knows when leases end, so whoever
+// leases to end has all cores and memory that come free meanwhile; nobody knows when leases end, so whoever
 // passed could delay that one for ever. One who asks for more than leases can give back waits for
 // another node, and holds nobody up.
 func (b *book) serveWaiting(at time.Time) {
-	keep := 0
+	var first *waiter
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
-		b.try(w, keep, at)
+		b.try(w, first, at)
 		if w.err == nil || !mayWait(w.err) {
 			close(w.done)
 			return true
 		}
 		var missing *ledger.NoCapacity
-		if keep == 0 && errors.As(w.err, &missing) && missing.CanBeMet() {
-			keep = w.command.Executors
+		if first == nil && errors.As(w.err, &missing) && missing.CanBeMet() {
+			first = w
 		}
 		return false
 	})

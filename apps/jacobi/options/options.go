@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // Options are a run's.
@@ -19,7 +21,9 @@ type Options struct {
 
 	Offload   float64 // percent of each rank's rows
 	Executors int     // per rank
-	Library   string  // empty: beside the program
+	// ExecutorMemory is what each may use, in bytes; 0: the default of a lease.
+	ExecutorMemory bytesize.Value
+	Library        string // empty: beside the program
 
 	Tolerance     float64
 	MaxIterations int
@@ -146,6 +150,7 @@ func flagSet(o *Options, report *string, verify *bool) *pflag.FlagSet {
 	flags.StringVar(&o.RHS, "rhs", "", "read the right-hand side from this `file` (default with --matrix: the sum of each row, so that the solution is all ones)")
 	flags.Float64Var(&o.Offload, "offload", 50, "`percent` of each rank's rows that its executors compute")
 	flags.IntVar(&o.Executors, "executors", 1, "`number` of executors that each rank leases")
+	flags.Var(&o.ExecutorMemory, "executor-memory", "`size` of the memory that each executor may use, as in 4G: for the rows and vectors that it gets, and as much again for its functions; 0: an equal share of its node's for each core")
 	flags.StringVar(&o.Library, "library", "", "`path` of the executors' function library (default: libjacobi.so beside this program, or in ../lib/sublet from there)")
 	flags.Float64Var(&o.Tolerance, "tolerance", 1e-10, "`residual` max|b-Ax| / max|b| to be reached")
 	flags.IntVar(&o.MaxIterations, "max-iterations", 10000, "give up after this `number` of iterations")

@@ -78,6 +78,7 @@ func TestWrongUsage(t *testing.T) {
 		"--report":                            "report",
 		"--compare --offload 0":               "nothing to compare",
 		"--no-such-option":                    "--no-such-option",
+		"--executor-memory much":              `"much" is no amount of memory`,
 		"stray":                               `"stray"`,
 		"--offload 20 --compare -- elsewhere": `"elsewhere"`,
 	} {
@@ -115,7 +116,7 @@ func TestHelp(t *testing.T) {
 	var report string
 	var verify bool
 	help := Help()
-	for _, name := range []string{"size", "seed", "matrix", "rhs", "offload", "executors", "iterations", "max-iterations", "output", "report", "verify"} {
+	for _, name := range []string{"size", "seed", "matrix", "rhs", "offload", "executors", "executor-memory", "iterations", "max-iterations", "output", "report", "verify"} {
 		if flagSet(&o, &report, &verify).Lookup(name) == nil || !strings.Contains(help, "--"+name+" ") {
 			t.Errorf("--%s is missing from\n%s", name, help)
 		}

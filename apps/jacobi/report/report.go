@@ -31,6 +31,9 @@ type Report struct {
 	// they differ, all of them, joined by "+".
 	Transport *string `json:"transport"`
 	Provider  *string `json:"provider"`
+	// ExecutorMemory is how many bytes each executor may use, of different ones the least; null: there
+	// were none.
+	ExecutorMemory *int64 `json:"executor_memory_bytes"`
 
 	Iterations int     `json:"iterations"`
 	Tolerance  float64 `json:"tolerance"`
@@ -76,6 +79,8 @@ type Executor struct {
 	Transport      string `json:"transport"`
 	Provider       string `json:"provider"`
 	Rows           int    `json:"rows"`
+	// Memory that it may use.
+	Memory int64 `json:"memory_bytes"`
 }
 
 // Loss is why a rank lost an executor.
@@ -90,6 +95,11 @@ func (r *Report) Add(leased []Executor) {
 	r.Executors = len(r.Leased)
 	r.Transport = names(r.Leased, func(e Executor) string { return e.Transport })
 	r.Provider = names(r.Leased, func(e Executor) string { return e.Provider })
+	for _, e := range leased {
+		if r.ExecutorMemory == nil || e.Memory < *r.ExecutorMemory {
+			r.ExecutorMemory = &e.Memory
+		}
+	}
 	r.Oversubscribed = slices.ContainsFunc(r.Leased, func(e Executor) bool { return e.Oversubscribed })
 }
 

@@ -17,7 +17,7 @@ func sample() *Report {
 		Seconds: 0.12, SetupSeconds: 0.08, SecondsLocal: ptr(0.228), Speedup: ptr(1.9), Difference: ptr(0.0),
 		Cores: 2, CoresLocal: 1, Verified: ptr(true), Distance: ptr(3e-12),
 	}
-	r.Add([]Executor{{Node: "n1", Core: 1, Transport: "ring", Provider: "memfd", Rows: 1000}})
+	r.Add([]Executor{{Node: "n1", Core: 1, Transport: "ring", Provider: "memfd", Rows: 1000, Memory: 3 << 29}})
 	return r
 }
 
@@ -29,6 +29,7 @@ func TestTable(t *testing.T) {
 	want := `problem      dense system of 2000 unknowns, seed 1
 processes    1 rank, 1 executor
 transport    ring, provider memfd
+memory       at most 1.5 GiB for each executor's buffers, and as much for its functions
              all local   half offloaded
 seconds      0.228       0.120
 cores        1           2
@@ -87,7 +88,7 @@ func TestJSON(t *testing.T) {
 	}
 	got := decode(sample())
 	for name, want := range map[string]any{
-		"n": 2000.0, "ranks": 1.0, "executors": 1.0, "transport": "ring", "provider": "memfd", "iterations": 200.0,
+		"n": 2000.0, "ranks": 1.0, "executors": 1.0, "transport": "ring", "provider": "memfd", "executor_memory_bytes": 1610612736.0, "iterations": 200.0,
 		"residual": 9.1e-11, "seconds": 0.12, "setup_seconds": 0.08, "seconds_local": 0.228, "lost": 0.0,
 		"oversubscribed": false, "verified": true,
 	} {
@@ -96,7 +97,7 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	got = decode(&Report{N: 3})
-	for _, name := range []string{"transport", "provider", "verified"} {
+	for _, name := range []string{"transport", "provider", "executor_memory_bytes", "verified"} {
 		if value, there := got[name]; value != nil || !there {
 			t.Errorf("%s is %v, %v without executors and verification", name, value, there)
 		}
@@ -117,7 +118,7 @@ func TestAdd(t *testing.T) {
 	if r.Transport != nil || r.Executors != 0 || r.Oversubscribed {
 		t.Errorf("of no executors: %+v", r)
 	}
-	r.Add([]Executor{{Transport: "ring", Provider: "memfd"}})
+	r.Add([]Executor{{Transport: "ring", Provider: "memfd", Memory: 7}})
 	r.Add([]Executor{{Rank: 1, Transport: "ofi-write", Provider: "tcp", Oversubscribed: true}, {Rank: 1, Transport: "ring", Provider: "memfd"}})
 	if *r.Transport != "ofi-write+ring" || *r.Provider != "memfd+tcp" || r.Executors != 3 || !r.Oversubscribed {
 		t.Errorf("of two ranks: %+v, %s, %s", r, *r.Transport, *r.Provider)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // WriteTable writes the report for people. Its last line says whether the solution is right.
@@ -20,6 +22,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		line("transport", "%s, provider %s", *r.Transport, *r.Provider)
 	} else {
 		line("transport", "none: no executors")
+	}
+	if r.ExecutorMemory != nil {
+		line("memory", "at most %s for each executor's buffers, and as much for its functions", bytesize.Format(*r.ExecutorMemory))
 	}
 	if r.SecondsLocal != nil {
 		line("", "%-12s%s", "all local", Mode(r.OffloadPercent))
