@@ -86,6 +86,18 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
     return ofi_message(&c->link, id, parts, count, c->request_address + slot * WIRE_REQUEST_STRIDE, c->request_key);
 }
 
+// Whether a message of ofi-send has all the bytes that its header announces: behind them lies what
+// an earlier message has left.
+static int is_whole(const struct ofi_client *c, uint64_t id, const struct wire_response *response) {
+    const uint64_t slot = id & (c->client.slots - 1);
+    const uint64_t behind = c->link.inbox.sizes[slot] - sizeof *response;
+    if (c->link.inbox.sizes[slot] < sizeof *response)
+        return 0;
+    if (response->status != WIRE_OK)
+        return response->text_size <= behind;
+    return !(c->client.pending[slot].flags & WIRE_OUTPUT_SLOT) || response->size <= behind;
+}
+
 static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_response **response) {
     struct ofi_client *c = (struct ofi_client *)client;
     if (!ofi_has(&c->link, id)) {
@@ -97,7 +109,7 @@ static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_resp
     }
     if (c->link.sends) {
         *response = (struct wire_response *)ofi_inbox_at(&c->link, id);
-        return 1;
+        return is_whole(c, id, *response) ? 1 : FABRIC_PROTOCOL;
     }
     *response = (struct wire_response *)(c->responses + (id & (client->slots - 1)) * WIRE_RESPONSE_STRIDE);
     return atomic_load_explicit(&(*response)->id, memory_order_acquire) == id ? 1 : FABRIC_PROTOCOL;
