@@ -113,6 +113,9 @@ func (e *Executor) connect(ctx context.Context, c *connection) (err error) {
 		}
 	}
 	c.inFlight = make([]*Future, slots)
+	if tamper := tampering.Load(); tamper != nil {
+		(*tamper)(c.client)
+	}
 	c.doorbell, err = pollable(c.client.Descriptor(), "doorbell")
 	if err != nil {
 		c.closeClient()

@@ -94,6 +94,7 @@ func (c *connection) give(r *region) error {
 		files = []*os.File{r.memory.File()}
 	}
 	err := c.withClient(func() error {
+		c.moving.Store(int64(m.Size))
 		here, err := c.client.Attach(r.id, r.memory)
 		m.Address, m.Key = here.Address, here.Key
 		return err
@@ -114,6 +115,7 @@ func (c *connection) give(r *region) error {
 	return c.withClient(func() error {
 		err := c.client.Attached(r.id, fabric.RemoteMemory{Address: mapped.Address, Key: mapped.Key})
 		if err == nil && m.ReadOnly {
+			c.moving.Store(int64(m.Size))
 			err = c.client.Push(r.id)
 		}
 		return err
@@ -166,6 +168,7 @@ func (c *connection) takeBack(ctx context.Context, r *region) error {
 func (c *connection) withClient(f func() error) error {
 	c.lock()
 	defer c.mu.Unlock()
+	defer c.moving.Store(0)
 	if c.closed {
 		return *c.failure.Load()
 	}

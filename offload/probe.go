@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -91,3 +92,7 @@ func (c *connection) probeOnce(ctx context.Context, b *block, size int) error {
 	}
 	return nil
 }
+
+// tampering is what tests do to clients before they are used: they put faults between them and their
+// transports. Nothing but this package's tests can set it.
+var tampering atomic.Pointer[func(*fabric.Client)]
