@@ -30,6 +30,13 @@ static struct wire_ref reference(const struct ofi_region *region, const struct f
     return (struct wire_ref){.region = region ? payload->region : 0, .offset = payload->offset};
 }
 
+// A response of which only part is written must not be filled up by the slot's last one: what is
+// here instead is no response's.
+static void wipe(uint8_t *response) {
+    memset(response + sizeof(uint64_t), 0xff, sizeof(struct wire_response) - sizeof(uint64_t));
+    memset(response, 0, sizeof(uint64_t));
+}
+
 static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fabric_submission *s) {
     struct ofi_client *c = (struct ofi_client *)client;
     const uint64_t slot = id & (client->slots - 1);
@@ -75,6 +82,8 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
         if (result < 0)
             return result;
     }
+    if (!c->link.sends)
+        wipe(c->responses + slot * WIRE_RESPONSE_STRIDE);
     client->pending[slot] = (struct fabric_pending){.output = s->output.address, .capacity = s->output.size, .flags = flags};
 
     if (!c->link.sends && !(flags & (WIRE_INPUT_INLINE | WIRE_INPUT_SLOT)) && input) {
