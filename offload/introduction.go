@@ -81,6 +81,19 @@ func (c *connection) introduce(ctx context.Context, b *block) error {
 	}
 }
 
+// await waits for the introductions that are under way.
+func (k *knownRegions) await() {
+	k.mu.Lock()
+	var underWay []*introduction
+	for _, i := range k.underWay {
+		underWay = append(underWay, i)
+	}
+	k.mu.Unlock()
+	for _, i := range underWay {
+		<-i.done
+	}
+}
+
 // errRefused marks an introduction that the executor refused, and could refuse: a limit. Every
 // other failure means that the executor is of no use.
 var errRefused = errors.New("offload: refused")

@@ -52,6 +52,8 @@ func (c *connection) probe(ctx context.Context) error {
 		err = c.takeBack(ctx, b.region)
 	}
 	if err != nil {
+		c.died() // it is of no use: an introduction that is under way ends
+		c.regions.await()
 		c.closeClient() // before the memory: nothing may land there any more
 	}
 	return errors.Join(err, memory.release(b))

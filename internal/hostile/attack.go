@@ -63,11 +63,12 @@ var attacks = map[string]func(*attack){
 			a.store64(slot, 0, id)
 		}
 	},
-	// Answers to what has been answered, or belongs into another slot.
+	// Answers to what has been answered, or belongs into another slot. (Not to what is asked now: an
+	// executor can answer that as it likes, also with what it has answered before.)
 	"stale": func(a *attack) {
 		last := a.last()
 		for slot := range a.slots {
-			a.store64(slot, 0, last-uint64(a.random.IntN(2*a.slots)))
+			a.store64(slot, 0, last-1-uint64(a.random.IntN(2*a.slots)))
 		}
 	},
 	"flags": func(a *attack) {

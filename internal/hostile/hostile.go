@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,9 +22,13 @@ type Plan struct {
 	// with the number From on.
 	Ring string `json:"ring,omitempty"`
 	From uint64 `json:"from,omitempty"`
-	// Control is what is done on the control connection instead of answering frames of the type On.
+	// Control is what is done on the control connection instead of answering frames of the type On,
+	// after the first ones, which are answered well.
 	Control Control `json:"control,omitempty"`
 	On      string  `json:"on,omitempty"`
+	After   int     `json:"after,omitempty"`
+	// Only are the executors of the lease that do so, by their index; empty: all.
+	Only []int `json:"only,omitempty"`
 }
 
 // String is the plan as Run takes it.
@@ -61,6 +66,7 @@ type executor struct {
 	conn   *control.Conn
 	fabric *fabric.Executor
 	attack *attack // nil: none
+	frames int     // of the plan's type
 }
 
 // Run is the life of an executor with a plan.
@@ -95,9 +101,12 @@ func Run(plan string) error {
 
 func (e *executor) answer(frame *control.Frame) error {
 	if frame.Type == e.plan.On && e.plan.Control != "" {
-		done, err := e.misbehave(frame)
-		if done || err != nil {
-			return err
+		e.frames++
+		if e.frames > e.plan.After {
+			done, err := e.misbehave(frame)
+			if done || err != nil {
+				return err
+			}
 		}
 	}
 	kind, body, err := e.obey(frame)
@@ -136,6 +145,9 @@ func (e *executor) start(frame *control.Frame) (*control.Started, error) {
 	var start control.Start
 	if err := frame.Decode(&start); err != nil {
 		return nil, err
+	}
+	if len(e.plan.Only) > 0 && !slices.Contains(e.plan.Only, start.Index) {
+		e.plan = Plan{}
 	}
 	e.fabric.SetHotTimeout(start.HotTimeout)
 	functions, err := e.fabric.Load(start.Library)
