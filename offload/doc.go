@@ -39,7 +39,8 @@
 //
 // See [ErrClosed] and those around it, [FunctionError] and [ExecutorLost]. A function that fails
 // leaves its executor as it was. One that crashes costs its executor, which is replaced within the
-// lease; Split redoes what was lost.
+// lease; Split redoes what was lost. So does one that breaks the protocol, is stopped, or loses a
+// message: no invocation waits for ever, unless its function runs for ever and its context does.
 //
 // # Caveats
 //

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
 	"github.com/sublet-hpc/sublet/offload"
@@ -126,6 +130,7 @@ func TestStoppedExecutor(t *testing.T) {
 			_, err := e.Invoke(within(t), "echo", in, out).Wait(within(t))
 			check(t, err)
 			check(t, syscall.Kill(e.PID(), syscall.SIGSTOP))
+			waitFor(t, "stop of all threads", func() bool { return isStopped(t, e.PID()) })
 			lostBecause(t, e.Invoke(context.Background(), "echo", in, out), "has not answered")
 			waitFor(t, "replacement", e.Ready)
 			_, err = e.Invoke(within(t), "echo", in, out).Wait(within(t))
@@ -154,4 +159,49 @@ func TestStoppedManager(t *testing.T) {
 		}
 		check(t, syscall.Kill(manager, syscall.SIGCONT))
 	})
+}
+
+// Who looks at a function with a debugger has all the time of the world.
+func TestDebuggedExecutor(t *testing.T) {
+	over(t, way{"ring", ""}, func(t *testing.T) {
+		s := session(t)
+		l := lease(t, s, 1)
+		e := l.Executors()[0]
+		in, out := offload.Alloc[byte](s, 8), offload.Alloc[byte](s, 8)
+		_, err := e.Invoke(within(t), "echo", in, out).Wait(within(t)) // it has the buffers
+		check(t, err)
+		runtime.LockOSThread() // who traces is a thread
+		defer runtime.UnlockOSThread()
+		check(t, unix.PtraceSeize(e.PID()))
+		check(t, syscall.Kill(e.PID(), syscall.SIGSTOP))
+		waitFor(t, "stop of all threads", func() bool { return isStopped(t, e.PID()) })
+		f := e.Invoke(context.Background(), "echo", in, out)
+		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+		defer cancel()
+		if _, err := f.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) || !f.Pending() {
+			t.Errorf("while it is stopped by a debugger: %v", err)
+		}
+		check(t, unix.Kill(e.PID(), syscall.SIGCONT))
+		check(t, unix.PtraceInterrupt(e.PID()))
+		_, err = unix.Wait4(e.PID(), nil, unix.WALL, nil)
+		check(t, err)
+		check(t, unix.PtraceDetach(e.PID()))
+		_, err = f.Wait(within(t))
+		check(t, err)
+	})
+}
+
+// isStopped tells whether all threads of a process are.
+func isStopped(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob("/proc/" + itoa(pid) + "/task/*/stat")
+	check(t, err)
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		_, state, _ := strings.Cut(string(stat), ") ")
+		if err != nil || !strings.HasPrefix(strings.ToUpper(state), "T") {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
