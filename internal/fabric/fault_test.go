@@ -106,6 +106,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 			fault := test.fault
 			fault.Invocation = third
 			t.Run(fmt.Sprintf("%d bytes, %v byte %d, response %v", size, fault.Kind, fault.Byte, fault.Response), func(t *testing.T) {
+				t.Parallel() // most of it is the starting and ending of processes
 				p := withFaults(t, transport, fault)
 				in, out := p.region(fabric.Buffers, size), p.region(fabric.Buffers, size+64)
 				fill(in.memory.Bytes()[:size], uint64(size))

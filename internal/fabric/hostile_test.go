@@ -41,6 +41,7 @@ func TestHostileResponses(t *testing.T) {
 				continue // what is written is there
 			}
 			t.Run(fmt.Sprintf("%v byte %d", fault.Kind, fault.Byte), func(t *testing.T) {
+				t.Parallel()
 				p := startPeer(t, transport, peerOptions{slots: 4, hot: -1, hostile: &hostile.Plan{Faults: []fabric.Fault{fault}}})
 				in, out := p.region(fabric.Buffers, size), p.region(fabric.Buffers, 2*size)
 				behind := out.memory.Bytes()[size:]
