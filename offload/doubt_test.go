@@ -35,7 +35,7 @@ func TestDoubt(t *testing.T) {
 		{"runs it after all", []look{idle, runs, idle}, ""},
 		{"another is waited for", []look{idle, {sight: sight{oldest: 6, last: 7}, begun: 5}, {sight: sight{oldest: 7, last: 7}, begun: 6}}, ""},
 		{"bytes travel", []look{{sight: heavy, begun: 5}, {sight: heavy, begun: 5}, {sight: heavy, begun: 5}}, ""},
-		{"bytes have travelled", []look{{sight: heavy, begun: 5}, {sight: heavy, begun: 5}, {sight: heavy, begun: 5}, {sight: heavy, begun: 5}}, "response of invocation 5"},
+		{"bytes are late", []look{{sight: heavy, begun: 5}, {sight: heavy, begun: 5}, {sight: heavy, begun: 5}, {sight: heavy, begun: 5}}, "response of invocation 5"},
 		{"lies", []look{{sight: five, begun: 9}, {sight: five, begun: 9}}, "only 7 were sent"},
 		{"silent once", []look{silent, runs, silent}, ""},
 		{"silent", []look{silent, silent}, "has not answered for 5s"},

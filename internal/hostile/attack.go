@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -121,7 +122,10 @@ func newAttack(plan Plan, files fabric.RingFiles, slots int) (*attack, error) {
 	if a.executor, err = duplicate(files.ExecutorDoorbell); err != nil {
 		return nil, err
 	}
-	return a, a.region(files.Memory)
+	if err = a.region(files.Memory); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // number is a file's descriptor. (Fd would make the file blocking, for the client too.)
@@ -149,12 +153,12 @@ func (a *attack) region(file *os.File) error {
 
 // run attacks for ever, once the client trusts us.
 func (a *attack) run() {
-	for a.last() < a.from {
-		unix.Nanosleep(&unix.Timespec{Nsec: 100_000}, nil)
-	}
-	for {
-		a.act(a)
-		unix.Nanosleep(&unix.Timespec{Nsec: 1000}, nil) // two cores are shared with the one attacked
+	pause := time.NewTicker(20 * time.Microsecond) // the one attacked may have to share our core
+	defer pause.Stop()
+	for range pause.C {
+		if a.last() >= a.from {
+			a.act(a)
+		}
 	}
 }
 

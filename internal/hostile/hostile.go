@@ -242,7 +242,9 @@ func (e *executor) misbehave(frame *control.Frame) (done bool, err error) {
 		}
 		return false, nil // and now the real one
 	case Closed:
-		err = raw.Close()
+		if err = raw.Close(); err != nil {
+			return true, err
+		}
 		select {}
 	case Stopped:
 		err = unix.Kill(os.Getpid(), unix.SIGSTOP)
