@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -30,6 +31,7 @@ type attack struct {
 	ring     []byte // all of it, writable
 	client   *os.File
 	executor *os.File
+	mu       sync.Mutex // of files
 	files    []*os.File
 	random   *rand.Rand
 }
@@ -93,6 +95,8 @@ var attacks = map[string]func(*attack){
 	},
 	// What would end the rank with SIGBUS, if it could be done: when it can, that happens.
 	"shrink": func(a *attack) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		for _, file := range a.files {
 			_ = unix.Ftruncate(number(file), 0)
 			_ = unix.Ftruncate(number(file), 1<<40)
@@ -146,6 +150,8 @@ func duplicate(file *os.File) (*os.File, error) {
 func (a *attack) region(file *os.File) error {
 	kept, err := duplicate(file)
 	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		a.files = append(a.files, kept)
 	}
 	return err
