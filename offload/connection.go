@@ -46,7 +46,8 @@ type connection struct {
 	closed      bool
 	driving     bool // the driver exists
 	sleepers    int
-	large       int // invocations in flight whose payloads want to be moved
+	watched     bool // somebody looks for stalls
+	large       int  // invocations in flight whose payloads want to be moved
 	doorbell    *os.File
 	process     *os.File // pidfd of the executor
 
@@ -61,6 +62,8 @@ type connection struct {
 
 	// failure is why nothing can be sent any more; it is set before futures are ended.
 	failure atomic.Pointer[error]
+	// moving is how many bytes are being sent by somebody who holds mu for it.
+	moving atomic.Int64
 	// load is the number of invocations in flight, for choosing an executor.
 	load atomic.Int32
 }
@@ -89,7 +92,14 @@ func (c *connection) submit(f *Future) (sent bool, _ error) {
 			f.lost(*c.failure.Load(), false)
 			return false, nil
 		}
+		c.watchStalls()
+		if f.large {
+			c.moving.Store(int64(f.request.Input.Size))
+		}
 		id, err := c.client.Submit(&f.request)
+		if f.large {
+			c.moving.Store(0)
+		}
 		if err == nil {
 			f.id = id
 			c.inFlight[c.slot(id)] = f
@@ -124,6 +134,7 @@ func (c *connection) kill(because error) {
 	if c.broken.CompareAndSwap(false, true) {
 		c.brokenBy.Store(&because)
 		c.berth.kill(c.pid)
+		go c.insist()
 	}
 }
 

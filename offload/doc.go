@@ -43,6 +43,8 @@
 // leaves its executor as it was. What is lost with an executor is run again: by [Lease.Invoke] on
 // another executor, by Split there or locally. An input that ends two executors is poison and
 // goes no further ([ErrPoison]). Lost executors are replaced within the lease, on another node if theirs is gone.
+// So it is with an executor that breaks the protocol, is stopped, or loses a message: no invocation waits
+// for ever, unless its function runs for ever and its context does.
 //
 // # Caveats
 //

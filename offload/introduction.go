@@ -81,6 +81,19 @@ func (c *connection) introduce(ctx context.Context, b *block) error {
 	}
 }
 
+// await waits for the introductions that are under way.
+func (k *knownRegions) await() {
+	k.mu.Lock()
+	var underWay []*introduction
+	for _, i := range k.underWay {
+		underWay = append(underWay, i)
+	}
+	k.mu.Unlock()
+	for _, i := range underWay {
+		<-i.done
+	}
+}
+
 // errRefused marks an introduction that the executor refused, and could refuse: a limit. Every
 // other failure means that the executor is of no use.
 var errRefused = errors.New("offload: refused")
@@ -110,6 +123,7 @@ func (c *connection) give(r *region) error {
 		files = []*os.File{r.memory.File()}
 	}
 	err := c.withClient(func() error {
+		c.moving.Store(int64(m.Size))
 		here, err := c.client.Attach(r.id, r.memory)
 		m.Address, m.Key = here.Address, here.Key
 		return err
@@ -130,6 +144,7 @@ func (c *connection) give(r *region) error {
 	return c.withClient(func() error {
 		err := c.client.Attached(r.id, fabric.RemoteMemory{Address: mapped.Address, Key: mapped.Key})
 		if err == nil && m.ReadOnly {
+			c.moving.Store(int64(m.Size))
 			err = c.client.Push(r.id)
 		}
 		return err
@@ -182,6 +197,7 @@ func (c *connection) takeBack(ctx context.Context, r *region) error {
 func (c *connection) withClient(f func() error) error {
 	c.lock()
 	defer c.mu.Unlock()
+	defer c.moving.Store(0)
 	if c.closed {
 		return *c.failure.Load()
 	}

@@ -6,12 +6,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/sublet-hpc/sublet/internal/hostile"
 )
 
 // What these tests lease is real: the programs and the function library are built first.
 var library string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// asHostile is the variable with the plan of an executor that is this program (hostile_test.go).
+const asHostile = "OFFLOAD_TEST_HOSTILE"
+
+func TestMain(m *testing.M) {
+	if plan := os.Getenv(asHostile); plan != "" {
+		if err := hostile.Run(plan); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "offload")
@@ -47,7 +60,7 @@ func build(dir string) error {
 	}
 	library = filepath.Join(dir, "libfunctions.so")
 	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I", filepath.Join(dir, "include"),
-		"-o", library, "testdata/functions.c").CombinedOutput()
+		"-o", library, "testdata/functions.c", "testdata/history.c").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building the function library: %w\n%s", err, out)
 	}

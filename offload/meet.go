@@ -37,6 +37,9 @@ func (b *berth) connect(ctx context.Context, c *connection) (err error) {
 		}
 	}
 	c.inFlight = make([]*Future, slots)
+	if tamper := tampering.Load(); tamper != nil {
+		(*tamper)(c.client)
+	}
 	c.doorbell, err = pollable.Copy(c.client.Descriptor(), "doorbell")
 	if err != nil {
 		c.closeClient()

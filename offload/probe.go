@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -51,6 +52,8 @@ func (c *connection) probe(ctx context.Context) error {
 		err = c.takeBack(ctx, b.region)
 	}
 	if err != nil {
+		c.died() // it is of no use: an introduction that is under way ends
+		c.regions.await()
 		c.closeClient() // before the memory: nothing may land there any more
 	}
 	return errors.Join(err, memory.release(b))
@@ -91,3 +94,7 @@ func (c *connection) probeOnce(ctx context.Context, b *block, size int) error {
 	}
 	return nil
 }
+
+// tampering is what tests do to clients before they are used: they put faults between them and their
+// transports. Nothing but this package's tests can set it.
+var tampering atomic.Pointer[func(*fabric.Client)]

@@ -17,6 +17,9 @@
 // and a function that hangs could not be asked anyway. When the manager itself dies, the control
 // connection ends and the executor with it (and Pdeathsig sees to the rest).
 //
+// The goroutine that receives frames answers while a function runs: also how far the loop is, by
+// which the client tells a long function from a message that was lost.
+//
 // # Memory
 //
 // The start frame says how many bytes the executor may use. It refuses regions beyond that, and what

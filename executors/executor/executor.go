@@ -128,6 +128,9 @@ func (e *executor) answer(frame *control.Frame) {
 	case control.TypeUnmap:
 		kind = control.TypeUnmapped
 		body, err = e.unmapRegion(frame)
+	case control.TypeProgress:
+		kind = control.TypeProgress
+		body = e.progress()
 	default:
 		err = &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("an executor does not know frames of type %q", frame.Type)}
 	}
@@ -229,4 +232,9 @@ func (e *executor) unmapRegion(frame *control.Frame) (*control.Unmap, error) {
 		return nil, err
 	}
 	return &u, e.fabric.Unmap(u.Region)
+}
+
+func (e *executor) progress() *control.Progress {
+	begun, running := e.fabric.Progress()
+	return &control.Progress{Begun: begun, Running: running}
 }

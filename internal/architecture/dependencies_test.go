@@ -73,6 +73,11 @@ var forbiddenDependencies = []forbidden{
 		"the command line is what sublet and sublet-invoke share, and nothing behind it",
 	},
 	{
+		[]string{"offload", "executors/...", "resources/...", "cmd/...", "apps/...", "internal/fabric", "internal/control"},
+		[]string{"internal/hostile"},
+		"it breaks the protocol on purpose: only tests may contain it",
+	},
+	{
 		[]string{"resources/api"},
 		[]string{
 			"apps/...", "bench/...", "cmd/...", "devices/...", "executors/...", "internal/...", "launcher/...",

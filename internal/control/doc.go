@@ -19,6 +19,8 @@
 //	client ◀─ opened/failed ── (passed on) ◀─────────── executor k
 //	client ── map, unmap ────▶ (passed on) ───────────▶ executor k
 //	client ◀─ mapped/failed ── (passed on) ◀─────────── executor k
+//	client ── progress ──────▶ (passed on) ───────────▶ executor k
+//	client ◀─ progress ─────── (passed on) ◀─────────── executor k
 //	client ── kill ──────────▶ manager ── SIGKILL ────▶ executor k
 //	client ── release ───────▶ manager ── kill ───────▶ executors
 //	client ◀─ released ─────── manager

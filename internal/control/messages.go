@@ -4,7 +4,7 @@ import "time"
 
 // Protocol is the version of this package's messages. Both ends of a connection must have the
 // same one; hello and welcome carry it.
-const Protocol = 1
+const Protocol = 2
 
 // Manager is the Executor of frames that are for, or from, the executor manager itself.
 const Manager = -1
@@ -24,6 +24,7 @@ const (
 	TypeMapped   = "mapped"   // Mapped
 	TypeUnmap    = "unmap"    // Unmap
 	TypeUnmapped = "unmapped" // Unmap
+	TypeProgress = "progress" // no body; answered by one with a Progress
 	TypeEnded    = "ended"    // Ended
 	TypeReplaced = "replaced" // Executor; on the same host one pidfd
 	TypeKill     = "kill"     // Kill; no reply but the ended that follows
@@ -158,6 +159,15 @@ type Mapped struct {
 // Unmap takes a region back; no invocation that names it may be in flight.
 type Unmap struct {
 	Region uint32 `json:"region"`
+}
+
+// Progress is how far an executor is with the invocations of its client. It is answered beside the
+// loop: also while a function runs.
+type Progress struct {
+	// Begun is the id of the last invocation that it has begun, 0 for none.
+	Begun uint64 `json:"begun"`
+	// Running: that one's function has not returned yet.
+	Running bool `json:"running"`
 }
 
 // Ended says that an executor of the lease is gone although nobody asked for it.

@@ -52,6 +52,12 @@
 // share one.) Want, Unwant and Abandon are for the others. Memory may be used from anywhere. An
 // Executor's regions are mapped while another goroutine is in Serve.
 //
+// # Faults
+//
+// Tests make a connection lose, delay, double, cut, change or break what passes: [Client.Inject]
+// and [Endpoint.Inject], before the first invocation. A connection without faults does not pay for
+// it. Inject is for nothing else: what bytes a fault has changed, nobody may believe.
+//
 // # Who owns which memory
 //
 // Whatever the NIC or another process may touch lies outside the Go heap, in Memory that its maker

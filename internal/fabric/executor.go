@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -85,6 +86,7 @@ func (e *Executor) SetHotTimeout(d time.Duration) { e.c.hot_nanoseconds = C.int6
 // Endpoint is an executor's end of one connection.
 type Endpoint struct {
 	c       *C.struct_fabric_endpoint
+	ofi     bool   // libfabric's
 	release func() // frees what the endpoint used, after it is closed; holds Executor.mu
 }
 
@@ -189,6 +191,15 @@ func (e *Executor) Serve(endpoint *Endpoint, stackSize int64) error {
 		return ErrBroken
 	}
 	return errors.New("fabric: " + C.GoString(text))
+}
+
+// Progress tells which invocation was begun last, 0 for none, and whether its function still runs.
+// It may be called beside Serve, which it does not disturb; while one invocation follows the other,
+// the two answers may be of different ones.
+func (e *Executor) Progress() (begun uint64, running bool) {
+	begun = atomic.LoadUint64((*uint64)(unsafe.Pointer(&e.c.page.running_id)))
+	state := atomic.LoadUint32((*uint32)(unsafe.Pointer(&e.c.page.state)))
+	return begun, state == C.STATE_RUNNING
 }
 
 // Stop ends Serve when the function that runs has returned.

@@ -85,6 +85,7 @@ struct fabric_client {
     _Atomic uint32_t abandoned;  // ends what waits for the executor, from another thread
     uint32_t reserved;
     struct fabric_pending pending[WIRE_SLOTS_MAX];
+    struct fabric_faults *faults;  // NULL: none (fault.h)
     char text[FABRIC_TEXT];  // why the last function failed
 };
 
@@ -200,6 +201,7 @@ struct fabric_executor;
 struct fabric_endpoint {
     const struct fabric_endpoint_ops *ops;
     struct fabric_executor *executor;
+    struct fabric_endpoint_faults *faults;  // NULL: none (fault.h)
     uint32_t slots;
     uint32_t reserved;
     char text[FABRIC_TEXT];  // why the last function failed

@@ -80,6 +80,7 @@ struct ofi_inbox {
     struct fid_mr *mr;
     uint32_t slots;
     uint32_t held[WIRE_SLOTS_MAX];          // by slot: the buffer that its message lies in
+    size_t sizes[WIRE_SLOTS_MAX];           // by slot: bytes of its message
     uint64_t seen[WIRE_SLOTS_MAX];          // by slot: id of the last message
     _Atomic uint64_t came[WIRE_SLOTS_MAX];  // by slot: id of the last that is complete, with its payload
     struct ofi_operation receives[WIRE_SLOTS_MAX];
@@ -167,6 +168,10 @@ static inline int ofi_has(const struct ofi_link *l, uint64_t id) {
 static inline uint8_t *ofi_inbox_at(const struct ofi_link *l, uint64_t id) {
     return l->inbox.buffers + l->inbox.held[id & (l->inbox.slots - 1)] * l->inbox.stride;
 }
+
+// Notes that the message with this id has come once more, as it would if the peer had sent it
+// twice; for tests (fault.h).
+void ofi_came_again(struct ofi_link *, uint64_t id);
 
 // Part of a message in local memory.
 struct ofi_part {

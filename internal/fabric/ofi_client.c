@@ -30,6 +30,13 @@ static struct wire_ref reference(const struct ofi_region *region, const struct f
     return (struct wire_ref){.region = region ? payload->region : 0, .offset = payload->offset};
 }
 
+// A response of which only part is written must not be filled up by the slot's last one: what is
+// here instead is no response's.
+static void wipe(uint8_t *response) {
+    memset(response + sizeof(uint64_t), 0xff, sizeof(struct wire_response) - sizeof(uint64_t));
+    memset(response, 0, sizeof(uint64_t));
+}
+
 static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fabric_submission *s) {
     struct ofi_client *c = (struct ofi_client *)client;
     const uint64_t slot = id & (client->slots - 1);
@@ -75,6 +82,8 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
         if (result < 0)
             return result;
     }
+    if (!c->link.sends)
+        wipe(c->responses + slot * WIRE_RESPONSE_STRIDE);
     client->pending[slot] = (struct fabric_pending){.output = s->output.address, .capacity = s->output.size, .flags = flags};
 
     if (!c->link.sends && !(flags & (WIRE_INPUT_INLINE | WIRE_INPUT_SLOT)) && input) {
@@ -84,6 +93,18 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
             return result;
     }
     return ofi_message(&c->link, id, parts, count, c->request_address + slot * WIRE_REQUEST_STRIDE, c->request_key);
+}
+
+// Whether a message of ofi-send has all the bytes that its header announces: behind them lies what
+// an earlier message has left.
+static int is_whole(const struct ofi_client *c, uint64_t id, const struct wire_response *response) {
+    const uint64_t slot = id & (c->client.slots - 1);
+    const uint64_t behind = c->link.inbox.sizes[slot] - sizeof *response;
+    if (c->link.inbox.sizes[slot] < sizeof *response)
+        return 0;
+    if (response->status != WIRE_OK)
+        return response->text_size <= behind;
+    return !(c->client.pending[slot].flags & WIRE_OUTPUT_SLOT) || response->size <= behind;
 }
 
 static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_response **response) {
@@ -97,7 +118,7 @@ static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_resp
     }
     if (c->link.sends) {
         *response = (struct wire_response *)ofi_inbox_at(&c->link, id);
-        return 1;
+        return is_whole(c, id, *response) ? 1 : FABRIC_PROTOCOL;
     }
     *response = (struct wire_response *)(c->responses + (id & (client->slots - 1)) * WIRE_RESPONSE_STRIDE);
     return atomic_load_explicit(&(*response)->id, memory_order_acquire) == id ? 1 : FABRIC_PROTOCOL;

@@ -92,7 +92,7 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 		slots.close()
 		unhang()
 	}
-	return &Endpoint{c: c, release: release}, C.GoBytes(unsafe.Pointer(name), C.int(size)), nil
+	return &Endpoint{c: c, ofi: true, release: release}, C.GoBytes(unsafe.Pointer(name), C.int(size)), nil
 }
 
 // ofiMirrors are an executor's copies of its client's regions. Executor.mu is held.

@@ -97,6 +97,7 @@ static int message_came(struct ofi_link *l, uint32_t buffer, size_t size) {
     }
     in->seen[slot] = id;
     in->held[slot] = buffer;
+    in->sizes[slot] = size;
     if (l->message_came)
         return l->message_came(l, slot);
     atomic_store_explicit(&in->came[slot], id, memory_order_release);
@@ -129,6 +130,13 @@ static int written(struct ofi_link *l, uint32_t number) {
         return FABRIC_OK;
     int result = (int)fi_recv(l->ep, NULL, 0, NULL, FI_ADDR_UNSPEC, NULL);
     return result ? ofi_over(l, ofi_failed(l->text, FABRIC_BROKEN, "fi_recv", result)) : FABRIC_OK;
+}
+
+void ofi_came_again(struct ofi_link *l, uint64_t id) {
+    if (l->sends)
+        message_came(l, l->inbox.held[id & (l->inbox.slots - 1)], l->inbox.sizes[id & (l->inbox.slots - 1)]);
+    else
+        written(l, (uint32_t)id);
 }
 
 static int note(struct ofi_link *l, const struct fi_cq_data_entry *entry) {

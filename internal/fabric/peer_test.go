@@ -17,15 +17,25 @@ import (
 	"github.com/sublet-hpc/sublet/executors/executor"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/hostile"
 	"github.com/sublet-hpc/sublet/internal/statspage"
 )
 
 // The other end in these tests is a real executor process: this binary, executed again.
-const asExecutor = "FABRIC_TEST_EXECUTOR"
+const (
+	asExecutor = "FABRIC_TEST_EXECUTOR"
+	asHostile  = "FABRIC_TEST_HOSTILE" // the plan of one that is
+)
 
 var testLibrary string
 
 func TestMain(m *testing.M) {
+	if plan := os.Getenv(asHostile); plan != "" {
+		if err := hostile.Run(plan); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
 	if os.Getenv(asExecutor) != "" {
 		if err := executor.Run(slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
 			os.Exit(1)
@@ -96,6 +106,7 @@ type peerOptions struct {
 	slots   int
 	hot     time.Duration
 	library string // "" is the test library
+	hostile *hostile.Plan
 	// of libfabric's: ofi-write over tcp unless they say otherwise
 	path, provider string
 }
@@ -146,6 +157,9 @@ func startExecutor(t testing.TB, o peerOptions) *peer {
 	check(t, err)
 	command := exec.Command(self)
 	command.Env = append(os.Environ(), asExecutor+"=1", "GOMAXPROCS=4", "GORACE=halt_on_error=1")
+	if o.hostile != nil {
+		command.Env = append(command.Env, asHostile+"="+o.hostile.String())
+	}
 	command.ExtraFiles = []*os.File{theirs, pageFile}
 	command.Stderr = os.Stderr
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -1,0 +1,25 @@
+package offload
+
+import (
+	"testing"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
+)
+
+// Tamper has a function called with every client before it is used, until the test is over.
+func Tamper(t testing.TB, tamper func(*fabric.Client)) {
+	SetTampering(tamper)
+	t.Cleanup(func() { SetTampering(nil) })
+}
+
+// SetTampering is Tamper until the next call; nil: nothing more is called.
+func SetTampering(tamper func(*fabric.Client)) {
+	if tamper == nil {
+		tampering.Store(nil)
+		return
+	}
+	tampering.Store(&tamper)
+}
+
+// Pending tells whether an invocation has not ended.
+func (f *Future) Pending() bool { return !f.ended.Load() }

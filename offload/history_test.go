@@ -1,0 +1,401 @@
+package offload_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/offload"
+)
+
+// go test ./offload -run TestHistories -histories 10m
+var historiesTime = flag.Duration("histories", 9*time.Second, "how long TestHistories goes on, on each of its transports")
+
+// Whatever happens to the invocations of a lease, in whatever order, and to the messages that carry
+// them: each ends exactly once, with the right bytes or an error that explains itself; its buffers
+// are not touched any more afterwards; nothing is left.
+func TestHistories(t *testing.T) {
+	for _, way := range []way{{"ring", ""}, {"ofi", "tcp"}} {
+		over(t, way, func(t *testing.T) {
+			s := session(t)
+			t.Cleanup(func() { offload.SetTampering(nil) })
+			deadline := time.Now().Add(*historiesTime)
+			var sum tally
+			// On a slow machine it goes on until everything has happened.
+			goesOn := func() bool {
+				return time.Now().Before(deadline) || !sum.hasAll() && time.Now().Before(deadline.Add(time.Minute))
+			}
+			for !t.Failed() && goesOn() {
+				rapid.Check(t, func(rt *rapid.T) {
+					if goesOn() {
+						replay(rt, t, s, &sum)
+					}
+				})
+			}
+			t.Logf("%d histories, %d invocations: %d right, %d failed, %d lost, %d by their contexts, %d released; %d connections with faults",
+				sum.histories, sum.invocations, sum.right, sum.failed, sum.lost, sum.ended, sum.closed, sum.faulty)
+			if !sum.hasAll() {
+				t.Error("not everything that can happen has happened")
+			}
+		})
+	}
+}
+
+// tally is what has happened, so that a test in which nothing does fails.
+type tally struct{ histories, invocations, right, failed, lost, ended, closed, faulty int }
+
+func (sum *tally) hasAll() bool {
+	return sum.right > 0 && sum.failed > 0 && sum.lost > 0 && sum.ended > 0 && sum.faulty > 0
+}
+
+// What a function is told to do, as testdata/history.c knows it.
+const (
+	succeed = iota
+	fail
+	crash
+	exit
+)
+
+// order is one invocation, and what is known of it.
+type order struct {
+	number     uint64
+	action     int
+	in, out    *offload.Buffer[byte]
+	want       []byte
+	future     *offload.Future
+	ctx        context.Context
+	cancel     context.CancelFunc
+	size       int
+	err        error
+	settled    bool
+	background chan struct{} // somebody waits
+}
+
+// GoString is how rapid prints an order.
+func (o *order) GoString() string { return fmt.Sprintf("order %d, action %d", o.number, o.action) }
+
+// history is a lease's.
+type history struct {
+	*rapid.T
+	test     *testing.T
+	session  *offload.Session
+	lease    *offload.Lease
+	orders   []*order
+	quiet    bool // nothing has happened that may cost an executor
+	released bool
+	number   uint64
+}
+
+// What may happen to a message so that it is found out. (What changes bytes between two ends that
+// both believe them is found by nobody: see RATIONALE.md.)
+var faults = []fabric.Fault{
+	{Kind: fabric.Delay, For: 3 * time.Millisecond},
+	{Kind: fabric.Delay, For: 30 * time.Millisecond},
+	{Kind: fabric.Duplicate},
+	{Kind: fabric.Break},
+	{Kind: fabric.Corrupt, Byte: 3},  // id
+	{Kind: fabric.Corrupt, Byte: 10}, // function
+	{Kind: fabric.Corrupt, Byte: 22}, // size of the input
+	{Response: true, Kind: fabric.Delay, For: 3 * time.Millisecond},
+	{Response: true, Kind: fabric.Delay, For: 30 * time.Millisecond},
+	{Response: true, Kind: fabric.Duplicate},
+	{Response: true, Kind: fabric.Break},
+	{Response: true, Kind: fabric.Corrupt, Byte: 8},  // status
+	{Response: true, Kind: fabric.Corrupt, Byte: 23}, // size
+	{Kind: fabric.Drop},
+	{Response: true, Kind: fabric.Drop},
+}
+
+// silent are those that only time tells of: seconds each.
+var silent = []fabric.FaultKind{fabric.Drop, fabric.Corrupt}
+
+// replay draws one history and lives through it.
+func replay(rt *rapid.T, t *testing.T, s *offload.Session, sum *tally) {
+	h := &history{T: rt, test: t, session: s, quiet: true}
+	sum.histories++
+	faulty := h.arrangeFaults()
+	executors := rapid.IntRange(1, 2).Draw(rt, "executors")
+	hot := rapid.SampledFrom([]time.Duration{offload.AlwaysHot, offload.NeverHot, time.Millisecond}).Draw(rt, "hot timeout")
+	var err error
+	h.lease, err = s.Lease(within(t), offload.Want{Executors: executors, Library: library, Oversubscribe: true, HotTimeout: hot})
+	h.must(err)
+	rt.Repeat(map[string]func(*rapid.T){
+		"invoke":     func(rt *rapid.T) { h.T = rt; h.invoke() },
+		"invoke too": func(rt *rapid.T) { h.T = rt; h.invoke() },
+		"wait":       func(rt *rapid.T) { h.T = rt; h.wait() },
+		"background": func(rt *rapid.T) { h.T = rt; h.waitInBackground() },
+		"cancel":     func(rt *rapid.T) { h.T = rt; h.cancel() },
+		"kill":       func(rt *rapid.T) { h.T = rt; h.kill() },
+	})
+	h.T = rt
+	if rapid.IntRange(0, 3).Draw(rt, "release before the end") == 0 {
+		h.released = true
+		h.must(h.lease.Release())
+	}
+	for _, o := range h.orders {
+		h.settle(o, patience)
+	}
+	h.must(h.lease.Release())
+	for _, o := range h.orders {
+		h.check(o)
+		o.cancel()
+		h.must(o.in.Free())
+		h.must(o.out.Free())
+	}
+	if n, size := fabric.Usage(fabric.Slots); n != 0 {
+		rt.Fatalf("%d connections with %d bytes of slots are left", n, size)
+	}
+	sum.faulty += int(faulty.Load())
+	sum.add(h.orders)
+}
+
+func (h *history) must(err error) {
+	h.Helper()
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// arrangeFaults has some of the lease's connections meet one fault each, and counts them.
+func (h *history) arrangeFaults() *atomic.Int32 {
+	var faulty atomic.Int32
+	seed := rapid.Uint64().Draw(h.T, "seed of the faults")
+	if rapid.Bool().Draw(h.T, "no faults") {
+		offload.SetTampering(nil)
+		return &faulty
+	}
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 0))
+	offload.SetTampering(func(c *fabric.Client) {
+		mu.Lock()
+		defer mu.Unlock()
+		fault := faults[random.IntN(len(faults))]
+		if random.IntN(2) == 0 || slices.Contains(silent, fault.Kind) && random.IntN(4) > 0 {
+			return
+		}
+		fault.Invocation = probed + 1 + uint64(random.IntN(12))
+		if err := c.Inject([]fabric.Fault{fault}); err != nil {
+			h.test.Error(err)
+		}
+		faulty.Add(1)
+	})
+	h.quiet = false
+	return &faulty
+}
+
+func (h *history) invoke() {
+	h.number++
+	o := &order{number: h.number}
+	switch rapid.IntRange(0, 29).Draw(h.T, "action") {
+	case 0:
+		o.action = crash
+	case 1:
+		o.action = exit
+	case 2, 3, 4:
+		o.action = fail
+	}
+	size := rapid.SampledFrom([]int{16, 24, 32, 33, 100, 5000, 65536, 70_000, 300_000}).Draw(h.T, "size")
+	milliseconds := rapid.SampledFrom([]uint32{0, 0, 0, 1, 10, 100}).Draw(h.T, "milliseconds")
+	o.in, o.out = offload.Alloc[byte](h.session, size), offload.Alloc[byte](h.session, size)
+	in := o.in.Slice()
+	pattern(in, h.number)
+	binary.NativeEndian.PutUint64(in, o.number)
+	binary.NativeEndian.PutUint32(in[8:], uint32(o.action))
+	binary.NativeEndian.PutUint32(in[12:], milliseconds)
+	o.want = make([]byte, size)
+	for i, b := range in {
+		o.want[i] = b ^ byte(o.number+31*uint64(i))
+	}
+	o.ctx, o.cancel = context.WithCancel(context.Background())
+	if after := rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 50}).Draw(h.T, "deadline"); after > 0 {
+		o.ctx, o.cancel = context.WithTimeout(context.Background(), time.Duration(after)*time.Millisecond)
+		h.quiet = false
+	}
+	if o.action == crash || o.action == exit {
+		h.quiet = false
+	}
+	h.orders = append(h.orders, o)
+	h.awaitExecutor()
+	o.future = h.lease.Invoke(o.ctx, "history", o.in, o.out)
+}
+
+// awaitExecutor gives those that were lost a moment to be replaced.
+func (h *history) awaitExecutor() {
+	ready := func() bool { return slices.ContainsFunc(h.lease.Executors(), (*offload.Executor).Ready) }
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(200 * time.Millisecond); !ready() && time.Now().Before(deadline); {
+		<-tick.C
+	}
+}
+
+// pattern fills bytes with what belongs to a number.
+func pattern(b []byte, number uint64) {
+	for i := range b {
+		b[i] = byte(number*131 + uint64(i)*7)
+	}
+}
+
+// pick draws an order that has not been settled; nil if there is none.
+func (h *history) pick() *order {
+	var open []*order
+	for _, o := range h.orders {
+		if !o.settled {
+			open = append(open, o)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	return rapid.SampledFrom(open).Draw(h.T, "order")
+}
+
+func (h *history) wait() {
+	if o := h.pick(); o != nil {
+		h.settle(o, time.Duration(rapid.IntRange(0, 20).Draw(h.T, "milliseconds"))*time.Millisecond)
+	}
+}
+
+func (h *history) waitInBackground() {
+	o := h.pick()
+	if o == nil || o.background != nil {
+		return
+	}
+	o.background = make(chan struct{})
+	go func() {
+		defer close(o.background)
+		_, _ = o.future.Wait(context.Background()) // its ending is looked at by settle
+	}()
+}
+
+func (h *history) cancel() {
+	if o := h.pick(); o != nil && rapid.IntRange(0, 3).Draw(h.T, "really") == 0 {
+		o.cancel()
+		h.quiet = false
+	}
+}
+
+func (h *history) kill() {
+	if rapid.IntRange(0, 5).Draw(h.T, "really") > 0 {
+		return
+	}
+	executors := h.lease.Executors()
+	if e := executors[rapid.IntRange(0, len(executors)-1).Draw(h.T, "executor")]; e.Ready() {
+		_ = syscall.Kill(e.PID(), syscall.SIGKILL) // it may have ended
+		h.quiet = false
+	}
+}
+
+// settle waits for the end of an order, at most that long, and takes its buffers back: from here on
+// nobody else may touch them.
+func (h *history) settle(o *order, wait time.Duration) {
+	if o.settled {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	_, _ = o.future.Wait(ctx) // the waiting may have ended before the order
+	if o.future.Pending() {
+		if wait >= patience {
+			h.Fatalf("order %d (action %d, %d bytes) has no ending", o.number, o.action, o.in.Len())
+		}
+		return
+	}
+	size, err := o.future.Wait(context.Background())
+	o.size, o.err, o.settled = size, err, true
+	switch {
+	case err == nil && o.action != succeed:
+		h.Fatalf("order %d, of action %d, succeeded", o.number, o.action)
+	case err == nil && (size != len(o.want) || !bytes.Equal(o.out.Slice(), o.want)):
+		h.Fatalf("order %d: %d bytes, or wrong ones", o.number, size)
+	case err != nil:
+		h.explained(o)
+	}
+	pattern(o.in.Slice(), o.number+1000)
+	pattern(o.out.Slice(), o.number+2000)
+}
+
+// explained fails for an error that this history has no reason for.
+func (h *history) explained(o *order) {
+	var lost *offload.ExecutorLost
+	var failed *offload.FunctionError
+	if h.quiet && !h.released && o.action == succeed {
+		h.Fatalf("nothing happened, and order %d failed: %v", o.number, o.err)
+	}
+	switch {
+	case errors.As(o.err, &failed):
+		// A status that was changed on its way is one that the function did not return.
+		if o.action != fail && h.quiet {
+			h.Fatalf("order %d, of action %d: %v", o.number, o.action, o.err)
+		}
+	case errors.As(o.err, &lost):
+	case errors.Is(o.err, context.DeadlineExceeded), errors.Is(o.err, context.Canceled):
+		if o.ctx.Err() == nil {
+			h.Fatalf("the context of order %d has not ended: %v", o.number, o.err)
+		}
+	case errors.Is(o.err, offload.ErrClosed):
+		if !h.released {
+			h.Fatalf("order %d: %v", o.number, o.err)
+		}
+	default:
+		if h.quiet {
+			h.Fatalf("order %d: %v", o.number, o.err)
+		}
+	}
+}
+
+// check looks at an order once more when everything is over: it has the same ending, and nobody has
+// touched its buffers since.
+func (h *history) check(o *order) {
+	if o.background != nil {
+		select {
+		case <-o.background:
+		case <-time.After(patience):
+			h.Fatalf("who waits for order %d waits for ever", o.number)
+		}
+	}
+	size, err := o.future.Wait(within(h.test))
+	if size != o.size || err != o.err { //nolint:errorlint // the very same
+		h.Fatalf("order %d has ended twice: with %d, %v and with %d, %v", o.number, o.size, o.err, size, err)
+	}
+	want := make([]byte, o.in.Len())
+	for which, b := range []*offload.Buffer[byte]{o.in, o.out} {
+		pattern(want, o.number+1000*uint64(which+1))
+		if !bytes.Equal(b.Slice(), want) {
+			h.Fatalf("a buffer of order %d, which ended with %v, was written after its end", o.number, o.err)
+		}
+	}
+}
+
+func (sum *tally) add(orders []*order) {
+	sum.invocations += len(orders)
+	for _, o := range orders {
+		var lost *offload.ExecutorLost
+		var failed *offload.FunctionError
+		switch {
+		case o.err == nil:
+			sum.right++
+		case errors.As(o.err, &failed):
+			sum.failed++
+		case errors.As(o.err, &lost):
+			sum.lost++
+		case errors.Is(o.err, offload.ErrClosed):
+			sum.closed++
+		default:
+			sum.ended++
+		}
+	}
+}
