@@ -45,8 +45,8 @@ func TestHistories(t *testing.T) {
 					}
 				})
 			}
-			t.Logf("%d histories, %d invocations: %d right, %d failed, %d lost, %d by their contexts, %d released; %d connections with faults",
-				sum.histories, sum.invocations, sum.right, sum.failed, sum.lost, sum.ended, sum.closed, sum.faulty)
+			t.Logf("%d histories, %d invocations: %d right (%d after losses), %d failed, %d lost, %d poison, %d by their contexts, %d released, %d not sent for want of a slot; %d connections with faults",
+				sum.histories, sum.invocations, sum.right, sum.rescued, sum.failed, sum.lost, sum.poisoned, sum.ended, sum.closed, sum.busy, sum.faulty)
 			if !sum.hasAll() {
 				t.Error("not everything that can happen has happened")
 			}
@@ -55,10 +55,10 @@ func TestHistories(t *testing.T) {
 }
 
 // tally is what has happened, so that a test in which nothing does fails.
-type tally struct{ histories, invocations, right, failed, lost, ended, closed, faulty int }
+type tally struct{ histories, invocations, right, rescued, failed, lost, poisoned, busy, ended, closed, faulty int }
 
 func (sum *tally) hasAll() bool {
-	return sum.right > 0 && sum.failed > 0 && sum.lost > 0 && sum.ended > 0 && sum.faulty > 0
+	return sum.right > 0 && sum.rescued > 0 && sum.failed > 0 && sum.lost > 0 && sum.poisoned > 0 && sum.busy > 0 && sum.ended > 0 && sum.faulty > 0
 }
 
 // What a function is told to do, as testdata/history.c knows it.
@@ -81,6 +81,7 @@ type order struct {
 	size       int
 	err        error
 	settled    bool
+	pinned     bool          // to one executor
 	background chan struct{} // somebody waits
 }
 
@@ -97,6 +98,7 @@ type history struct {
 	quiet    bool // nothing has happened that may cost an executor
 	released bool
 	number   uint64
+	busy     int
 }
 
 // What may happen to a message so that it is found out. (What changes bytes between two ends that
@@ -139,6 +141,7 @@ func replay(rt *rapid.T, t *testing.T, s *offload.Session, sum *tally) {
 		"background": func(rt *rapid.T) { h.T = rt; h.waitInBackground() },
 		"cancel":     func(rt *rapid.T) { h.T = rt; h.cancel() },
 		"kill":       func(rt *rapid.T) { h.T = rt; h.kill() },
+		"kill all":   func(rt *rapid.T) { h.T = rt; h.killHelper() },
 	})
 	h.T = rt
 	if rapid.IntRange(0, 3).Draw(rt, "release before the end") == 0 {
@@ -159,7 +162,8 @@ func replay(rt *rapid.T, t *testing.T, s *offload.Session, sum *tally) {
 		rt.Fatalf("%d connections with %d bytes of slots are left", n, size)
 	}
 	sum.faulty += int(faulty.Load())
-	sum.add(h.orders)
+	sum.busy += h.busy
+	sum.add(h.orders, h.lease.Lost())
 }
 
 func (h *history) must(err error) {
@@ -227,19 +231,26 @@ func (h *history) invoke() {
 	if o.action == crash || o.action == exit {
 		h.quiet = false
 	}
-	h.orders = append(h.orders, o)
-	h.awaitExecutor()
-	o.future = h.lease.Invoke(o.ctx, "history", o.in, o.out)
-}
-
-// awaitExecutor gives those that were lost a moment to be replaced.
-func (h *history) awaitExecutor() {
-	ready := func() bool { return slices.ContainsFunc(h.lease.Executors(), (*offload.Executor).Ready) }
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(200 * time.Millisecond); !ready() && time.Now().Before(deadline); {
-		<-tick.C
+	switch rapid.IntRange(0, 9).Draw(h.T, "way") {
+	case 0: // whatever becomes of that one
+		o.pinned = true
+		executors := h.lease.Executors()
+		o.future = executors[rapid.IntRange(0, len(executors)-1).Draw(h.T, "executor")].Invoke(o.ctx, "history", o.in, o.out)
+	case 1, 2, 3:
+		future, err := h.lease.TryInvoke(o.ctx, "history", o.in, o.out)
+		if errors.Is(err, offload.ErrBusy) { // nothing was sent, and the buffers are ours
+			h.busy++
+			o.cancel()
+			h.must(o.in.Free())
+			h.must(o.out.Free())
+			return
+		}
+		h.must(err)
+		o.future = future
+	default:
+		o.future = h.lease.Invoke(o.ctx, "history", o.in, o.out)
 	}
+	h.orders = append(h.orders, o)
 }
 
 // pattern fills bytes with what belongs to a number.
@@ -299,6 +310,19 @@ func (h *history) kill() {
 	}
 }
 
+// killHelper takes all executors away at once; the lease gets others from another helper.
+func (h *history) killHelper() {
+	if rapid.IntRange(0, 39).Draw(h.T, "really") > 0 {
+		return
+	}
+	if e := h.lease.Executors()[0]; e.Ready() {
+		if parent := parentOf(e.PID()); parent > 1 {
+			_ = syscall.Kill(parent, syscall.SIGKILL)
+			h.quiet = false
+		}
+	}
+}
+
 // settle waits for the end of an order, at most that long, and takes its buffers back: from here on
 // nobody else may touch them.
 func (h *history) settle(o *order, wait time.Duration) {
@@ -341,7 +365,12 @@ func (h *history) explained(o *order) {
 		if o.action != fail && h.quiet {
 			h.Fatalf("order %d, of action %d: %v", o.number, o.action, o.err)
 		}
+	case errors.Is(o.err, offload.ErrPoison):
+		if o.pinned {
+			h.Fatalf("order %d was for one executor, and ended two: %v", o.number, o.err)
+		}
 	case errors.As(o.err, &lost):
+		// What any executor may run is only lost when none is left.
 	case errors.Is(o.err, context.DeadlineExceeded), errors.Is(o.err, context.Canceled):
 		if o.ctx.Err() == nil {
 			h.Fatalf("the context of order %d has not ended: %v", o.number, o.err)
@@ -380,7 +409,8 @@ func (h *history) check(o *order) {
 	}
 }
 
-func (sum *tally) add(orders []*order) {
+// add counts the orders of a lease that has lost so many executors.
+func (sum *tally) add(orders []*order, losses int) {
 	sum.invocations += len(orders)
 	for _, o := range orders {
 		var lost *offload.ExecutorLost
@@ -388,8 +418,13 @@ func (sum *tally) add(orders []*order) {
 		switch {
 		case o.err == nil:
 			sum.right++
+			if losses > 0 {
+				sum.rescued++
+			}
 		case errors.As(o.err, &failed):
 			sum.failed++
+		case errors.Is(o.err, offload.ErrPoison):
+			sum.poisoned++
 		case errors.As(o.err, &lost):
 			sum.lost++
 		case errors.Is(o.err, offload.ErrClosed):

@@ -203,7 +203,7 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 	case !errors.Is(because, fabric.ErrBroken):
 		lost.Cause, lost.Reason = LostStopped, because.Error()
 	case lost.Signal == unix.SIGKILL: // by us, or by somebody before; otherwise its end broke the connection
-		lost.Reason = fmt.Sprintf("ended by SIGKILL, and its connection with it or before: %v", because)
+		lost.Reason = fmt.Sprintf("ended by signal 9 (SIGKILL); its connection broke as well (%v)", because)
 	}
 	b.site.lease.mourn(lost)
 	return lost, replaced

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -368,14 +369,22 @@ func TestHelperKilled(t *testing.T) {
 // helper is the parent of an executor.
 func helper(t testing.TB, pid int) int {
 	t.Helper()
-	status, err := os.ReadFile("/proc/" + itoa(pid) + "/status")
-	check(t, err)
+	parent := parentOf(pid)
+	if parent == 0 {
+		t.Fatalf("process %d has no parent", pid)
+	}
+	return parent
+}
+
+// parentOf is 0 if there is no such process.
+func parentOf(pid int) int {
+	status, _ := os.ReadFile("/proc/" + itoa(pid) + "/status")
 	for line := range strings.Lines(string(status)) {
 		if parent, ok := strings.CutPrefix(line, "PPid:\t"); ok {
-			return atoi(t, strings.TrimSpace(parent))
+			number, _ := strconv.Atoi(strings.TrimSpace(parent))
+			return number
 		}
 	}
-	t.Fatalf("process %d has no parent", pid)
 	return 0
 }
 
