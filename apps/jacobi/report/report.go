@@ -56,7 +56,7 @@ type Report struct {
 	CoresLocal int `json:"cores_local"`
 	// Oversubscribed: executors shared their cores with ranks or with each other.
 	Oversubscribed bool `json:"oversubscribed"`
-	// Lost counts the executors that were lost, whose rows were computed by their ranks.
+	// Lost counts the executors that were lost, whose rows were computed again, by others or by their ranks.
 	Lost int `json:"lost"`
 	// Losses says why, for the first hundred of each rank.
 	Losses []Loss `json:"losses"`

@@ -54,7 +54,7 @@ func TestTableDoesNotPretend(t *testing.T) {
 		{func(r *Report) { r.Verified, r.Distance = nil, nil }, "not compared", "verified"},
 		{func(r *Report) { r.Verified = ptr(false) }, "WRONG", "verified"},
 		{func(r *Report) { r.SecondsLocal, r.Speedup, r.Difference = nil, nil, nil }, "half offloaded", "speed-up"},
-		{func(r *Report) { r.Lost = 2 }, "2 executors; their ranks computed", ""},
+		{func(r *Report) { r.Lost = 2 }, "2 executors; their rows were computed again", ""},
 		{func(r *Report) { r.Seed, r.Matrix, r.Sparse, r.Entries = nil, "A.mtx", true, 9998 }, "A.mtx: sparse system of 2000 unknowns, 9998 non-zeros", "seed"},
 		{func(r *Report) { r.Seed, r.Matrix, r.RHS = nil, "A.mtx", "b.mtx" }, "A.mtx, b.mtx: dense system of 2000 unknowns\n", "non-zeros"},
 		{func(r *Report) { r.OffloadPercent = 12.5 }, "12.5 % offloaded", "half"},

@@ -42,7 +42,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		line("difference", "%.2g between the two solutions", *r.Difference)
 	}
 	if r.Lost > 0 {
-		line("lost", "%s; their ranks computed their rows", count(r.Lost, "executor"))
+		line("lost", "%s; their rows were computed again", count(r.Lost, "executor"))
 	}
 	line("solution", "%s", r.verdict())
 	if err := table.Flush(); err != nil {
