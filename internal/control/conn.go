@@ -278,8 +278,11 @@ func (c *Conn) readStream() (int, error) {
 		return 0, err
 	}
 	n, err := c.stream.Read(c.chunk)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = &Silence{Peer: c.stream.RemoteAddr().String()}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = &Silence{Peer: c.stream.RemoteAddr().String(), Limit: SilenceLimit}
+	case errors.Is(err, unix.ETIMEDOUT):
+		err = &Silence{Peer: c.stream.RemoteAddr().String(), Limit: NetworkLimit}
 	}
 	return n, err
 }

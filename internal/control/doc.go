@@ -26,7 +26,8 @@
 //	client ◀─ released ─────── manager
 //
 // Between hosts ([Dial], [NewRemote]) no descriptors travel, and both ends send beats, so that a
-// peer that has vanished is noticed within [SilenceLimit].
+// node or a network that has vanished is noticed within a second ([NetworkLimit]), and a peer that has
+// stopped within [SilenceLimit].
 //
 // # Ownership
 //

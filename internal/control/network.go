@@ -5,13 +5,19 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Between hosts nothing tells of a peer that has vanished, so both ends of a connection over the
-// network say several times a second that they are there.
+// network say several times a second that they are there. The kernel of a peer acknowledges that at
+// once, however busy the peer itself is: so a node or a network that is gone is noticed sooner than a
+// process that has stopped.
 const (
 	// BeatInterval is how often.
-	BeatInterval = 500 * time.Millisecond
+	BeatInterval = 200 * time.Millisecond
+	// NetworkLimit is how long the peer's node may leave a beat unacknowledged.
+	NetworkLimit = 600 * time.Millisecond
 	// SilenceLimit is after how long without a word the peer counts as dead.
 	SilenceLimit = 2 * time.Second
 	// dialPatience is how long a node may take to answer.
@@ -19,10 +25,16 @@ const (
 )
 
 // Silence says that the peer has not been heard of for too long.
-type Silence struct{ Peer string }
+type Silence struct {
+	Peer  string
+	Limit time.Duration // NetworkLimit: its node does not answer; SilenceLimit: it does, but not the peer
+}
 
 func (e *Silence) Error() string {
-	return fmt.Sprintf("%s has been silent for %v: it, its node or the network between is gone", e.Peer, SilenceLimit)
+	if e.Limit == NetworkLimit {
+		return fmt.Sprintf("the node of %s has not answered for %v: it or the network between is gone", e.Peer, e.Limit)
+	}
+	return fmt.Sprintf("%s has been silent for %v: it is gone, or stopped", e.Peer, e.Limit)
 }
 
 // Listen listens for connections from other hosts, which NewRemote takes. It is where TLS comes in,
@@ -42,6 +54,9 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 // NewRemote makes a control connection of a stream between hosts: its ends tell each other that
 // they live, and Receive fails with a *Silence when the peer does not.
 func NewRemote(stream net.Conn) *Conn {
+	if tcp, ok := stream.(*net.TCPConn); ok {
+		limitAcknowledgement(tcp)
+	}
 	c := New(stream)
 	c.silence = SilenceLimit
 	go c.beat()
@@ -62,4 +77,16 @@ func (c *Conn) beat() {
 			return
 		}
 	}
+}
+
+// limitAcknowledgement has the kernel end a connection whose peer's kernel answers nothing. Where it
+// can not, silence ends it later.
+func limitAcknowledgement(stream *net.TCPConn) {
+	raw, err := stream.SyscallConn()
+	if err != nil {
+		return // closed
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(NetworkLimit.Milliseconds()))
+	})
 }
