@@ -91,6 +91,8 @@ const (
 	LostStopped Cause = "stopped"
 	// LostManager: its executor manager is gone, and it with it.
 	LostManager Cause = "executor manager lost"
+	// LostDrained: its executor manager was told to end, by SIGTERM, say.
+	LostDrained Cause = "drained"
 	// LostNode: nothing is heard of its node any more.
 	LostNode Cause = "node lost"
 )

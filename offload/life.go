@@ -180,6 +180,8 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 			lost.Reason = "it went away together with its executor manager"
 			if silence := b.site.link.silence(); silence != nil {
 				lost.Cause, lost.Reason = LostNode, silence.Error()
+			} else if b.site.link.isLeft() {
+				lost.Cause, lost.Reason = LostDrained, "its executor manager was told to end"
 			}
 		case <-time.After(obituaryPatience):
 			lost.Reason = "its process ended, and its executor manager does not say why"

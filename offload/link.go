@@ -22,6 +22,7 @@ type link struct {
 	last   uint64
 	err    error         // why the connection ended
 	closed chan struct{} // closed when it has
+	leaves bool          // the manager has said that it ends
 
 	unasked func(*control.Frame) // called by the receiving goroutine
 }
@@ -56,6 +57,11 @@ func (l *link) receive() {
 		if err != nil {
 			l.end(err)
 			return
+		}
+		if frame.Type == control.TypeLeaving {
+			l.mu.Lock()
+			l.leaves = true
+			l.mu.Unlock()
 		}
 		if frame.Call == 0 {
 			l.unasked(frame)
@@ -97,6 +103,13 @@ func (l *link) silence() error {
 		return silent
 	}
 	return nil
+}
+
+// isLeft tells whether the manager has ended the connection because it was told to end.
+func (l *link) isLeft() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leaves
 }
 
 func (l *link) isClosed() bool {

@@ -68,7 +68,7 @@ func newRemoteClient(m *Manager, stream net.Conn) *client {
 func (c *client) serve() {
 	c.log.Debug("connected")
 	// The end of the connection's context is the end of the connection: Receive returns.
-	stop := context.AfterFunc(c.ctx, func() { c.conn.Close() })
+	stop := context.AfterFunc(c.ctx, c.leave)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -98,6 +98,17 @@ func (c *client) serve() {
 	c.identify()
 	<-watched
 	c.log.Debug("disconnected")
+}
+
+// leavingPatience is how long a client may take to hear that the manager ends.
+const leavingPatience = 100 * time.Millisecond
+
+// leave ends the connection; if that is because the manager ends, the client is told so.
+func (c *client) leave() {
+	if c.manager.ctx.Err() != nil && c.conn.Stream().SetWriteDeadline(time.Now().Add(leavingPatience)) == nil {
+		c.send(control.TypeLeaving, 0, control.Manager, nil)
+	}
+	c.conn.Close()
 }
 
 // receive handles frames until receiving fails, and returns why it did.

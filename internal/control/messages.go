@@ -30,6 +30,7 @@ const (
 	TypeKill     = "kill"     // Kill; no reply but the ended that follows
 	TypeRelease  = "release"  // no body
 	TypeReleased = "released" // no body
+	TypeLeaving  = "leaving"  // no body: the manager was told to end; the connection's end follows
 	TypeBeat     = "beat"     // no body: between hosts; Receive keeps it to itself
 )
 

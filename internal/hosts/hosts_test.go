@@ -78,7 +78,9 @@ func TestVanishedHost(t *testing.T) {
 	echo(t, s, survivor, 1000)
 	hosts.Eventually(t, "the node's write-off", func() bool { _, nodes := c.Free(t); return nodes == 1 })
 	mend()
-	hosts.Eventually(t, "the node's return", func() bool { free, nodes := c.Free(t); return nodes == 2 && free == 1 })
+	hosts.Eventually(t, "the node's return", func() bool { _, nodes := c.Free(t); return nodes == 2 })
+	hosts.Eventually(t, "an executor in place of the lost one", victim.Ready)
+	echo(t, s, victim, 1000)
 	check(t, l.Release())
 	if free, nodes := c.Free(t); free != 2 || nodes != 2 {
 		t.Errorf("%d cores of %d nodes are free", free, nodes)

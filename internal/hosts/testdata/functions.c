@@ -23,3 +23,9 @@ uint32_t crash(void *args, uint32_t size, void *res)
     raise(SIGSEGV);
     return 0;
 }
+
+uint32_t slow_echo(void *args, uint32_t size, void *res)
+{
+    usleep(500000);
+    return echo(args, size, res);
+}
