@@ -128,14 +128,28 @@ func (c *connection) submit(f *Future) (sent bool, _ error) {
 	}
 }
 
+// lastWords is how long an executor whose connection has broken may take to end by itself, so that
+// its end says why.
+const lastWords = 50 * time.Millisecond
+
 // kill ends an executor that is of no use, or that must stop: what follows is the same as if it
 // had died by itself. It does not wait.
 func (c *connection) kill(because error) {
-	if c.broken.CompareAndSwap(false, true) {
-		c.brokenBy.Store(&because)
+	if !c.broken.CompareAndSwap(false, true) {
+		return
+	}
+	c.brokenBy.Store(&because)
+	if !errors.Is(because, fabric.ErrBroken) {
 		c.berth.kill(c.pid)
 		go c.insist()
+		return
 	}
+	go func() {
+		if c.pause(lastWords) {
+			c.berth.kill(c.pid)
+			c.insist()
+		}
+	}()
 }
 
 func (c *connection) slot(id uint64) uint64 { return id % uint64(len(c.inFlight)) }

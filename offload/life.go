@@ -201,6 +201,8 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 		replaced = ended.Replacing
 	}
 	switch {
+	case ended != nil && ended.Reason != "":
+		lost.Cause, lost.Reason = LostStopped, ended.Reason
 	case because == nil:
 	case !errors.Is(because, fabric.ErrBroken):
 		lost.Cause, lost.Reason = LostStopped, because.Error()

@@ -101,6 +101,7 @@ func (e *executor) accompany(i *instance) {
 		case <-e.lease.ctx.Done():
 		case <-timer.C:
 			e.log.Warn("an executor without a control connection is killed", "pid", i.process.PID, "error", silence)
+			i.killedFor = fmt.Sprintf("its control connection was closed from within (%v), and it was killed; functions must not close descriptors that they have not opened", silence)
 		}
 	}
 	i.process.Kill()

@@ -36,6 +36,7 @@ type instance struct {
 	page      *statspage.Page
 	functions []control.Function
 	started   time.Time // when its library was loaded
+	killedFor string    // why the manager has killed it, if nobody had asked; set before it exits
 
 	mu    sync.Mutex
 	calls map[uint64]struct{} // requests passed on and not answered yet; nil when it is gone
@@ -216,7 +217,7 @@ func (i *instance) end() {
 
 // epitaph says how the process ended, once it has.
 func (i *instance) epitaph(index int) control.Ended {
-	ended := control.Ended{Executor: index}
+	ended := control.Ended{Executor: index, Reason: i.killedFor}
 	status, stats := i.process.Status(), i.page.Read()
 	if status.Signaled() {
 		ended.Signal = int(status.Signal())

@@ -2,10 +2,12 @@ package buildtest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 const module = "github.com/sublet-hpc/sublet/"
@@ -26,15 +28,16 @@ func Programs(dir string, folders ...string) error {
 	return nil
 }
 
-// Library builds a function library from C sources, and returns its path. $CC is the compiler.
+// Library builds a function library from C or C++ sources, and returns its path. $CC and $CXX are the
+// compilers.
 func Library(dir, name string, sources ...string) (string, error) {
 	include, err := installHeader(dir)
 	if err != nil {
 		return "", err
 	}
-	compiler := os.Getenv("CC")
-	if compiler == "" {
-		compiler = "cc"
+	compiler := cmp.Or(os.Getenv("CC"), "cc")
+	if slices.ContainsFunc(sources, func(source string) bool { return filepath.Ext(source) == ".cpp" }) {
+		compiler = cmp.Or(os.Getenv("CXX"), "c++")
 	}
 	path := filepath.Join(dir, name)
 	arguments := []string{"-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I", include, "-o", path}

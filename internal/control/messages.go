@@ -182,6 +182,8 @@ type Ended struct {
 	ExitCalled bool   `json:"exit_called,omitempty"`
 	// OutOfMemory: it came to the end of its memory.
 	OutOfMemory bool `json:"out_of_memory,omitempty"`
+	// Reason of the manager, if it was the manager that ended it of its own accord.
+	Reason string `json:"reason,omitempty"`
 	// Replacing: another will take its index; a replaced frame tells when.
 	Replacing bool `json:"replacing,omitempty"`
 }

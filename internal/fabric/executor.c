@@ -195,6 +195,8 @@ static void run(struct fabric_endpoint *endpoint, const struct fabric_arrival *a
         ops->computing(endpoint, 1);
     *start = clock_ticks();
     execute(e, arrival);
+    if (death_in_child())  // there is one executor, and it is the one that was asked
+        _exit(0);
     *end = clock_ticks();
     if (assisted)
         ops->computing(endpoint, 0);
@@ -264,18 +266,20 @@ static int loop(struct fabric_endpoint *endpoint) {
 struct serving {
     struct fabric_endpoint *endpoint;
     int result;
+    int returned;  // no function has ended the thread
 };
 
 static void *serve(void *argument) {
     struct serving *serving = argument;
     death_thread_start();
     serving->result = loop(serving->endpoint);
+    serving->returned = 1;
     death_thread_end();
     return NULL;
 }
 
 int fabric_serve(struct fabric_endpoint *endpoint, uint64_t stack_size, char *text) {
-    struct serving serving = {.endpoint = endpoint};
+    struct serving serving = {.endpoint = endpoint, .result = FABRIC_FAILED};
     pthread_attr_t attributes;
     pthread_t thread;
     clock_start();
@@ -290,11 +294,15 @@ int fabric_serve(struct fabric_endpoint *endpoint, uint64_t stack_size, char *te
     if (error) {
         snprintf(text, FABRIC_TEXT, "a thread with a stack of %llu bytes, and 64 KiB of scratch memory: %s", (unsigned long long)stack_size, strerror(error));
         serving.result = FABRIC_FAILED;
+        serving.returned = 1;
     } else {
         pthread_join(thread, NULL);
         memcpy(text, endpoint->text, FABRIC_TEXT);
     }
-    set_state(endpoint->executor->page, STATE_ENDED);
+    if (serving.returned)
+        set_state(endpoint->executor->page, STATE_ENDED);
+    else  // the page goes on to name the function
+        snprintf(text, FABRIC_TEXT, "a function ended the thread that runs functions");
     return serving.result;
 }
 

@@ -28,6 +28,9 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#ifdef __cpp_exceptions
+#include <exception>
+#endif
 
 #ifdef __cplusplus
 #define SUBLET_EXTERN_C extern "C"
@@ -76,7 +79,26 @@ typedef struct sublet_descriptor {
     SUBLET_EXTERN_C const sublet_descriptor sublet_function_##name;                            \
     SUBLET_EXTERN_C __attribute__((visibility("default"))) const sublet_descriptor             \
         sublet_function_##name = {SUBLET_ABI, 0, name};                                        \
+    SUBLET_FUNCTION_BODY(name)
+
+#ifdef __cpp_exceptions
+/* What a function in C++ throws is its failure: the exception's text becomes the error's. */
+#define SUBLET_FUNCTION_BODY(name)                                                             \
+    static int32_t sublet_body_##name(sublet_call *call);                                      \
+    extern "C" __attribute__((visibility("default"))) int32_t name(sublet_call *call) {        \
+        try {                                                                                  \
+            return sublet_body_##name(call);                                                   \
+        } catch (const std::exception &thrown) {                                               \
+            return sublet_fail(call, 1, "%s", thrown.what());                                  \
+        } catch (...) {                                                                        \
+            return sublet_fail(call, 1, "it threw an exception that is no std::exception");    \
+        }                                                                                      \
+    }                                                                                          \
+    static int32_t sublet_body_##name(sublet_call *call)
+#else
+#define SUBLET_FUNCTION_BODY(name)                                                             \
     SUBLET_EXTERN_C __attribute__((visibility("default"))) int32_t name(sublet_call *call)
+#endif
 
 /* Fails with a code (at least 1) and a text: return sublet_fail(call, 1, "row %d is empty", i); */
 __attribute__((format(printf, 3, 4))) static inline int32_t

@@ -18,6 +18,7 @@ enum { FATAL = sizeof fatal / sizeof fatal[0] };
 
 static struct sigaction before[FATAL];  // the Go runtime's
 static struct stats_page *noted;        // where deaths are noted
+static int forked;                      // this is a child of the executor
 static _Thread_local int runs_functions;
 
 static int running(void) {
@@ -58,8 +59,15 @@ static void on_exit_called(void) {
     note_memory(error);
 }
 
-// A function's child must not outlive its executor, whoever is killed.
-static void in_child(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+// A function's child must not outlive its executor, whoever is killed. What it ends of itself is not
+// noted: the page is its parent's.
+static void in_child(void) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    forked = 1;
+    noted = NULL;
+}
+
+int death_in_child(void) { return forked; }
 
 int fabric_note_deaths(struct fabric_executor *e) {
     noted = e->page;

@@ -12,6 +12,9 @@ void death_thread_end(void);
 // The same for a moment on a thread that has such a stack already.
 void death_thread_borrow(int begin);
 
+// Tells whether this process is one that a function has forked.
+int death_in_child(void);
+
 // Puts the function's name into the page.
 void death_name(struct fabric_executor *e, uint32_t function);
 
