@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,46 +124,6 @@ func (p process) traces() map[string]bool {
 		}
 	}
 	return found
-}
-
-// long is a run of a second or so, whose solution is verified.
-var long = []string{"--size", "1400", "--iterations", "1500", "--verify", "--report", "json"}
-
-// Executors that are killed at any moment are replaced, and the solution is right.
-func TestExecutorsAreKilled(t *testing.T) {
-	const wanted, most = 4, 12
-	hit := 0
-	for run := 0; hit < wanted && run < most; run++ {
-		j := startJob(t, 1, 1, long...)
-		time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
-		j.kill("sublet-executor")
-		r := j.report()
-		j.expectNoTraces()
-		if r.Verified == nil || !*r.Verified {
-			t.Errorf("run %d: %+v", run, r)
-		}
-		if r.Lost == 0 { // it had computed its last row before
-			continue
-		}
-		hit++
-		if said := j.stderr.String(); !strings.Contains(said, "jacobi: rank 0: executor 0 on ") || !strings.Contains(said, " was lost: ended by signal 9 (SIGKILL)") {
-			t.Errorf("run %d says %q", run, said)
-		}
-	}
-	if hit < wanted {
-		t.Errorf("only %d of %d runs lost an executor", hit, most)
-	}
-}
-
-// Without the helper its executors end as well, and the ranks compute everything.
-func TestHelperIsKilled(t *testing.T) {
-	j := startJob(t, 1, 1, long...)
-	j.kill("sublet")
-	r := j.report()
-	j.expectNoTraces()
-	if r.Lost != 1 || r.Verified == nil || !*r.Verified {
-		t.Errorf("%+v\n%s", r, &j.stderr)
-	}
 }
 
 // Ranks that are killed in the middle leave nothing behind.

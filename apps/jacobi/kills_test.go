@@ -1,0 +1,92 @@
+package main
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/endurance"
+)
+
+// long is a run of a second or so, whose solution is verified.
+var long = []string{"--size", "1400", "--iterations", "1500", "--verify", "--report", "json"}
+
+// promisedDelay is how much longer a run may take that loses an executor or the helper.
+const promisedDelay = 2 * time.Second
+
+// kills has runs of the solver lose a process each, at a random moment of their iterations, until
+// that has happened as often as it should.
+type kills struct {
+	t       *testing.T
+	program string
+	// How long the iterations of a run take that nobody disturbs.
+	undisturbed endurance.Times
+	delays      endurance.Times
+	missed      int // runs that had computed their last row before
+	lost        int // executors
+}
+
+// measure runs the solver undisturbed.
+func (k *kills) measure(times int) {
+	k.t.Helper()
+	for range times {
+		j := startJob(k.t, 1, 1, long...)
+		r := j.report()
+		k.undisturbed = append(k.undisturbed, seconds(r.Seconds))
+		if r.Lost != 0 || r.Verified == nil || !*r.Verified {
+			k.t.Fatalf("undisturbed: %+v\n%s", r, &j.stderr)
+		}
+		j.expectNoTraces()
+	}
+}
+
+// kill has one run lose the process, and looks at what it says.
+func (k *kills) kill(says string) {
+	k.t.Helper()
+	j := startJob(k.t, 1, 1, long...)
+	time.Sleep(time.Duration(rand.Int64N(int64(k.undisturbed.Median() * 3 / 4))))
+	j.kill(k.program)
+	r := j.report()
+	j.expectNoTraces()
+	if r.Verified == nil || !*r.Verified {
+		k.t.Errorf("after a kill: %+v\n%s", r, &j.stderr)
+	}
+	if r.Lost == 0 {
+		k.missed++
+		return
+	}
+	k.lost += r.Lost
+	k.delays = append(k.delays, max(0, seconds(r.Seconds)-k.undisturbed.Median()))
+	if said := j.stderr.String(); !strings.Contains(said, says) {
+		k.t.Errorf("it says %q", said)
+	}
+}
+
+// endure is the test of both kinds.
+func endure(t *testing.T, program, says string) {
+	k := &kills{t: t, program: program}
+	k.measure(endurance.Count(2, 5))
+	wanted := endurance.Count(5, 50)
+	for len(k.delays) < wanted && k.missed <= 2*wanted && !t.Failed() {
+		k.kill(says)
+	}
+	endurance.Report(t, "%d kills (%d more came too late), all answers right, %d executors lost; delay over an undisturbed run: %v (an undisturbed one: %v)",
+		len(k.delays), k.missed, k.lost, k.delays, k.undisturbed)
+	if len(k.delays) < wanted {
+		t.Errorf("only %d of %d runs lost an executor", len(k.delays), len(k.delays)+k.missed)
+	}
+	k.delays.Within(t, promisedDelay)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// Executors that are killed at any moment are replaced, and the solution is right.
+func TestEnduranceExecutorsAreKilled(t *testing.T) {
+	endure(t, "sublet-executor", " was lost: ended by signal 9 (SIGKILL)")
+}
+
+// With the helper its executors end as well. The ranks compute on, with executors of another helper.
+func TestEnduranceHelperIsKilled(t *testing.T) {
+	endure(t, "sublet", " was lost: it went away together with its executor manager")
+}
