@@ -47,13 +47,16 @@ LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=
 # The tests that start programs, which users, machines and MPIs can treat differently.
 PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 
+# The tests that count and time, which take long and want an idle machine.
+ENDURING := ./internal/hosts ./apps/jacobi
+
 PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/jacobi
 LIBRARIES := bin/libjacobi.so bin/libfunctions.so
 HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo test integration vet race sanitize fuzz lint fmt install clean force
+.PHONY: help deps build demo test endurance integration vet race sanitize fuzz lint fmt install clean force
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +73,10 @@ test: build ## run all tests: vet, then everything, then under -race what needs 
 	@$(MAKE) vet
 	@$(call run_tests,./...)
 	@$(MAKE) race
+
+# make test runs the same tests a few times each.
+endurance: | deps ## run in full what make test runs briefly: kills, a million calls, thousands of leases
+	@$(MPI) scripts/endurance $(ENDURING)
 
 integration: | deps ## run the tests that start programs alone, or those of PACKAGES
 	@$(call run_tests,$(PACKAGES))
