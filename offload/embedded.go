@@ -37,7 +37,7 @@ func connectHelper(ctx context.Context) (*control.Conn, error) {
 	var ended <-chan error
 	// It listens within milliseconds, or another rank's does; there is no descriptor to wait on
 	// that would tell of the other's.
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 8*time.Millisecond) {
 		if ended == nil {
 			if ended, err = startHelper(name); err != nil {
 				return nil, err
