@@ -19,8 +19,10 @@ import (
 var rfaasDefects = []struct {
 	name string
 	test func(t *testing.T, s *offload.Session)
+	// anyWay: how the executors are reached makes no difference.
+	anyWay bool
 }{
-	{"the client breaks after 65536 invocations", countPast16Bits},
+	{"the client breaks after 65536 invocations", countPast16Bits, false},
 	{"an executor quits after some number of calls", func(t *testing.T, s *offload.Session) {
 		l := lease(t, s, 1)
 		pid := l.Executors()[0].PID()
@@ -28,34 +30,34 @@ var rfaasDefects = []struct {
 		if l.Lost() != 0 || l.Executors()[0].PID() != pid {
 			t.Errorf("%d executors were lost", l.Lost())
 		}
-	}},
-	{"two requests that arrive together hang a hot executor", arriveTogether},
-	{"two calls in flight share one input", func(t *testing.T, s *offload.Session) { inFlight(t, s, lease(t, s, 1), 2) }},
-	{"calls on two executors at once hang", func(t *testing.T, s *offload.Session) { inFlight(t, s, lease(t, s, 3), 24) }},
-	{"a hot timeout counts in another unit", hotFor},
-	{"an output larger than the input overflows", largeOutput},
-	{"an output larger than its buffer overflows", overflowingOutput},
-	{"an input larger than the buffers crashes the client", largeInput},
+	}, false},
+	{"two requests that arrive together hang a hot executor", arriveTogether, false},
+	{"two calls in flight share one input", func(t *testing.T, s *offload.Session) { inFlight(t, s, lease(t, s, 1), 2) }, false},
+	{"calls on two executors at once hang", func(t *testing.T, s *offload.Session) { inFlight(t, s, lease(t, s, 3), 24) }, false},
+	{"a hot timeout counts in another unit", hotFor, false},
+	{"an output larger than the input overflows", largeOutput, false},
+	{"an output larger than its buffer overflows", overflowingOutput, false},
+	{"an input larger than the buffers crashes the client", largeInput, false},
 	{"functions can not report errors", func(t *testing.T, s *offload.Session) {
 		_, err := lease(t, s, 1).Invoke(within(t), "fail", nil, nil).Wait(within(t))
 		var failed *offload.FunctionError
 		if !errors.As(err, &failed) || failed.Code != 9 || failed.Text != "as you wished" {
 			t.Errorf("it failed on purpose: %v", err)
 		}
-	}},
+	}, true},
 	{"there is no deadline", func(t *testing.T, s *offload.Session) {
 		endIt(t, s, offload.ErrDeadline, func() (context.Context, func()) {
 			return context.WithTimeout(context.Background(), 50*time.Millisecond)
 		})
-	}},
+	}, false},
 	{"there is no cancelling", func(t *testing.T, s *offload.Session) {
 		endIt(t, s, context.Canceled, func() (context.Context, func()) {
 			ctx, cancel := context.WithCancel(context.Background())
 			time.AfterFunc(50*time.Millisecond, cancel)
 			return ctx, cancel
 		})
-	}},
-	{"what is lost is not run again", runAgain},
+	}, false},
+	{"what is lost is not run again", runAgain, false},
 	{"the client waits for ever when the executor is killed", func(t *testing.T, s *offload.Session) {
 		e := lease(t, s, 1).Executors()[0]
 		in := offload.Alloc[uint32](s, 1)
@@ -64,28 +66,31 @@ var rfaasDefects = []struct {
 		check(t, syscall.Kill(e.PID(), syscall.SIGKILL))
 		_, err := f.Wait(within(t))
 		died(syscall.SIGKILL).expectCause(t, err)
-	}},
+	}, false},
 	{"the client waits for ever when the function segfaults", func(t *testing.T, s *offload.Session) {
 		endings(t, s, "block_signals_and_crash", died(syscall.SIGSEGV))
-	}},
+	}, true},
 	{"the client waits for ever when the function throws", func(t *testing.T, s *offload.Session) {
 		endings(t, s, "throw_plainly", died(syscall.SIGABRT))
-	}},
+	}, true},
 	{"the client waits for ever when the function exits", func(t *testing.T, s *offload.Session) {
 		endings(t, s, "call_exit", ending{cause: offload.LostExit, exitCode: 3, exitCalled: true})
-	}},
-	{"a lease waits for ever when its executor dies", stillborn},
+	}, true},
+	{"a lease waits for ever when its executor dies", stillborn, true},
 	{"executors outlive their manager", func(t *testing.T, s *offload.Session) {
 		pid := lease(t, s, 1).Executors()[0].PID()
 		check(t, syscall.Kill(helper(t, pid), syscall.SIGKILL))
 		waitFor(t, "end of the executor", func() bool { return hasEnded(pid) })
-	}},
-	{"a lease has 64 executors at most", sixtyFive},
+	}, true},
+	{"a lease has 64 executors at most", sixtyFive, true},
 }
 
 func TestRFaaSDefects(t *testing.T) {
 	overBoth(t, func(t *testing.T) {
 		for _, defect := range rfaasDefects {
+			if defect.anyWay && os.Getenv("SUBLET_TRANSPORT") != "ring" {
+				continue
+			}
 			t.Run(defect.name, func(t *testing.T) { defect.test(t, session(t)) })
 		}
 	})
