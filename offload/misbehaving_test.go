@@ -34,7 +34,7 @@ type ending struct {
 
 func died(signal unix.Signal) ending { return ending{cause: offload.LostSignal, signal: signal} }
 
-var misbehaviour = []struct {
+var misdeeds = []struct {
 	function string
 	ending   ending
 }{
@@ -125,14 +125,14 @@ func (e ending) expect(t *testing.T, function string, err error) {
 func TestMisbehavingFunctions(t *testing.T) {
 	overBoth(t, func(t *testing.T) {
 		s, l := misbehave(t, 2)
-		culprit, neighbour := l.Executors()[0], l.Executors()[1]
-		pid, losses := neighbour.PID(), 0
-		for _, m := range misbehaviour {
+		culprit, bystander := l.Executors()[0], l.Executors()[1]
+		pid, losses := bystander.PID(), 0
+		for _, m := range misdeeds {
 			t.Run(m.function, func(t *testing.T) {
 				in, out := offload.Alloc[uint32](s, 16), offload.Alloc[uint32](s, 16)
 				meanwhile := offload.Alloc[uint32](s, 16)
 				in.Slice()[0], in.Slice()[15] = 20, 7
-				beside := neighbour.Invoke(within(t), "behave_later", in, meanwhile)
+				beside := bystander.Invoke(within(t), "behave_later", in, meanwhile)
 				_, err := culprit.Invoke(m.ending.soon(t), m.function, in, out).Wait(within(t))
 				m.ending.expect(t, m.function, err)
 				if m.ending.cause != "" || m.ending.late {
@@ -141,7 +141,7 @@ func TestMisbehavingFunctions(t *testing.T) {
 				_, err = beside.Wait(within(t))
 				check(t, err)
 				if meanwhile.Slice()[15] != 7 {
-					t.Error("the neighbour's answer is wrong")
+					t.Error("the bystander's answer is wrong")
 				}
 				waitFor(t, "an executor again", culprit.Ready)
 				_, err = culprit.Invoke(within(t), "behave", in, out).Wait(within(t))
@@ -151,8 +151,8 @@ func TestMisbehavingFunctions(t *testing.T) {
 				}
 			})
 		}
-		if neighbour.PID() != pid || l.Lost() != losses {
-			t.Errorf("%d executors were lost instead of %d; the neighbour was process %d and is %d", l.Lost(), losses, pid, neighbour.PID())
+		if bystander.PID() != pid || l.Lost() != losses {
+			t.Errorf("%d executors were lost instead of %d; the bystander was process %d and is %d", l.Lost(), losses, pid, bystander.PID())
 		}
 	})
 }
@@ -191,11 +191,11 @@ func TestForkedChildIsNoExecutor(t *testing.T) {
 func TestClosedDescriptors(t *testing.T) {
 	overBoth(t, func(t *testing.T) {
 		s, l := misbehave(t, 2)
-		culprit, neighbour := l.Executors()[0], l.Executors()[1]
-		pid, other := culprit.PID(), neighbour.PID()
+		culprit, bystander := l.Executors()[0], l.Executors()[1]
+		pid, other := culprit.PID(), bystander.PID()
 		in, out, last := offload.Alloc[uint32](s, 16), offload.Alloc[uint32](s, 16), offload.Alloc[uint32](s, 16)
 		in.Slice()[0] = 20
-		beside := neighbour.Invoke(within(t), "behave_later", in, out)
+		beside := bystander.Invoke(within(t), "behave_later", in, out)
 		var lost *offload.ExecutorLost
 		// It may have answered before anything is missed.
 		if _, err := culprit.Invoke(within(t), "close_descriptors", in, last).Wait(within(t)); err != nil && !errors.As(err, &lost) {
@@ -206,8 +206,8 @@ func TestClosedDescriptors(t *testing.T) {
 		waitFor(t, "another process", func() bool { return culprit.Ready() && culprit.PID() != pid })
 		_, err = culprit.Invoke(within(t), "behave", in, out).Wait(within(t))
 		check(t, err)
-		if l.Lost() != 1 || neighbour.PID() != other {
-			t.Errorf("%d executors were lost; the neighbour was process %d and is %d", l.Lost(), other, neighbour.PID())
+		if l.Lost() != 1 || bystander.PID() != other {
+			t.Errorf("%d executors were lost; the bystander was process %d and is %d", l.Lost(), other, bystander.PID())
 		}
 		loss := l.Losses()[0]
 		switch {
@@ -224,7 +224,7 @@ func TestClosedDescriptors(t *testing.T) {
 func TestPoisonOfEveryKind(t *testing.T) {
 	overBoth(t, func(t *testing.T) {
 		s, l := misbehave(t, 2)
-		for _, m := range misbehaviour {
+		for _, m := range misdeeds {
 			sent := m.ending.signal == unix.SIGTERM || m.ending.signal == unix.SIGKILL // by others, for all we know
 			if m.ending.cause == "" || sent {
 				continue

@@ -50,7 +50,7 @@ var rfaasDefects = []struct {
 			return context.WithTimeout(context.Background(), 50*time.Millisecond)
 		})
 	}, false},
-	{"there is no cancelling", func(t *testing.T, s *offload.Session) {
+	{"invocations can not be canceled", func(t *testing.T, s *offload.Session) {
 		endIt(t, s, context.Canceled, func() (context.Context, func()) {
 			ctx, cancel := context.WithCancel(context.Background())
 			time.AfterFunc(50*time.Millisecond, cancel)

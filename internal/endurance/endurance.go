@@ -30,7 +30,7 @@ func Report(t testing.TB, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf("%s: "+format, append([]any{t.Name()}, args...)...)
 	if InFull() {
-		fmt.Println("endurance:", line)
+		fmt.Fprintln(os.Stdout, "endurance:", line)
 		return
 	}
 	t.Log(line)
