@@ -87,7 +87,8 @@ const (
 	LostExit Cause = "exit"
 	// LostMemory: it came to the end of its memory, ExecutorLost.Memory.
 	LostMemory Cause = "out of memory"
-	// LostStopped: it was ended on purpose: an invocation ran past its deadline, or it broke the protocol.
+	// LostStopped: it was ended on purpose: an invocation ran past its deadline, or it broke the protocol,
+	// or a function closed its control connection.
 	LostStopped Cause = "stopped"
 	// LostManager: its executor manager is gone, and it with it.
 	LostManager Cause = "executor manager lost"

@@ -152,7 +152,7 @@ func TestMisbehavingFunctions(t *testing.T) {
 			})
 		}
 		if bystander.PID() != pid || l.Lost() != losses {
-			t.Errorf("%d executors were lost instead of %d; the bystander was process %d and is %d", l.Lost(), losses, pid, bystander.PID())
+			t.Errorf("%d executors were lost instead of %d; the bystander was process %d and is %d; lost were %v", l.Lost(), losses, pid, bystander.PID(), l.Losses())
 		}
 	})
 }
@@ -207,7 +207,7 @@ func TestClosedDescriptors(t *testing.T) {
 		_, err = culprit.Invoke(within(t), "behave", in, out).Wait(within(t))
 		check(t, err)
 		if l.Lost() != 1 || bystander.PID() != other {
-			t.Errorf("%d executors were lost; the bystander was process %d and is %d", l.Lost(), other, bystander.PID())
+			t.Errorf("the bystander was process %d and is %d; lost were %v", other, bystander.PID(), l.Losses())
 		}
 		loss := l.Losses()[0]
 		switch {
