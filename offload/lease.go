@@ -81,7 +81,7 @@ type Lease struct {
 	alive     context.Context // ends when Release begins
 	end       context.CancelFunc
 
-	mu        sync.Mutex
+	mu        sync.Mutex // taken before a site's or an executor's, never while one is held
 	grants    []*grant
 	losses    []*ExecutorLost
 	vacant    []*Executor // have lost their berths

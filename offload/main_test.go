@@ -3,10 +3,9 @@ package offload_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/hostile"
 )
 
@@ -41,28 +40,9 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func build(dir string) error {
-	for _, program := range []string{"sublet", "sublet-executor"} {
-		if out, err := exec.Command("go", "build", "-o", dir, "../cmd/"+program).CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", program, err, out)
-		}
+func build(dir string) (err error) {
+	if err = buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor"); err == nil {
+		library, err = buildtest.Library(dir, "libfunctions.so", "testdata/functions.c", "testdata/history.c")
 	}
-	header, err := os.ReadFile("../internal/fabric/function.h")
-	if err != nil {
-		return err
-	}
-	include := filepath.Join(dir, "include", "sublet", "function.h")
-	if err := os.MkdirAll(filepath.Dir(include), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(include, header, 0o644); err != nil {
-		return err
-	}
-	library = filepath.Join(dir, "libfunctions.so")
-	out, err := exec.Command("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I", filepath.Join(dir, "include"),
-		"-o", library, "testdata/functions.c", "testdata/history.c").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("building the function library: %w\n%s", err, out)
-	}
-	return nil
+	return err
 }

@@ -48,26 +48,25 @@ func (l *Lease) newSite(executors []*Executor) *site {
 }
 
 // accept opens the site: from now on its loss is the lease's.
-func (s *site) accept() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open = true
-	s.check()
-}
+func (s *site) accept() { s.note(func() { s.open = true }) }
 
 // leave is called at the end of a berth's life.
 func (s *site) leave() {
-	s.mu.Lock()
-	s.left++
-	s.check()
-	s.mu.Unlock()
+	s.note(func() { s.left++ })
 	s.living.Done()
 }
 
-// check tells the lease when nothing lives here any more because the manager is gone; mu is held.
-func (s *site) check() {
-	if s.open && !s.released && s.left == len(s.berths) && s.link.isClosed() {
+// note changes the site, and tells the lease if nothing lives here any more because the manager is
+// gone. It tells it without mu: the lease asks its sites whether they are lost while it holds its own.
+func (s *site) note(change func()) {
+	s.mu.Lock()
+	change()
+	lost := s.open && !s.released && s.left == len(s.berths) && s.link.isClosed()
+	if lost {
 		s.open, s.lost = false, true
+	}
+	s.mu.Unlock()
+	if lost {
 		s.lease.vacate(s)
 	}
 }
@@ -130,9 +129,7 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	s.living.Add(len(s.berths))
 	go func() { // berths may be left long before
 		<-link.closed
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.check()
+		s.note(func() {})
 	}()
 	for i, b := range s.berths {
 		p := process{info: granted.Executors[i]}

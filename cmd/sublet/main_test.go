@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 )
 
 func TestMain(m *testing.M) {
@@ -14,14 +16,19 @@ func TestMain(m *testing.M) {
 // What the scripts invoke is real: the programs and a function library are built first.
 func TestScripts(t *testing.T) {
 	bin := t.TempDir()
-	if err := build(bin); err != nil {
+	err := buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "cmd/sublet-invoke")
+	if err != nil {
+		t.Fatal(err)
+	}
+	library, err := buildtest.Library(bin, "libfunctions.so", "testdata/functions.c")
+	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SUBLET_BIN", bin)
-			env.Setenv("LIBRARY", library(bin))
+			env.Setenv("LIBRARY", library)
 			if os.Getenv("GORACE") == "" { // else each command would sleep for a second at its end
 				env.Setenv("GORACE", "atexit_sleep_ms=10")
 			}

@@ -68,9 +68,9 @@ var forbiddenDependencies = []forbidden{
 		"it calls functions as any program does, through offload; sublet itself is what lends",
 	},
 	{
-		[]string{"cmd/sublet-invoke/options", "cmd/internal/output"},
-		[]string{"offload/...", "executors/...", "resources/...", "internal/..."},
-		"the command line is what sublet and sublet-invoke share, and nothing behind it",
+		[]string{"cmd/sublet-invoke/options", "cmd/internal/output", "internal/bytesize"},
+		[]string{"offload/...", "executors/...", "resources/...", "internal/fabric", "internal/control", "internal/pollable", "internal/statspage", "internal/version"},
+		"the command line, and amounts of memory on it, are what sublet and sublet-invoke share, and nothing behind it",
 	},
 	{
 		[]string{"offload", "executors/...", "resources/...", "cmd/...", "apps/...", "internal/fabric", "internal/control"},

@@ -15,6 +15,9 @@ const module = "github.com/sublet-hpc/sublet/"
 // Programs builds programs into a directory; each is named by its package's folder in the module,
 // cmd/sublet say.
 func Programs(dir string, folders ...string) error {
+	if err := lookAtSources(); err != nil {
+		return err
+	}
 	for _, folder := range folders {
 		command := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, filepath.Base(folder)), module+folder)
 		command.Env = append(os.Environ(), "CGO_ENABLED=1")

@@ -1,2 +1,3 @@
-// Package bytesize writes amounts of memory for people: 1.5 GiB. What programs read is in bytes.
+// Package bytesize reads and writes amounts of memory as people do: 512M, 1.5 GiB. What programs read is
+// in bytes.
 package bytesize

@@ -1,6 +1,7 @@
 package bytesize
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,7 @@ var units = []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 // least one.
 func Format(bytes int64) string {
 	if bytes < 0 {
-		return "-" + Format(-bytes)
+		return "-" + Format(-max(bytes, -math.MaxInt64)) // the least has no opposite
 	}
 	value, unit := float64(bytes), 0
 	for value >= 1024 && unit < len(units)-1 {

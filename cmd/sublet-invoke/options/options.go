@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // Program does what sublet invoke was asked for.
@@ -22,9 +23,9 @@ type Options struct {
 	Directory string // empty: SUBLET_DIR, else ~/.sublet/current
 	Transport string // empty: as SUBLET_TRANSPORT says
 
-	In      string // file, Standard, or empty for no input
-	Out     string // file, Standard, or empty for nowhere
-	OutSize Size   // 0: the larger of DefaultOutSize and the input
+	In      string         // file, Standard, or empty for no input
+	Out     string         // file, Standard, or empty for nowhere
+	OutSize bytesize.Value // 0: the larger of DefaultOutSize and the input
 
 	Repeat    int
 	Executors int
@@ -68,7 +69,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	flags.StringVarP(&o.Library, "library", "l", "", "`PATH` of the function library")
 	flags.StringVar(&o.In, "in", "", "`FILE` to read the input from, - for standard input (default: no input)")
 	flags.StringVar(&o.Out, "out", "", "`FILE` to write the output to, - for standard output; a failed run leaves it as it was (default: nowhere)")
-	flags.Var(&o.OutSize, "out-size", "`BYTES` that the output can have: 4096, 4KiB, 16MiB (default: the input's size, at least 64KiB)")
+	flags.Var(&o.OutSize, "out-size", "`BYTES` that the output can have: 4096, 4K, 16MiB (default: the input's size, at least 64KiB)")
 	flags.IntVar(&o.Repeat, "repeat", 1, "invoke it `N` times, with the same input")
 	flags.IntVar(&o.Executors, "executors", 1, "lease `N` executors; each has one invocation at a time")
 	flags.StringVar(&o.Transport, "transport", "", "`NAME` of the way to the executors: "+strings.Join(Transports, ", ")+" (default $SUBLET_TRANSPORT, else the best)")

@@ -76,28 +76,6 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for text, want := range map[string]options.Size{
-		"0": 0, "4096": 4096, "12B": 12, "4KiB": 4096, "16MiB": 16 << 20, "1.5GiB": 3 << 29, "1TiB": 1 << 40, "4 KiB": 4096,
-		"2kB": 2000, "3MB": 3e6, "1GB": 1e9, "1TB": 1e12, "4503599627370496": 1 << 52,
-	} {
-		var got options.Size
-		if err := got.Set(text); err != nil || got != want {
-			t.Errorf("%s: %d, want %d; %v", text, got, want, err)
-		}
-		var again options.Size
-		if err := again.Set(got.String()); err != nil || again != got {
-			t.Errorf("%d is written %s, and read %d; %v", got, &got, again, err)
-		}
-	}
-	for _, text := range []string{"", "KiB", "4K", "-1", "+1", "1e3", "0x10", "1_000", "inf", "nan", "0.3B", "1.5", "5000TiB", "4kib", "1..5"} {
-		var got options.Size
-		if err := got.Set(text); err == nil {
-			t.Errorf("%q is read as %d", text, got)
-		}
-	}
-}
-
 func TestDuration(t *testing.T) {
 	for text, want := range map[string]string{"30s": "30s", "1h30m": "1h30m0s", "01:30:00": "1h30m0s", "00:00:05": "5s", "100:00:00": "100h0m0s", "250ms": "250ms"} {
 		var got options.Duration
