@@ -70,7 +70,7 @@ func (l *Lease) rerun(f *Future, loss error, blamed *Executor) {
 		case errors.Is(err, ErrClosed):
 			f.end(0, err)
 		case err != nil:
-			f.end(0, loss)
+			f.end(0, unreplaced(loss, f.connection.Load().berth.whyGivenUp()))
 		default:
 			f.send(c)
 			_ = c.sleep(context.Background(), f) // somebody must file its response
