@@ -18,6 +18,7 @@ type berth struct {
 	obituaries   chan control.Ended
 	replacements chan process
 	givenUp      chan struct{} // closed when there will be no more of them
+	unreplaced   string        // why; set before givenUp is closed
 }
 
 // process is one process of an executor.
@@ -45,6 +46,7 @@ func (b *berth) hear(ended control.Ended) {
 	default: // more news than a manager of ours has
 	}
 	if !ended.Replacing && !b.isGivenUp() {
+		b.unreplaced = ended.Unreplaced
 		close(b.givenUp)
 	}
 }
@@ -58,6 +60,14 @@ func (b *berth) isGivenUp() bool {
 	}
 }
 
+// whyGivenUp is the manager's reason for not replacing the executor, if it has given one.
+func (b *berth) whyGivenUp() string {
+	if b.isGivenUp() {
+		return b.unreplaced
+	}
+	return ""
+}
+
 func (b *berth) String() string { return b.executor.describe(b.site.node) }
 
 // kill has the manager end a process and replace it. It does not wait; if the manager is gone, so
@@ -66,6 +76,15 @@ func (b *berth) kill(pid int) {
 	go func() {
 		_ = b.site.link.conn.Send(control.TypeKill, 0, control.Manager, control.Kill{Executor: b.place, PID: pid})
 	}()
+}
+
+// skipObituary drops the obituary of a process that came too late to be waited for, but before its
+// replacement.
+func (b *berth) skipObituary() {
+	select {
+	case <-b.obituaries:
+	default:
+	}
 }
 
 // dropNews closes what came after the end.

@@ -117,7 +117,12 @@ func (c *connection) submit(f *Future) (sent bool, _ error) {
 			c.kill(err)
 			return false, nil
 		}
-		oldest := c.inFlight[c.slot(c.client.Harvested()+1)]
+		harvested := c.client.Harvested()
+		if c.harvest(harvested+1, 0) && c.client.Harvested() > harvested { // nobody was waiting for it
+			c.mu.Unlock()
+			continue
+		}
+		oldest := c.inFlight[c.slot(harvested+1)]
 		c.mu.Unlock()
 		if f.try {
 			return false, f.lease.busy()
@@ -194,6 +199,17 @@ func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 	return true
 }
 
+// collect files what has come, unless somebody else is about to.
+func (c *connection) collect() {
+	if !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.harvest(c.client.Submitted(), 0)
+	}
+}
+
 // expire is called when the context of an invocation has ended. If the invocation runs, its
 // executor is killed: nothing less stops a function. If it waits behind others, they go on first.
 func (c *connection) expire(f *Future) {
@@ -205,6 +221,9 @@ func (c *connection) expire(f *Future) {
 	f.expired = context.Cause(f.ctx)
 	c.harvest(f.id, 0)
 	c.endExpired()
+	if !f.ended.Load() && !c.broken.Load() {
+		go func() { _ = c.sleep(context.Background(), f) }() // somebody must notice when its turn comes
+	}
 }
 
 // endExpired kills the executor if what it runs now should have ended. mu is held.

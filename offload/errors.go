@@ -114,6 +114,19 @@ type ExecutorLost struct {
 	Memory int64
 	// Reason says more where the executor itself was not to blame.
 	Reason string
+	// Unreplaced is why there is no other in its place, where its manager says.
+	Unreplaced string
+}
+
+// unreplaced is a loss with the reason why nothing came of a replacement.
+func unreplaced(loss error, reason string) error {
+	var lost *ExecutorLost
+	if reason == "" || !errors.As(loss, &lost) {
+		return loss
+	}
+	told := *lost
+	told.Unreplaced = reason
+	return &told
 }
 
 // isCrash tells whether the function that ran may have ended the executor: signals that others
@@ -145,6 +158,9 @@ func (e *ExecutorLost) Error() string {
 	}
 	if e.Cause == LostMemory {
 		how = outOfMemory(e.Memory) + ", " + how
+	}
+	if e.Unreplaced != "" {
+		how += "; it was not replaced: " + printable(e.Unreplaced)
 	}
 	return fmt.Sprintf("%s was lost: %s", e.Executor, how)
 }

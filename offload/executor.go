@@ -52,6 +52,14 @@ func (e *Executor) lose(loss error, coming bool) {
 	e.lease.changed.tell()
 }
 
+// giveUp says that there will not be another process, and why, if that is known.
+func (e *Executor) giveUp(reason string) {
+	e.mu.Lock()
+	e.loss, e.coming = unreplaced(e.loss, reason), false
+	e.mu.Unlock()
+	e.lease.changed.tell()
+}
+
 // setComing says whether there will be another process, for the same loss.
 func (e *Executor) setComing(coming bool) {
 	e.mu.Lock()

@@ -85,6 +85,12 @@ func (f *Future) fill(name string, in, out Payload, constants []*Constant) error
 		f.regions[i] = constant.block.region.id
 	}
 	f.request.Constants = f.regions[:len(constants)]
+	for _, b := range f.lent {
+		// Another session's region of the same number would be taken for it.
+		if b != nil && b.region.owner != &f.lease.session.regions {
+			return fmt.Errorf("offload: an invocation of %s names a buffer or constant of another session; allocate it in the lease's own", name)
+		}
+	}
 	return nil
 }
 

@@ -57,9 +57,12 @@ func (b *berth) live(ctx context.Context, p process, met chan<- error) {
 			lost, replaced = b.autopsy(nil, err)
 			b.executor.lose(lost, replaced || b.site.link.isClosed())
 		}
+		if !replaced {
+			tell(err)
+		}
 		if p, replaced = b.successor(replaced); !replaced {
 			if !b.site.link.isClosed() { // else the lease asks for others
-				b.executor.setComing(false)
+				b.executor.giveUp(b.whyGivenUp())
 			}
 			tell(err)
 			return
@@ -70,13 +73,14 @@ func (b *berth) live(ctx context.Context, p process, met chan<- error) {
 	}
 }
 
-// successor waits for the replacement that the manager has promised.
+// successor waits for the replacement that the manager has promised. If it has said nothing, because it
+// was stopped or had too much to do, it may still say something; nobody waits for that.
 func (b *berth) successor(promised bool) (process, bool) {
-	if !promised {
-		return process{}, false
-	}
 	select {
 	case p := <-b.replacements:
+		if !promised {
+			b.skipObituary()
+		}
 		return p, true
 	case <-b.givenUp:
 	case <-b.site.link.closed:

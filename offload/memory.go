@@ -12,6 +12,7 @@ import (
 // region is a piece of the session's memory that executors can be given: the unit of mapping and
 // of registering. Buffers lie in regions.
 type region struct {
+	owner   *regions // ids are those of one session
 	id      uint32
 	memory  *fabric.Memory
 	base    uintptr // of the memory, for offsets
@@ -105,7 +106,7 @@ func (r *regions) add(purpose fabric.Purpose, size int) (*region, error) {
 		return nil, err
 	}
 	base := uintptr(unsafe.Pointer(unsafe.SliceData(memory.Bytes())))
-	r.table[id] = &region{id: id, memory: memory, base: base, purpose: purpose, used: 1}
+	r.table[id] = &region{owner: r, id: id, memory: memory, base: base, purpose: purpose, used: 1}
 	return r.table[id], nil
 }
 
@@ -224,18 +225,23 @@ func (b *Buffer[T]) Sub(lo, hi int) *Buffer[T] {
 // Free gives the memory back. It fails with ErrBufferBusy while an invocation that names the
 // buffer has not ended. Session.Close frees what is left.
 func (b *Buffer[T]) Free() error {
-	if b.part || b.block == nil {
+	if b.part {
 		return nil
 	}
 	if err := b.memory.release(b.block); err != nil {
 		return err
 	}
-	b.block, b.values = nil, nil
+	b.values = nil // the block stays: it says that the buffer was freed
 	return nil
 }
 
 func (b *Buffer[T]) payload() (fabric.Payload, *block) {
-	if b == nil || len(b.values) == 0 {
+	switch {
+	case b == nil:
+		return fabric.Payload{}, nil
+	case len(b.values) == 0 && b.block.freed.Load():
+		return fabric.Payload{}, b.block // lending it fails
+	case len(b.values) == 0:
 		return fabric.Payload{}, nil
 	}
 	address := unsafe.Pointer(&b.values[0])

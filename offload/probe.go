@@ -82,6 +82,9 @@ func (c *connection) probeOnce(ctx context.Context, b *block, size int) error {
 				return fmt.Errorf("status %d and %d bytes came back for %d: %s", r.Status, r.Size, size, r.Text)
 			}
 		}
+		if c.berth.hasDied(c.process) || c.berth.site.link.isClosed() {
+			return errors.New("its process ended, or its executor manager, before it answered")
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
 // What is lost with an executor is run again on another one of the lease, if any may run it.
@@ -68,7 +70,7 @@ func (l *Lease) rerun(f *Future, loss error, blamed *Executor) {
 		case errors.Is(err, ErrClosed):
 			f.end(0, err)
 		case err != nil:
-			f.end(0, loss)
+			f.end(0, unreplaced(loss, f.connection.Load().berth.whyGivenUp()))
 		default:
 			f.send(c)
 			_ = c.sleep(context.Background(), f) // somebody must file its response
@@ -79,6 +81,20 @@ func (l *Lease) rerun(f *Future, loss error, blamed *Executor) {
 // choose picks the executor that has the least to do. If none is ready, coming tells whether waiting
 // makes sense.
 func (l *Lease) choose() (best *connection, coming bool) {
+	best, coming = l.leastLoaded()
+	if best == nil || int(best.load.Load()) < fabric.DefaultSlots {
+		return best, coming
+	}
+	// All look full, but nobody may have looked what they have answered.
+	for _, e := range l.executors {
+		if c := e.current.Load(); c != nil {
+			c.collect()
+		}
+	}
+	return l.leastLoaded()
+}
+
+func (l *Lease) leastLoaded() (best *connection, coming bool) {
 	first := int(l.turn.Add(1) % uint32(len(l.executors)))
 	for i := range l.executors {
 		e := l.executors[(first+i)%len(l.executors)]

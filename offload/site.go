@@ -191,9 +191,20 @@ func (s *site) release(ctx context.Context) {
 	if s.link == nil {
 		return
 	}
+	for _, b := range s.berths { // the manager may be stopped, or hang
+		if c := b.executor.current.Load(); c != nil && c.berth == b {
+			go c.insist()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, askingPatience)
+	defer cancel()
 	_ = s.link.call(ctx, control.TypeRelease, theManager, nil, nil)
 	s.link.close()
 }
+
+// askingPatience is how long a manager may take to release a lease: a little more than it takes until
+// we end the executors on this host ourselves, and less than releasePatience.
+const askingPatience = endPatience + time.Second
 
 // dialNode connects to a node's manager: by its socket if it is on this host, else over the network.
 func dialNode(ctx context.Context, name string, reach api.Reach) (*control.Conn, error) {

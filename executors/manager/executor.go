@@ -3,6 +3,7 @@ package manager
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,6 +126,9 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 	for ; *vain < vainAttempts; *vain++ {
 		fresh, err := e.lease.start(e.lease.ctx, e.index, e.place)
 		if err == nil {
+			err = e.agree(fresh, old)
+		}
+		if err == nil {
 			e.replaced(fresh)
 			return fresh
 		}
@@ -132,6 +136,7 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 			return nil
 		}
 		e.log.Warn("an executor could not be replaced", "attempt", *vain+1, "error", err)
+		ended.Unreplaced = err.Error()
 	}
 	e.lease.manager.capacity.lose(e.lease.record.ID, e.index)
 	if ended.Replacing {
@@ -140,6 +145,16 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 	}
 	e.log.Warn("an executor is lost: its replacements end at once", "library", e.lease.request.Library, "last_signal", unix.SignalName(unix.Signal(ended.Signal)))
 	return nil
+}
+
+// agree ends a replacement whose functions are not those of its predecessor: the client names functions
+// by their index, so that others would be called.
+func (e *executor) agree(fresh, old *instance) error {
+	if slices.Equal(fresh.functions, old.functions) {
+		return nil
+	}
+	fresh.end()
+	return &control.Failed{Code: control.CodeLibrary, Text: fmt.Sprintf("the function library %s has changed, and has other functions than when the lease began; take a new lease", e.lease.request.Library)}
 }
 
 func (e *executor) replaced(fresh *instance) {

@@ -177,7 +177,8 @@ func (i *instance) pass(frame *control.Frame) error {
 }
 
 // relay forwards the executor's answers to the client until the connection ends. What nobody asked
-// for is dropped: a function could write to the socket as well.
+// for is dropped, and so are descriptors, which no answer has: a function could write to the socket
+// as well, and fill the client's table of files.
 func (i *instance) relay(index int, client *control.Conn) error {
 	for {
 		frame, err := i.conn.Receive()
@@ -188,11 +189,11 @@ func (i *instance) relay(index int, client *control.Conn) error {
 		_, asked := i.calls[frame.Call]
 		delete(i.calls, frame.Call)
 		i.mu.Unlock()
+		frame.Close()
 		if asked {
 			frame.Executor = index
 			_ = client.Forward(frame) // a client that is gone ends its lease elsewhere
 		}
-		frame.Close()
 	}
 }
 

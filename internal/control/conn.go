@@ -20,6 +20,9 @@ const (
 	MaxFrame = 1 << 20
 	// MaxDescriptors is the most descriptors that a frame may carry: SCM_RIGHTS takes 253.
 	MaxDescriptors = 250
+	// maxPending is how many may have come before their frames have: a read brings those of one, and may
+	// find others that have not been looked at. Without it a peer could fill our table of files.
+	maxPending = 4 * MaxDescriptors
 )
 
 // Frame is one message.
@@ -301,6 +304,9 @@ func (c *Conn) adopt(raw []byte) error {
 		for _, fd := range fds {
 			c.files = append(c.files, os.NewFile(uintptr(fd), "passed"))
 		}
+	}
+	if len(c.files) > maxPending {
+		return &ProtocolError{Reason: fmt.Sprintf("%d descriptors came that no frame announces", len(c.files))}
 	}
 	return nil
 }

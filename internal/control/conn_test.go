@@ -233,3 +233,37 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// Descriptors that no frame announces are not collected without end.
+func TestPendingDescriptorsAreBounded(t *testing.T) {
+	a, stream := pair(t)
+	b := control.New(stream)
+	fds := make([]int, control.MaxDescriptors)
+	null, err := os.Open(os.DevNull)
+	check(t, err)
+	defer null.Close()
+	for i := range fds {
+		fds[i] = int(null.Fd())
+	}
+	_, err = a.Write(binary.BigEndian.AppendUint32(nil, control.MaxFrame)) // a frame that does not end
+	check(t, err)
+	sent := make(chan int, 1)
+	go func() {
+		for n := 0; ; n++ {
+			if _, _, err := a.WriteMsgUnix([]byte(" "), unix.UnixRights(fds...), nil); err != nil {
+				sent <- n
+				return
+			}
+			if n == 100 {
+				a.Close()
+			}
+		}
+	}()
+	_, err = b.Receive()
+	var broken *control.ProtocolError
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "no frame announces") {
+		t.Errorf("after descriptors without a frame: %v", err)
+	}
+	check(t, b.Close())
+	<-sent
+}

@@ -186,6 +186,8 @@ type Ended struct {
 	Reason string `json:"reason,omitempty"`
 	// Replacing: another will take its index; a replaced frame tells when.
 	Replacing bool `json:"replacing,omitempty"`
+	// Unreplaced: why that came to nothing.
+	Unreplaced string `json:"unreplaced,omitempty"`
 }
 
 // Kill asks the manager to end an executor of the lease and to replace it: it hangs, or it has
