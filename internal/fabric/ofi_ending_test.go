@@ -269,7 +269,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 		return len(entries)
 	}
 	// shm's two ends in one process share what they map, and can not be closed one by one.
-	for _, transport := range []transport{ofi, sends} {
+	for _, transport := range withEvents {
 		cycle(transport)
 		before := descriptors()
 		for range 50 {
