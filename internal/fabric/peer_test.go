@@ -151,6 +151,7 @@ func overVerbs() []transport {
 	if os.Getenv(onRDMA) == "" {
 		return nil
 	}
+	patience = 90 * time.Second
 	return []transport{overOFI(fabric.OFIWrite, "verbs"), overOFI(fabric.OFISend, "verbs")}
 }
 
@@ -321,8 +322,8 @@ func (r region) payload(offset, size int) fabric.Payload {
 	return fabric.Payload{Address: ptr(r.memory.Bytes()[offset:]), Size: size, Region: r.id, Offset: uint64(offset)}
 }
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+// patience is how long a test waits for what must come; longer where processors are emulated.
+var patience = 20 * time.Second
 
 // wait harvests until the invocation id has been answered and returns all that came.
 func (p *peer) wait(id uint64) []fabric.Response {
