@@ -38,7 +38,7 @@ missing() {
     has ip || echo iproute2 # the tests with several hosts
     [ "${LAB-}" = rdma ] || return 0
     has qemu-system-x86_64 || echo qemu-system-x86
-    has busybox || echo busybox-static
+    { has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || echo busybox-static # not the one that needs libraries
     has cpio || echo cpio
     [ -x /sbin/depmod ] || echo kmod
 }
