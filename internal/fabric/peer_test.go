@@ -151,7 +151,7 @@ func overVerbs() []transport {
 	if os.Getenv(onRDMA) == "" {
 		return nil
 	}
-	patience = 90 * time.Second
+	patience, promptly = 90*time.Second, 20*time.Second
 	return []transport{overOFI(fabric.OFIWrite, "verbs"), overOFI(fabric.OFISend, "verbs")}
 }
 
@@ -322,8 +322,9 @@ func (r region) payload(offset, size int) fabric.Payload {
 	return fabric.Payload{Address: ptr(r.memory.Bytes()[offset:]), Size: size, Region: r.id, Offset: uint64(offset)}
 }
 
-// patience is how long a test waits for what must come; longer where processors are emulated.
-var patience = 20 * time.Second
+// patience is how long a test waits for what must come, and promptly how long what must come soon may
+// take. Both are longer where processors are emulated.
+var patience, promptly = 20 * time.Second, 2 * time.Second
 
 // wait harvests until the invocation id has been answered and returns all that came.
 func (p *peer) wait(id uint64) []fabric.Response {
