@@ -56,10 +56,10 @@ HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo test endurance integration vet race sanitize fuzz lint fmt install clean force
+.PHONY: help deps build demo test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test lint fmt install clean force
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install the system packages that are missing (apt), or name them
 	@scripts/deps.sh
@@ -96,6 +96,13 @@ sanitize: | deps ## run the tests of the C under the address, leak and undefined
 FUZZTIME ?= 10s
 fuzz: | deps ## look for inputs that break what reads outside bytes, FUZZTIME=10s for each reader
 	@$(SANITIZED) scripts/fuzz $(FUZZTIME)
+
+rdma-lab: ## build the guest with an RDMA device that rdma-lab-test boots
+	@LAB=rdma scripts/deps.sh
+	@scripts/rdma-lab/build
+
+rdma-lab-test: build rdma-lab ## run the tests of the data path, and an MPI program, over RDMA verbs
+	@scripts/rdma-lab/test
 
 # What links MPI is left out: the race detector reports the MPI library's own memory.
 race: | deps ## run the tests under the race detector, but those of packages with MPI

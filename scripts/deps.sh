@@ -2,7 +2,7 @@
 # Installs the system packages that a build needs and that are missing: with apt on Debian and
 # Ubuntu; elsewhere, and where it may not, it names them and stops. Each thing is looked for by
 # using it, not by its package's name, so a site's own modules do as well. Says nothing when
-# everything is there.
+# everything is there. With LAB=rdma also what scripts/rdma-lab needs.
 set -euo pipefail
 
 cc=${CC:-gcc}
@@ -36,6 +36,11 @@ missing() {
     includes mpi.h "$mpicc" || echo "$mpi_dev"
     has "$mpirun" || echo "$mpi_bin"
     has ip || echo iproute2 # the tests with several hosts
+    [ "${LAB-}" = rdma ] || return 0
+    has qemu-system-x86_64 || echo qemu-system-x86
+    { has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || echo busybox-static # not the one that needs libraries
+    has cpio || echo cpio
+    [ -x /sbin/depmod ] || echo kmod
 }
 
 # as_root COMMAND...: runs it as root, or fails with status 126 where that can not be had.

@@ -212,6 +212,8 @@ int ofi_poll(struct ofi_link *);
 // Between two attempts of an operation that the provider has no room for, or two looks for
 // something to end. Ends when the peer does, or when it is told to stop.
 int ofi_wait_a_little(struct ofi_link *);
+// Whether it was told to stop; then the link is over.
+int ofi_given_up(struct ofi_link *);
 // Once connected, looks at the event queue for the end of the connection.
 int ofi_events(struct ofi_link *);
 // 1 if the caller may sleep on the descriptors, 0 if it must poll first. With bells: until

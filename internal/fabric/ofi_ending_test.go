@@ -50,7 +50,7 @@ func TestExecutorIsKilled(t *testing.T) {
 				check(t, err)
 				p.waitForState(statspage.Running)
 				p.kill()
-				p.awaitBroken(2 * time.Second)
+				p.awaitBroken(promptly)
 			})
 		}
 		t.Run("asleep", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestExecutorIsKilled(t *testing.T) {
 			go p.kill()
 			poll := []unix.PollFd{{Fd: int32(p.client.Descriptor()), Events: unix.POLLIN}}
 			for {
-				n, err := unix.Poll(poll, 2000)
+				n, err := unix.Poll(poll, int(promptly.Milliseconds()))
 				if err == unix.EINTR {
 					continue
 				}
@@ -76,7 +76,7 @@ func TestExecutorIsKilled(t *testing.T) {
 				break
 			}
 			p.client.Disarm()
-			p.awaitBroken(2 * time.Second)
+			p.awaitBroken(promptly)
 		})
 	})
 }
@@ -201,10 +201,11 @@ func TestAbandon(t *testing.T) {
 		p.client.Abandon()
 		select {
 		case err := <-pushed:
-			if !errors.Is(err, fabric.ErrBroken) {
+			// Over RDMA it may have ended well before: nobody need poll there.
+			if !errors.Is(err, fabric.ErrBroken) && (err != nil || transport.provider != "verbs") {
 				t.Errorf("the push ended with %v", err)
 			}
-		case <-time.After(2 * time.Second):
+		case <-time.After(promptly):
 			t.Fatal("the push goes on")
 		}
 		if _, err := p.client.Submit(&fabric.Request{}); !errors.Is(err, fabric.ErrBroken) {
@@ -269,7 +270,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 		return len(entries)
 	}
 	// shm's two ends in one process share what they map, and can not be closed one by one.
-	for _, transport := range []transport{ofi, sends} {
+	for _, transport := range withEvents {
 		cycle(transport)
 		before := descriptors()
 		for range 50 {

@@ -21,6 +21,10 @@ static int is_datagram(const char *provider) {
     return provider && (!strcmp(provider, SHARED_MEMORY) || !strcmp(provider, "cxi") || !strncmp(provider, "efa", 3));
 }
 
+// Providers that listen only at addresses of network adapters that they know: never at loopback, and
+// often not at the address that the node is called by. Where that is so their first adapter is used.
+static int is_adapter(const char *provider) { return provider && !strncmp(provider, "verbs", 5); }
+
 // Everything that a link relies on and that a provider could lack.
 static int suits(const struct fi_info *info, int sends, char *text) {
     const char *lack = NULL;
@@ -131,6 +135,8 @@ int ofi_find(const char *provider, int sends, const char *address, const uint8_t
         address = own;
     }
     int result = library->getinfo(OFI_VERSION, address, NULL, address ? FI_SOURCE : 0, hints, info);
+    if (result && address && is_adapter(provider))
+        result = library->getinfo(OFI_VERSION, NULL, NULL, 0, hints, info);
     struct fi_info *anywhere = NULL;
     if (result == 0)
         result = suits(*info, sends, text);

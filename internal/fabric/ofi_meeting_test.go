@@ -58,6 +58,31 @@ func TestStrangersAreRefused(t *testing.T) {
 	p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
 }
 
+// The reason of a refusal reaches who is refused, over every kind of connection.
+func TestRefusalSaysWhy(t *testing.T) {
+	connected(t, func(t *testing.T, transport transport) {
+		o := peerOptions{slots: 8, hot: -1, path: transport.path, provider: transport.provider}
+		p := startExecutor(t, o)
+		name, nonce := p.listen(o)
+		options := fabric.OFIOptions{Transport: o.path, Provider: o.provider, Name: name, Nonce: bytes.Clone(nonce), Slots: 8, Timeout: patience}
+		options.Nonce[0] ^= 1
+		client, err := fabric.ConnectOFI(options)
+		if err == nil {
+			client.Close()
+			t.Fatal("a client with a wrong nonce was accepted")
+		}
+		if !strings.Contains(err.Error(), "another nonce") {
+			t.Errorf("it does not say why: %v", err)
+		}
+		options.Nonce = nonce
+		client, err = fabric.ConnectOFI(options)
+		check(t, err)
+		p.client, p.close = client, client.Close
+		buffer := p.region(fabric.Buffers, 16)
+		p.invoke("echo", buffer.payload(0, 8), buffer.payload(8, 8))
+	})
+}
+
 func TestWhatCannotBeHad(t *testing.T) {
 	for _, test := range []struct {
 		open control.Open

@@ -196,14 +196,19 @@ int ofi_poll(struct ofi_link *l) {
     return l->pump ? l->pump(l) : FABRIC_OK;
 }
 
+int ofi_given_up(struct ofi_link *l) {
+    if (!atomic_load_explicit(l->stop, memory_order_relaxed))
+        return 0;
+    snprintf(l->text, FABRIC_TEXT, "it was given up");
+    return ofi_over(l, FABRIC_BROKEN);
+}
+
 int ofi_wait_a_little(struct ofi_link *l) {
     int result = ofi_poll(l);
     if (result < 0)
         return result;
-    if (atomic_load_explicit(l->stop, memory_order_relaxed)) {
-        snprintf(l->text, FABRIC_TEXT, "it was given up");
-        return ofi_over(l, FABRIC_BROKEN);
-    }
+    if (ofi_given_up(l))
+        return l->over;
     ofi_ring(l);
     if (l->give_way)
         l->give_way(l);

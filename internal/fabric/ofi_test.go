@@ -23,7 +23,7 @@ func libfabric(t *testing.T, test func(t *testing.T, transport transport)) {
 // connected runs it over those whose endpoints connect, and so tell of each other's end.
 func connected(t *testing.T, test func(t *testing.T, transport transport)) {
 	t.Helper()
-	for _, transport := range []transport{ofi, sends} {
+	for _, transport := range withEvents {
 		t.Run(transport.name, func(t *testing.T) { test(t, transport) })
 	}
 }

@@ -27,6 +27,9 @@ const (
 	asHostile  = "FABRIC_TEST_HOSTILE" // the plan of one that is
 )
 
+// withLibrary is the test library where it has been built before: no compiler is needed.
+const withLibrary = "FABRIC_TEST_LIBRARY"
+
 var testLibrary string
 
 func TestMain(m *testing.M) {
@@ -58,6 +61,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if testLibrary = os.Getenv(withLibrary); testLibrary != "" {
+		return m.Run()
+	}
 	testLibrary = filepath.Join(dir, "libfunctions.so")
 	if err := buildLibrary(dir, testLibrary, "testdata/functions.c"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -131,9 +137,23 @@ var (
 	shm        = overOFI(fabric.OFIWrite, "shm")
 	sends      = overOFI(fabric.OFISend, "tcp")
 	shmSends   = overOFI(fabric.OFISend, "shm")
-	overFabric = []transport{ofi, shm, sends, shmSends}
+	withEvents = append([]transport{ofi, sends}, overVerbs()...) // whose endpoints connect, and so tell of each other's end
+	overFabric = append([]transport{shm, shmSends}, withEvents...)
 	transports = append([]transport{{name: "ring", open: openRing}}, overFabric...)
 )
+
+// onRDMA, if it is set, is where an RDMA device is: in the guest of scripts/rdma-lab. What the tests
+// are to find there is built before: see withLibrary.
+const onRDMA = "FABRIC_TEST_VERBS"
+
+// overVerbs are both transports over an RDMA device, if there is said to be one; then it must be there.
+func overVerbs() []transport {
+	if os.Getenv(onRDMA) == "" {
+		return nil
+	}
+	patience, promptly = 90*time.Second, 20*time.Second
+	return []transport{overOFI(fabric.OFIWrite, "verbs"), overOFI(fabric.OFISend, "verbs")}
+}
 
 // startPeer starts an executor process and opens the transport to it.
 func startPeer(t testing.TB, transport transport, o peerOptions) *peer {
@@ -302,8 +322,9 @@ func (r region) payload(offset, size int) fabric.Payload {
 	return fabric.Payload{Address: ptr(r.memory.Bytes()[offset:]), Size: size, Region: r.id, Offset: uint64(offset)}
 }
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+// patience is how long a test waits for what must come, and promptly how long what must come soon may
+// take. Both are longer where processors are emulated.
+var patience, promptly = 20 * time.Second, 2 * time.Second
 
 // wait harvests until the invocation id has been answered and returns all that came.
 func (p *peer) wait(id uint64) []fabric.Response {
