@@ -18,7 +18,7 @@ func TestLibraryChangesBeforeAReplacement(t *testing.T) {
 	s := session(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "libchanging.so")
-	make := func(source string) {
+	build := func(source string) {
 		t.Helper()
 		file := filepath.Join(dir, "changing.c")
 		check(t, os.WriteFile(file, []byte("#include <stdint.h>\n"+source), 0o600))
@@ -29,14 +29,14 @@ func TestLibraryChangesBeforeAReplacement(t *testing.T) {
 		check(t, os.Rename(path+".new", path))
 	}
 	const b = "uint32_t b(void *in, uint32_t n, void *out) { (void)in; (void)n; *(char *)out = 'b'; return 1; }\n"
-	make(b)
+	build(b)
 	l, err := s.Lease(within(t), offload.Want{Executors: 1, Library: path, Oversubscribe: true})
 	check(t, err)
 	out := offload.Alloc[byte](s, 1)
 	_, err = l.Invoke(within(t), "b", nil, out).Wait(within(t))
 	check(t, err)
 
-	make(strings.NewReplacer(" b(", " a(", "'b'", "'a'").Replace(b) + b)
+	build(strings.NewReplacer(" b(", " a(", "'b'", "'a'").Replace(b) + b)
 	check(t, syscall.Kill(l.Executors()[0].PID(), syscall.SIGKILL))
 	waitFor(t, "a loss", func() bool {
 		_, err = l.Invoke(within(t), "b", nil, out).Wait(within(t))

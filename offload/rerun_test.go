@@ -191,7 +191,7 @@ func TestSplitPoison(t *testing.T) {
 		Remote: func(ctx context.Context, p offload.Part) *offload.Future {
 			return p.Executor.Invoke(ctx, "crash", nil, nil)
 		},
-		Local: func(lo, hi int) error {
+		Local: func(_, hi int) error {
 			if hi == 2 {
 				t.Error("the poisoned part was computed here")
 			}
