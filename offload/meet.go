@@ -78,6 +78,9 @@ func (b *berth) connectOFI(ctx context.Context, c *connection, slots int) (err e
 	if deadline, ok := ctx.Deadline(); ok {
 		options.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
+	alive, enough := b.whileAlive(ctx, c)
+	defer enough()
+	options.Alive = alive
 	if err = b.site.link.call(ctx, control.TypeOpen, c.target(), open, &opened, files...); err == nil {
 		if len(files) > 0 {
 			files[1].Close() // the executor's now
@@ -94,4 +97,33 @@ func (b *berth) connectOFI(ctx context.Context, c *connection, slots int) (err e
 		closeBells()
 	}
 	return nil
+}
+
+// whileAlive is a context that ends with the process that is to be met, as far as that can be seen from
+// here, or with its manager.
+func (b *berth) whileAlive(ctx context.Context, c *connection) (_ context.Context, enough func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		defer cancel()
+		if c.process == nil {
+			select {
+			case <-b.site.link.closed:
+			case <-ctx.Done():
+			}
+			return
+		}
+		_ = pollable.Wait(c.process)
+	}()
+	return ctx, func() {
+		cancel()
+		if c.process != nil {
+			_ = c.process.SetReadDeadline(time.Unix(1, 0)) // the watching ends
+		}
+		<-watched
+		if c.process != nil {
+			_ = c.process.SetReadDeadline(time.Time{})
+		}
+	}
 }

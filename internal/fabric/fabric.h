@@ -120,6 +120,7 @@ struct fabric_ofi_options {
     // doorbell, which stay the caller's. NULL: none.
     struct wire_ring *bells;
     int doorbell;
+    _Atomic uint32_t stop;  // connecting: set by another thread when the executor is gone
 };
 
 enum {

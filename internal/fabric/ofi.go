@@ -5,9 +5,11 @@ package fabric
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -33,6 +35,8 @@ type OFIOptions struct {
 	Bells *Bells
 	// Timeout is how long to wait for the executor's answer; 0: DefaultConnectTimeout.
 	Timeout time.Duration
+	// Alive ends when there is nobody to wait for any more; nil: that is not known.
+	Alive context.Context
 }
 
 // DefaultConnectTimeout is long enough for an executor that is busy loading libfabric.
@@ -61,6 +65,9 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 		o.Timeout = DefaultConnectTimeout
 	}
 	slots.options.milliseconds = C.int(max(o.Timeout.Milliseconds(), 1))
+	if o.Alive != nil {
+		defer slots.stopWith(o.Alive)()
+	}
 	if len(o.Name) == 0 || len(o.Name) > C.FABRIC_OFI_NAME {
 		slots.close()
 		return nil, fmt.Errorf("fabric: an executor's name of %d bytes, 1 to %d are possible", len(o.Name), C.FABRIC_OFI_NAME)
@@ -146,6 +153,21 @@ func newOFISlots(transport, provider string, nonce []byte, slots int) (*ofiSlots
 func (s *ofiSlots) hang(page *C.struct_wire_ring, doorbell *os.File) {
 	s.options.bells = page
 	s.options.doorbell = C.int(descriptor(doorbell))
+}
+
+// stopWith makes the call return soon when ctx ends. done ends that, before the arguments are freed.
+func (s *ofiSlots) stopWith(ctx context.Context) (done func()) {
+	flag := (*uint32)(unsafe.Pointer(&s.options.stop))
+	set := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		atomic.StoreUint32(flag, 1)
+		close(set)
+	})
+	return func() {
+		if !forget() {
+			<-set
+		}
+	}
 }
 
 // freeArguments frees what only the call needed.

@@ -14,6 +14,7 @@
 #include "ofi_client.h"
 
 enum { GOODBYE = 10 };  // milliseconds that a goodbye may take
+enum { GLANCE = 20 };   // milliseconds from one look at whether to stop to the next
 
 // ---------------------------------------------------------------- over endpoints that connect
 
@@ -43,6 +44,14 @@ static int connect_failed(struct ofi_link *l) {
     return FABRIC_FAILED;
 }
 
+// The executor may be gone, of which not every provider tells.
+static int is_stopped(struct ofi_link *l) {
+    if (!atomic_load_explicit(l->stop, memory_order_relaxed))
+        return 0;
+    snprintf(l->text, FABRIC_TEXT, "the executor is gone");
+    return 1;
+}
+
 // Waits for the executor's answer.
 static int await_accept(struct ofi_link *l, int milliseconds, struct wire_accept *accept) {
     const uint64_t deadline = clock_nanoseconds() + (uint64_t)milliseconds * 1000000u;
@@ -66,6 +75,8 @@ static int await_accept(struct ofi_link *l, int milliseconds, struct wire_accept
         }
         if (size < 0 && size != -FI_EAGAIN && size != -FI_EINTR)
             return ofi_failed(l->text, FABRIC_FAILED, "fi_eq_read", size);
+        if (is_stopped(l))
+            return FABRIC_FAILED;
         uint64_t now = clock_nanoseconds();
         if (now >= deadline) {
             snprintf(l->text, FABRIC_TEXT, "fi_connect: no answer in %d ms", milliseconds);
@@ -74,7 +85,8 @@ static int await_accept(struct ofi_link *l, int milliseconds, struct wire_accept
         struct fid *queue = &l->eq->fid;
         if (fi_trywait(l->fabric, &queue, 1) == 0) {
             struct pollfd wait = {.fd = l->eq_descriptor, .events = POLLIN};
-            poll(&wait, 1, (int)((deadline - now) / 1000000u) + 1);
+            int rest = (int)((deadline - now) / 1000000u) + 1;
+            poll(&wait, 1, rest < GLANCE ? rest : GLANCE);
         }
     }
 }
@@ -95,7 +107,7 @@ static int await_answer(struct ofi_link *l, int milliseconds, struct wire_accept
     const uint64_t deadline = clock_nanoseconds() + (uint64_t)milliseconds * 1000000u;
     while (!l->greeted) {
         int result = ofi_poll(l);
-        if (result < 0)
+        if (result < 0 || is_stopped(l))
             return FABRIC_FAILED;
         if (clock_nanoseconds() >= deadline) {
             snprintf(l->text, FABRIC_TEXT, "the executor has not answered a greeting for %d ms", milliseconds);
@@ -220,10 +232,11 @@ struct fabric_client *fabric_ofi_connect(const struct fabric_ofi_options *o, con
     c->requests = o->requests;
     c->responses = o->responses;
     c->link.text = c->client.text;
-    c->link.stop = &c->client.abandoned;
+    c->link.stop = &o->stop;
     int result = ofi_open(&c->link, info, o, 0);
     if (result == FABRIC_OK)
         result = connect_link(c, o, name, name_size);
+    c->link.stop = &c->client.abandoned;
     if (result == FABRIC_OK)
         result = join_descriptors(c);
     if (result < 0) {

@@ -2,11 +2,14 @@ package fabric_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
@@ -138,4 +141,29 @@ func (p *peer) refused(kind string, body any) *control.Failed {
 	var failed *control.Failed
 	errors.As(frame.Decode(nil), &failed)
 	return failed
+}
+
+// Who connects to an executor that does not answer waits no longer than until it is known to be gone.
+func TestConnectingEndsWithTheExecutor(t *testing.T) {
+	for _, provider := range []string{"tcp", "shm"} {
+		t.Run(provider, func(t *testing.T) {
+			p := startExecutor(t, peerOptions{slots: 8, hot: -1})
+			name, nonce := p.listen(peerOptions{slots: 8, provider: provider})
+			check(t, p.command.Process.Signal(syscall.SIGSTOP))
+			defer func() { check(t, p.command.Process.Signal(syscall.SIGCONT)) }()
+			alive, died := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer died()
+			began := time.Now()
+			client, err := fabric.ConnectOFI(fabric.OFIOptions{
+				Provider: provider, Name: name, Nonce: nonce, Slots: 8, Bells: p.bells, Timeout: patience, Alive: alive,
+			})
+			if err == nil {
+				client.Close()
+				t.Fatal("an executor that is stopped has answered")
+			}
+			if took := time.Since(began); took > patience/2 || !strings.Contains(err.Error(), "gone") {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	}
 }

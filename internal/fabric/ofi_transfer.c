@@ -108,6 +108,10 @@ int ofi_greet(struct ofi_link *l, const void *message, size_t size, fi_addr_t to
         int failed = ofi_poll(l);
         if (failed < 0)
             return failed;
+        if (atomic_load_explicit(l->stop, memory_order_relaxed)) {
+            snprintf(l->text, FABRIC_TEXT, "fi_inject: the peer is gone");
+            return FABRIC_FAILED;
+        }
         if (clock_nanoseconds() >= deadline) {
             snprintf(l->text, FABRIC_TEXT, "fi_inject: the peer takes nothing for %d ms", milliseconds);
             return FABRIC_FAILED;
