@@ -125,13 +125,6 @@ func (e *Executor) describe(node string) string {
 	return fmt.Sprintf("executor %d on %s", e.index, node)
 }
 
-func (e *Executor) load() int32 {
-	if c := e.current.Load(); c != nil {
-		return c.load.Load()
-	}
-	return 0
-}
-
 // Invoke is Lease.Invoke on this executor, and on no other: what is lost with it is not run again.
 func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, constants ...*Constant) *Future {
 	f := e.lease.prepare(name, in, out, constants)

@@ -87,6 +87,7 @@ type Lease struct {
 	vacant    []*Executor   // have lost their berths
 	vacated   chan struct{} // has room for one; tells the refilling of more
 	refilling bool
+	unfilled  string         // why the last attempt failed
 	over      bool           // nothing new begins
 	rerunning sync.WaitGroup // invocations that look for another executor, and the refilling
 	release   func() error   // once

@@ -102,13 +102,27 @@ func (l *Lease) resettle(vacant []*Executor) bool {
 	ctx, cancel := context.WithTimeout(l.alive, refillPatience)
 	defer cancel()
 	err := l.settle(ctx, vacant, 0)
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	l.mu.Lock()
+	l.unfilled = reason
+	l.mu.Unlock()
 	if err == nil {
 		return true
 	}
 	for i, e := range vacant {
-		e.lose(losses[i], false)
+		e.lose(unreplaced(losses[i], reason), false)
 	}
 	return false
+}
+
+// whyUnfilled is why the last attempt failed; empty: it did not.
+func (l *Lease) whyUnfilled() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unfilled
 }
 
 // dropLostGrants gives back grants of which nothing is left.
