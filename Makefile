@@ -125,9 +125,10 @@ install: build ## install programs, libraries and the header under PREFIX (and D
 clean: ## remove what was built
 	rm -rf bin build
 
-# Prints failures, one line per package, and the totals.
+# Prints failures, one line per package, and the totals. A package takes 3 minutes at most on two idle
+# cores; what hangs is found by the tests themselves, with a text that says what.
 define run_tests
-$(MPI) $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output -- -timeout 5m $(1)
+$(MPI) $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output -- -timeout 15m $(1)
 endef
 
 # Go knows best what is out of date: these always run, and cost a fraction of a second when

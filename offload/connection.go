@@ -328,4 +328,5 @@ func (c *connection) lose(loss error) {
 		f.lost(loss, ran)
 	}
 	close(c.gone)
+	c.regions.await() // they use the session's memory, which may be freed next
 }

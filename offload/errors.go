@@ -114,7 +114,7 @@ type ExecutorLost struct {
 	Memory int64
 	// Reason says more where the executor itself was not to blame.
 	Reason string
-	// Unreplaced is why there is no other in its place, where its manager says.
+	// Unreplaced is why there is no other in its place, where that is known.
 	Unreplaced string
 }
 

@@ -84,8 +84,10 @@ type Lease struct {
 	mu        sync.Mutex // taken before a site's or an executor's, never while one is held
 	grants    []*grant
 	losses    []*ExecutorLost
-	vacant    []*Executor // have lost their berths
+	vacant    []*Executor   // have lost their berths
+	vacated   chan struct{} // has room for one; tells the refilling of more
 	refilling bool
+	unfilled  string         // why the last attempt failed
 	over      bool           // nothing new begins
 	rerunning sync.WaitGroup // invocations that look for another executor, and the refilling
 	release   func() error   // once
@@ -120,17 +122,23 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 		return nil, err
 	}
 	defer done()
-	l := &Lease{session: s, want: want, wish: wished, functions: map[string]*function{}}
-	l.alive, l.end = context.WithCancel(context.Background())
-	for i := range want.Executors {
-		l.executors = append(l.executors, newExecutor(l, i))
-	}
-	l.release = sync.OnceValue(l.giveBack)
+	l := newLease(s, want)
+	l.wish = wished
 	if err := l.settle(ctx, l.executors, want.Wait); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
 	s.add(l)
 	return l, nil
+}
+
+func newLease(s *Session, want Want) *Lease {
+	l := &Lease{session: s, want: want, functions: map[string]*function{}, vacated: make(chan struct{}, 1)}
+	l.alive, l.end = context.WithCancel(context.Background())
+	for i := range want.Executors {
+		l.executors = append(l.executors, newExecutor(l, i))
+	}
+	l.release = sync.OnceValue(l.giveBack)
+	return l
 }
 
 // hot is the hot timeout as the executor wants it, and how long a client spins.
@@ -237,9 +245,27 @@ func (l *Lease) Release() error { return l.release() }
 func (l *Lease) giveBack() error {
 	l.mu.Lock()
 	l.over = true
-	grants := l.grants
 	l.mu.Unlock()
 	l.end()
+	if err := l.giveBackGrants(); err != nil {
+		return err
+	}
+	l.rerunning.Wait()
+	// The refilling may have got one meanwhile whose executors did not end at once.
+	if err := l.giveBackGrants(); err != nil {
+		return err
+	}
+	// Only now: until here the executors used the session's memory.
+	l.session.remove(l)
+	return nil
+}
+
+// giveBackGrants returns when the executors of all grants that there are have ended.
+func (l *Lease) giveBackGrants() error {
+	l.mu.Lock()
+	grants := l.grants
+	l.grants = nil
+	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
 	defer cancel()
 	var all sync.WaitGroup
@@ -248,13 +274,7 @@ func (l *Lease) giveBack() error {
 		all.Go(func() { errs[i] = g.giveBack(ctx) })
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	l.rerunning.Wait()
-	// Only now: until here the executors used the session's memory.
-	l.session.remove(l)
-	return nil
+	return errors.Join(errs...)
 }
 
 // maxLosses is how many losses a lease remembers.

@@ -10,7 +10,7 @@ import (
 //
 //	whole ── a site is lost ──▶ refilling ── granted ──▶ whole
 //	                              │    ▲
-//	                 not granted  ▼    │ after a pause
+//	                 not granted  ▼    │ after a pause, or another site is lost
 //	                             shrunken
 //
 // Whoever waits for an executor waits for the first attempt, and no longer.
@@ -34,11 +34,16 @@ func (l *Lease) vacate(s *site) {
 		b.executor.setComing(true)
 		l.vacant = append(l.vacant, b.executor)
 	}
-	if !l.refilling {
-		l.refilling = true
-		l.rerunning.Add(1)
-		go l.refill()
+	if l.refilling {
+		select {
+		case l.vacated <- struct{}{}:
+		default: // it will look once more anyway
+		}
+		return
 	}
+	l.refilling = true
+	l.rerunning.Add(1)
+	go l.refill()
 }
 
 // refill asks for new berths until all executors have one.
@@ -49,6 +54,10 @@ func (l *Lease) refill() {
 		l.mu.Lock()
 		vacant := l.vacant
 		l.vacant = nil
+		select {
+		case <-l.vacated: // it is among them
+		default:
+		}
 		if len(vacant) == 0 || l.over {
 			l.refilling = false
 			l.mu.Unlock()
@@ -62,12 +71,26 @@ func (l *Lease) refill() {
 		l.mu.Lock()
 		l.vacant = append(vacant, l.vacant...)
 		l.mu.Unlock()
-		select {
-		case <-time.After(pause):
-		case <-l.alive.Done():
+		if l.rest(pause) {
+			pause = firstRefillPause
+		} else {
+			pause = min(2*pause, lastRefillPause)
 		}
-		pause = min(2*pause, lastRefillPause)
 	}
+}
+
+// rest waits between two attempts. It ends early with the lease, and, which is the result, when another
+// site is lost: nobody is to wait through a pause for the first attempt.
+func (l *Lease) rest(pause time.Duration) (vacated bool) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.alive.Done():
+	case <-l.vacated:
+		return true
+	}
+	return false
 }
 
 // resettle tries once to get berths for all of some executors.
@@ -79,13 +102,27 @@ func (l *Lease) resettle(vacant []*Executor) bool {
 	ctx, cancel := context.WithTimeout(l.alive, refillPatience)
 	defer cancel()
 	err := l.settle(ctx, vacant, 0)
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	l.mu.Lock()
+	l.unfilled = reason
+	l.mu.Unlock()
 	if err == nil {
 		return true
 	}
 	for i, e := range vacant {
-		e.lose(losses[i], false)
+		e.lose(unreplaced(losses[i], reason), false)
 	}
 	return false
+}
+
+// whyUnfilled is why the last attempt failed; empty: it did not.
+func (l *Lease) whyUnfilled() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unfilled
 }
 
 // dropLostGrants gives back grants of which nothing is left.

@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -70,7 +71,8 @@ func (l *Lease) rerun(f *Future, loss error, blamed *Executor) {
 		case errors.Is(err, ErrClosed):
 			f.end(0, err)
 		case err != nil:
-			f.end(0, unreplaced(loss, f.connection.Load().berth.whyGivenUp()))
+			reason := cmp.Or(f.connection.Load().berth.whyGivenUp(), l.whyUnfilled())
+			f.end(0, unreplaced(loss, reason))
 		default:
 			f.send(c)
 			_ = c.sleep(context.Background(), f) // somebody must file its response

@@ -58,6 +58,19 @@ func TestRerunAfterHelperKilled(t *testing.T) {
 	})
 }
 
+// Where there is no other executor to be had, the loss says why not.
+func TestLossWithoutAnother(t *testing.T) {
+	s := session(t)
+	l := lease(t, s, 1)
+	t.Setenv("SUBLET_BIN", t.TempDir()) // no other helper can be started
+	in := offload.Alloc[uint32](s, 1)
+	in.Slice()[0] = 60_000
+	f := l.Invoke(within(t), "nap", in, nil)
+	check(t, syscall.Kill(helper(t, l.Executors()[0].PID()), syscall.SIGKILL))
+	lostBecause(t, f, "SUBLET_BIN")
+	lostBecause(t, l.Invoke(within(t), "nap", in, nil), "SUBLET_BIN")
+}
+
 // An input that ends two executors is not given to a third.
 func TestPoison(t *testing.T) {
 	overTransports(t, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package offload
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -28,14 +27,10 @@ func TestLossesOfSitesAtOnce(t *testing.T) {
 
 // loseAtOnce loses one site of a lease while the grants that are lost are looked for.
 func loseAtOnce(t *testing.T) {
-	l := &Lease{}
-	l.alive, l.end = context.WithCancel(t.Context())
+	l := newLease(newSession(), Want{Executors: 1})
 	defer l.end()
 	l.refilling = true // by us
-	ended := &link{closed: make(chan struct{}), err: errors.New("ended")}
-	close(ended.closed)
-	s := l.newSite([]*Executor{newExecutor(l, 0)})
-	s.link = ended
+	s := endedSite(l)
 	s.living.Add(1)
 	l.grants = []*grant{{lease: l, sites: []*site{s}}}
 	s.accept()
@@ -46,5 +41,48 @@ func loseAtOnce(t *testing.T) {
 	both.Wait()
 	if !s.isLost() || len(l.vacant) != 1 {
 		t.Errorf("after its loss a site is lost: %v, and the lease has %d executors without a berth", s.isLost(), len(l.vacant))
+	}
+}
+
+// endedSite is one whose manager is gone.
+func endedSite(l *Lease) *site {
+	s := l.newSite(l.executors)
+	s.link = &link{closed: make(chan struct{}), err: errors.New("ended")}
+	close(s.link.closed)
+	return s
+}
+
+// Who loses a site while the lease rests between two attempts does not wait for the rest of it.
+func TestLossEndsTheRest(t *testing.T) {
+	l := newLease(newSession(), Want{Executors: 1})
+	defer l.end()
+	l.refilling = true // by us
+	rested := make(chan bool, 1)
+	go func() { rested <- l.rest(time.Hour) }()
+	l.vacate(endedSite(l))
+	select {
+	case vacated := <-rested:
+		if !vacated {
+			t.Error("the pause ended, and not because of the loss")
+		}
+	case <-time.After(time.Minute):
+		t.Error("the pause goes on")
+	}
+}
+
+// What the refilling can not give back when the lease is released, the release gives back.
+func TestReleaseBesideRefilling(t *testing.T) {
+	s := newSession()
+	l := newLease(s, Want{Executors: 1})
+	s.add(l)
+	late := endedSite(l)
+	l.rerunning.Go(func() {
+		<-l.alive.Done()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.grants = append(l.grants, &grant{lease: l, sites: []*site{late}})
+	})
+	if err := l.Release(); err != nil || !late.isReleased() {
+		t.Errorf("given back: %v; %v", late.isReleased(), err)
 	}
 }
