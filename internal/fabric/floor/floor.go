@@ -32,7 +32,7 @@ type Block struct {
 	Count  int           // round trips
 	Gap    time.Duration // of sleep before each
 	Touch  bool          // copies the input in and the output out
-	Window int           // over libfabric: so many operations in flight, one way; 0: ping-pong
+	Window int           // one way: so many inputs have a place, and are in flight over libfabric; 0: ping-pong
 }
 
 // room is what C reads and writes during blocks; outside the Go heap.

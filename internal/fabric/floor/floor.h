@@ -33,7 +33,8 @@ struct floor_block {
     uint64_t count;  /* round trips */
     uint64_t gap;    /* nanoseconds of sleep before each; 0: none */
     int touch;       /* copy input in and output out */
-    int window;      /* of ofi: operations in flight, one way, each answered by an empty one; 0: ping-pong */
+    int window;      /* one way, answered by nothing: so many inputs have a place, and over libfabric are in
+                        flight at once; 0: ping-pong */
     const void *source; /* size bytes */
     void *destination;
     uint64_t *samples; /* of each: nanoseconds */

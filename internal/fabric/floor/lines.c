@@ -60,6 +60,7 @@ static inline void copy(void *to, const void *from, uint64_t size) {
 int floor_lines_run(void *shared, uint64_t *last, int doze, const struct floor_block *b) {
     struct floor_lines *lines = shared;
     const int rides = b->size <= FLOOR_INLINE;
+    const uint64_t stride = (b->size + FLOOR_PAGE - 1) & ~(uint64_t)(FLOOR_PAGE - 1);
     uint8_t *input = rides ? lines->request.inlined : input_of(shared);
     const uint8_t *output = rides ? lines->response.inlined : output_of(shared, b->size);
     uint64_t id = *last, before = floor_nanoseconds();
@@ -73,11 +74,11 @@ int floor_lines_run(void *shared, uint64_t *last, int doze, const struct floor_b
         if (b->touch) {
             if (b->size >= sizeof i) /* fresh */
                 memcpy((void *)(uintptr_t)b->source, &i, sizeof i);
-            copy(input, b->source, b->size);
+            copy(b->window && !rides ? input + i % (uint64_t)b->window * stride : input, b->source, b->size);
         }
         put(&lines->request, ++id, b->size, doze);
         result = await(&lines->response, id, 0);
-        if (b->touch)
+        if (b->touch && !b->window)
             copy(b->destination, output, b->size);
         uint64_t now = floor_nanoseconds();
         b->samples[i] = now - before;

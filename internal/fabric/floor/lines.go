@@ -39,7 +39,7 @@ func (l *Lines) Call(b *Block, hot time.Duration) []byte {
 	call := make([]byte, C.sizeof_struct_floor_lines_call)
 	binary.NativeEndian.PutUint64(call, uint64(*l.last))
 	binary.NativeEndian.PutUint64(call[8:], uint64(hot))
-	if b.Touch {
+	if b.Touch && b.Window == 0 {
 		binary.NativeEndian.PutUint32(call[16:], 1)
 	}
 	return call
