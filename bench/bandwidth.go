@@ -22,7 +22,7 @@ func Bandwidth(ctx context.Context, o *Options) (*record.Run, error) {
 			return nil, fmt.Errorf("--baseline %s: bandwidth is compared with raw only", b)
 		}
 	}
-	s, err := openStage(ctx, o, 1)
+	s, err := openStage(ctx, o, 1, o.hotTimeout())
 	if err != nil {
 		return nil, err
 	}

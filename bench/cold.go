@@ -28,7 +28,7 @@ var phases = []string{PhaseConnect, PhaseLease, PhaseFirst, PhaseTotal, PhaseRel
 // Cold measures what it takes from nothing to a first result, for one client or several at once. A
 // session stays open meanwhile, so that it is not the node's helper that is started each time.
 func Cold(ctx context.Context, o *Options) (*record.Run, error) {
-	s, err := openStage(ctx, o, 1)
+	s, err := openStage(ctx, o, 1, o.hotTimeout())
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ func Latency(ctx context.Context, o *Options) (*record.Run, error) {
 	if o.InFlight > 1 && len(o.Baselines) > 0 {
 		return nil, errors.New("--baseline with --inflight: the baselines have one operation at a time; leave one of them out")
 	}
-	s, err := openStage(ctx, o, 1)
+	s, err := openStage(ctx, o, 1, o.hotTimeout())
 	if err != nil {
 		return nil, err
 	}

@@ -24,11 +24,11 @@ func Scale(ctx context.Context, o *Options) (*record.Run, error) {
 	if o.Mode == Warm {
 		return nil, errors.New("--mode warm: executors are busy from step to step; leave it out")
 	}
-	s, err := openStage(ctx, o, o.Executors)
+	s, err := openStage(ctx, o, o.Executors, warmTimeout)
 	if err != nil {
 		return nil, err
 	}
-	// Threads of the client may run where the executors do: these only spin then.
+	// Threads of the client run where the executors do, which sleep when it is the client's turn.
 	if err := s.unbind(); err != nil {
 		return nil, errors.Join(err, s.session.Close())
 	}
@@ -90,6 +90,11 @@ func (t *step) close() error { return nil }
 
 func (t *step) block(ctx context.Context, count int) (record.Block, error) {
 	samples := make([]int64, count)
+	if len(t.remote) == 0 {
+		floor.Pause(3 * warmTimeout) // until the executors sleep
+	} else if err := t.once(ctx); err != nil { // until they are awake
+		return record.Block{}, err
+	}
 	began := now()
 	before := began
 	for i := range samples {

@@ -40,18 +40,22 @@ func newRun(o *Options) *record.Run {
 	}
 }
 
+// hotTimeout is that of a measurement's executors.
+func (o *Options) hotTimeout() time.Duration {
+	if o.Mode == Warm {
+		return warmTimeout
+	}
+	return offload.AlwaysHot
+}
+
 // openStage leases executors, and binds this process to the cores that they do not have.
-func openStage(ctx context.Context, o *Options, executors int) (_ *stage, err error) {
+func openStage(ctx context.Context, o *Options, executors int, hot time.Duration) (_ *stage, err error) {
 	if err := o.choosePath(); err != nil {
 		return nil, err
 	}
 	s := &stage{options: o, run: newRun(o)}
 	if s.session, err = offload.Connect(ctx); err != nil {
 		return nil, err
-	}
-	hot := offload.AlwaysHot
-	if o.Mode == Warm {
-		hot = warmTimeout
 	}
 	s.lease, err = s.session.Lease(ctx, offload.Want{Executors: executors, Library: o.Library, HotTimeout: hot, Oversubscribe: true})
 	if err != nil {

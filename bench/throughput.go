@@ -22,7 +22,7 @@ func Throughput(ctx context.Context, o *Options) (*record.Run, error) {
 	if o.Mode == Warm {
 		return nil, errors.New("--mode warm: executors that always have something to do do not sleep; leave it out")
 	}
-	s, err := openStage(ctx, o, o.Executors)
+	s, err := openStage(ctx, o, o.Executors, o.hotTimeout())
 	if err != nil {
 		return nil, err
 	}
