@@ -106,7 +106,7 @@ func (s *Series) Rate() float64 {
 	if elapsed == 0 {
 		return 0
 	}
-	return float64(operations) / (float64(elapsed) * 1e-9)
+	return float64(operations) * 1e9 / float64(elapsed)
 }
 
 // IsRate tells whether more is better: operations in a time, and not the time of one.
@@ -117,7 +117,7 @@ func (s *Series) Values() []float64 {
 	values := make([]float64, 0, len(s.Blocks))
 	for _, b := range s.Blocks {
 		if s.IsRate() {
-			values = append(values, float64(len(b.Samples)*s.Operations)/(float64(b.Elapsed)*1e-9))
+			values = append(values, float64(len(b.Samples)*s.Operations)*1e9/float64(b.Elapsed))
 			continue
 		}
 		sorted := slices.Sorted(slices.Values(b.Samples))

@@ -56,7 +56,7 @@ func newRoom(size, capacity int) (*room, error) {
 	}
 	// Pages are there before anything is measured.
 	C.memset(r.source, 1, rounded)
-	C.memset(r.destination, 1, rounded)
+	C.memset(r.destination, 2, rounded)
 	C.memset(unsafe.Pointer(r.samples), 0, C.size_t(capacity)*8)
 	return r, nil
 }
@@ -81,12 +81,16 @@ func (r *room) block(b *Block) (C.struct_floor_block, error) {
 	return c, nil
 }
 
-// collect appends a block's samples, in nanoseconds.
-func (r *room) collect(samples []int64, count int) []int64 {
-	for _, ns := range unsafe.Slice(r.samples, count) {
+// collect appends a block's samples, in nanoseconds. A floor that brings other bytes than it was
+// given is none.
+func (r *room) collect(b *Block, samples []int64) ([]int64, error) {
+	if b.Touch && b.Window == 0 && b.Count > 0 && C.memcmp(r.source, r.destination, C.size_t(b.Size)) != 0 {
+		return samples, fmt.Errorf("floor: of %d bytes other ones came back", b.Size)
+	}
+	for _, ns := range unsafe.Slice(r.samples, b.Count) {
 		samples = append(samples, int64(ns))
 	}
-	return samples
+	return samples, nil
 }
 
 func (r *room) failure() error { return errors.New(C.GoString(r.text)) }

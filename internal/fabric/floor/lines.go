@@ -59,7 +59,7 @@ func (l *Lines) Run(b *Block, hot time.Duration, samples []int64) ([]int64, erro
 	if C.floor_lines_run(unsafe.Pointer(&l.shared[0]), l.last, doze, &block) < 0 {
 		return samples, l.room.failure()
 	}
-	return l.room.collect(samples, b.Count), nil
+	return l.room.collect(b, samples)
 }
 
 // Close frees what Run used; the shared memory stays its owner's.

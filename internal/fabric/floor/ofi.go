@@ -87,7 +87,7 @@ func (o *OFI) Run(b *Block, samples []int64) ([]int64, error) {
 	if C.floor_ofi_run(o.end, &block) < 0 {
 		return samples, o.room.failure()
 	}
-	return o.room.collect(samples, b.Count), nil
+	return o.room.collect(b, samples)
 }
 
 // Close closes the rank's end.
