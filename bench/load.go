@@ -65,7 +65,7 @@ func bindThreads(set *unix.CPUSet) error {
 		if err != nil {
 			continue
 		}
-		if err := unix.SchedSetaffinity(id, set); err != nil && err != unix.ESRCH { //nolint:errorlint // unix gives it bare
+		if err := unix.SchedSetaffinity(id, set); err != nil && err != unix.ESRCH {
 			return fmt.Errorf("binding a thread to the client's cores: %w", err)
 		}
 	}

@@ -30,7 +30,7 @@ func (d *Document) WriteTable(w io.Writer) error {
 		}
 		fmt.Fprintln(table, line(&r, "sublet", ""))
 		for _, b := range d.Baselines {
-			if comparable(&r, &b) {
+			if alike(&r, &b) {
 				fmt.Fprintln(table, line(&b, b.Name, d.ratio(&r, b.Name)))
 			}
 		}
@@ -49,7 +49,7 @@ func (d *Document) WriteTable(w io.Writer) error {
 	return nil
 }
 
-func comparable(a, b *Result) bool {
+func alike(a, b *Result) bool {
 	return a.Kind == b.Kind && a.Mode == b.Mode && a.Bytes == b.Bytes && a.InFlight == b.InFlight &&
 		a.Executors == b.Executors && a.Clients == b.Clients && a.Touched == b.Touched
 }
