@@ -27,6 +27,7 @@ type Future struct {
 	request  fabric.Request
 	anywhere bool // any executor will do
 	try      bool // never wait for a slot
+	unshared bool // of Call: it ended before anybody else knew of it
 
 	connection atomic.Pointer[connection] // where it was sent
 	id         uint64                     // there; the connection's mu guards it and expired
