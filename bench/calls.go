@@ -17,11 +17,12 @@ var start = time.Now()
 
 func now() int64 { return int64(time.Since(start)) }
 
-// calls are Sublet's turn in latency: invocations through a lease, as any program makes them.
+// calls are Sublet's turn in latency: calls through a lease, as any program makes them.
 type calls struct {
 	stage   *stage
 	result  *record.Series
 	name    string // the function
+	apart   bool   // Invoke and Wait instead of Call
 	gap     time.Duration
 	touch   bool
 	in, out []*offload.Buffer[byte] // as many as are in flight
@@ -87,8 +88,7 @@ func (c *calls) block(ctx context.Context, count int) (record.Block, error) {
 			before = now()
 		}
 		c.write(in)
-		// Only the wait watches ctx: watching costs an invocation more than it takes.
-		if _, err := c.stage.lease.Invoke(context.Background(), c.name, in, out).Wait(ctx); err != nil {
+		if err := c.once(ctx, in, out); err != nil {
 			return record.Block{}, err
 		}
 		if err := c.check(out); err != nil {
@@ -99,6 +99,17 @@ func (c *calls) block(ctx context.Context, count int) (record.Block, error) {
 		before = after
 	}
 	return record.Block{Elapsed: before - began, Samples: samples}, nil
+}
+
+// once does one operation. What ends ctx ends the run between two blocks, or a Wait: that invocations
+// watch it themselves would cost them more than they take.
+func (c *calls) once(ctx context.Context, in, out *offload.Buffer[byte]) (err error) {
+	if c.apart {
+		_, err = c.stage.lease.Invoke(context.Background(), c.name, in, out).Wait(ctx)
+	} else {
+		_, err = c.stage.lease.Call(context.Background(), c.name, in, out)
+	}
+	return err
 }
 
 // write gives the next invocation a fresh input.

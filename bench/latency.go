@@ -76,6 +76,12 @@ func (s *stage) latencyContestants(ctx context.Context, size int) ([]contestant,
 			c, err = newRaw(ctx, s, size, s.options.plan(size))
 		case TCP, HTTP:
 			c, err = newSocket(s, baseline, size)
+		case Invoke:
+			apart, failed := newCalls(s, size)
+			if failed == nil {
+				apart.apart, apart.result.Name = true, Invoke
+			}
+			c, err = apart, failed
 		default:
 			continue
 		}

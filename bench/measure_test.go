@@ -66,7 +66,7 @@ func TestLatency(t *testing.T) {
 			path(t, o, c.transport, c.provider)
 			o.Sizes, o.Baselines = []int{1, 8, 100, 70_000}, []string{bench.Raw}
 			if c.transport == "ring" {
-				o.Baselines = []string{bench.Raw, bench.TCP, bench.HTTP}
+				o.Baselines = []string{bench.Raw, bench.TCP, bench.HTTP, bench.Invoke}
 			}
 			run := measured(t, o, bench.Latency)
 			for _, size := range o.Sizes {

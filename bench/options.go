@@ -19,11 +19,13 @@ const (
 	Raw  = "raw"  // the same transport without Sublet
 	TCP  = "tcp"  // a socket of the loopback interface, blocking
 	HTTP = "http" // a request on a connection that is kept, blocking
-	MPI  = "mpi"  // the program pingpong under mpirun, before Sublet's turn
+	// Invoke is no baseline, but Sublet's other way: Invoke, which can be left to run, and Wait.
+	Invoke = "invoke"
+	MPI    = "mpi" // the program pingpong under mpirun, before Sublet's turn
 )
 
 // Baselines are all there are.
-var Baselines = []string{Raw, TCP, HTTP, MPI}
+var Baselines = []string{Raw, TCP, HTTP, MPI, Invoke}
 
 // MaxInFlight is how many invocations an executor can hold.
 const MaxInFlight = fabric.DefaultSlots

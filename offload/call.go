@@ -62,17 +62,23 @@ func (c *connection) call(f *Future) (sent bool) {
 		return false
 	}
 	c.watchStalls()
+	c.load.Add(1) // before it spins: others choose meanwhile
 	id, responses, err := c.client.SubmitAndHarvest(&f.request, spinSlice)
 	if id == 0 {
+		c.load.Add(-1)
 		return false // all slots are in use, or the executor is lost: the general way knows what to do
+	}
+	if n := len(responses); n > 0 && responses[n-1].ID == id { // the last of all that were in flight
+		c.file(responses[:n-1], err)
+		c.load.Add(-1)
+		answer := &responses[n-1]
+		f.size, f.err, f.unshared = answer.Size, c.berth.executor.explain(f, answer), true
+		f.giveBack()
+		return true
 	}
 	f.id = id
 	c.inFlight[c.slot(id)] = f
-	c.load.Add(1)
 	c.file(responses, err)
-	if f.unshared = f.ended.Load(); f.unshared {
-		return true
-	}
 	f.connection.Store(c)
 	if f.ctx.Done() != nil {
 		f.unwatch = context.AfterFunc(f.ctx, f.expire)

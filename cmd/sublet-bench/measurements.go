@@ -23,15 +23,16 @@ func latencyCommand() *command {
 	return &command{
 		name: "latency", summary: "round trips of an invocation, by payload size",
 		details: `
-The client invokes a function that copies its input to its output, and waits. A baseline takes turns
+The client calls a function that copies its input to its output (Lease.Call). A baseline takes turns
 with that, in the same two processes on the same cores, and the last column is the median of the
 ratios of blocks that followed one another, with its 95 % interval:
 
-  raw   the same transport without Sublet: on shared memory two cache lines, one per direction, and
-        memcpy in and out; over libfabric the same provider's ping-pong
-  tcp   a socket of the loopback interface, blocking
-  http  a request on a connection that is kept, blocking
-  mpi   two ranks of the program pingpong under mpirun; they spin, so they come after the others
+  raw     the same transport without Sublet: on shared memory two cache lines, one per direction, and
+          memcpy in and out; over libfabric the same provider's ping-pong
+  tcp     a socket of the loopback interface, blocking
+  http    a request on a connection that is kept, blocking
+  mpi     two ranks of the program pingpong under mpirun; they spin, so they come after the others
+  invoke  Sublet by Lease.Invoke and Future.Wait, between which a program can compute
 
 hot: the executor spins all the time. warm: it sleeps, and 1 ms passes before each round trip.`,
 		examples: []string{
