@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
 // sizes is a list of payload sizes on a command line: 8, or 1KiB,64KiB,1MiB, or 1..4MiB, which is 1 and
@@ -18,7 +18,7 @@ const maxSize = 1 << 32
 func (s *sizes) String() string {
 	parts := make([]string, len(*s))
 	for i, n := range *s {
-		size := options.Size(n)
+		size := bytesize.Value(n)
 		parts[i] = size.String()
 	}
 	return strings.Join(parts, ",")
@@ -58,8 +58,8 @@ func (s *sizes) Set(text string) error {
 }
 
 func oneSize(text string) (int, error) {
-	var size options.Size
-	if err := size.Set(text); err != nil {
+	size, err := bytesize.Parse(text)
+	if err != nil {
 		return 0, err
 	}
 	if size > maxSize {
