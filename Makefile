@@ -50,13 +50,13 @@ PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 # The tests that count and time, which take long and want an idle machine.
 ENDURING := ./internal/hosts ./apps/jacobi
 
-PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/jacobi
-LIBRARIES := bin/libjacobi.so bin/libfunctions.so
+PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/pingpong
+LIBRARIES := bin/libjacobi.so bin/libfunctions.so bin/libbench.so
 HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test lint fmt install clean force
+.PHONY: help deps build demo bench test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test lint fmt install clean force
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ build: $(PROGRAMS) $(LIBRARIES) $(HEADER) ## build all programs and function lib
 
 demo: build ## solve a system under mpirun with half of the rows on leased executors
 	@$(MPIRUN) $(MPIRUN_FLAGS) -n 1 bin/jacobi --size 2000 --offload 50 --compare
+
+bench: build ## measure everything, into build/bench: every sample, tables and figures (minutes; on a quiet machine)
+	@MPIRUN="$(MPIRUN)" scripts/bench bin build/bench
 
 test: build ## run all tests: vet, then everything, then under -race what needs no MPI
 	@$(MAKE) vet
@@ -110,7 +113,7 @@ race: | deps ## run the tests under the race detector, but those of packages wit
 
 lint: | deps ## run the linter, at the version named in this file; check go.mod and the C
 	@go mod tidy -diff
-	@$(CC) -std=gnu11 -O2 $(WARNINGS) -fsyntax-only $(wildcard internal/fabric/*.c)
+	@$(CC) -std=gnu11 -O2 $(WARNINGS) -fsyntax-only $(wildcard internal/fabric/*.c internal/fabric/floor/*.c)
 	@$(MPI) $(GOLANGCI_LINT) run ./...
 
 fmt: | deps ## format all Go files
@@ -136,7 +139,7 @@ endef
 bin/sublet: force | deps
 	@CGO_ENABLED=0 go build $(LDFLAGS) -o $@ ./cmd/sublet
 
-bin/sublet-executor bin/sublet-invoke: force | deps
+bin/sublet-executor bin/sublet-invoke bin/sublet-bench: force | deps
 	@$(MPI) go build $(LDFLAGS) -o $@ ./cmd/$(@F)
 
 bin/%: force | deps
@@ -149,6 +152,12 @@ bin/libjacobi.so: $(wildcard apps/jacobi/kernel/*.[ch]) $(HEADER) Makefile | dep
 bin/libfunctions.so: examples/functions.cpp Makefile | deps
 	@mkdir -p $(@D)
 	@$(CXX) $(CXXFLAGS) $(WARNINGS) -fPIC -shared -o $@ $<
+
+FLOOR := internal/fabric/floor
+bin/libbench.so: $(wildcard $(FLOOR)/*.[ch] $(FLOOR)/peer/*.[ch]) $(HEADER) Makefile | deps
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) $(shell pkg-config --cflags libfabric 2>/dev/null) -fvisibility=hidden -fPIC -shared -I build/include \
+		-o $@ $(filter %.c,$^) -ldl -lpthread
 
 $(HEADER): internal/fabric/function.h
 	@mkdir -p $(@D)

@@ -178,6 +178,11 @@ func (c *connection) orphan(f *Future, because error) {
 // connection turns out to be of no use, the executor is killed, and everything ends with that.
 func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 	responses, err := c.client.Harvest(until, budget)
+	return c.file(responses, err)
+}
+
+// file ends the futures whose responses came, and what is of no use. mu is held.
+func (c *connection) file(responses []fabric.Response, err error) (ok bool) {
 	for i := range responses {
 		response := &responses[i]
 		f := c.inFlight[c.slot(response.ID)]

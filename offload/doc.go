@@ -15,6 +15,8 @@
 //	...                                            // compute something else meanwhile
 //	size, err := future.Wait(ctx)
 //
+// Who has nothing else to compute uses [Lease.Call], which is both in one and cheaper.
+//
 // Without anything else the executors are on spare cores of the program's own node. With a run directory
 // (docs/run-directory.md) a resource manager lends those of all its nodes.
 //

@@ -27,6 +27,7 @@ type Future struct {
 	request  fabric.Request
 	anywhere bool // any executor will do
 	try      bool // never wait for a slot
+	unshared bool // of Call: it was answered before anybody else knew of it
 
 	connection atomic.Pointer[connection] // where it was sent
 	id         uint64                     // there; the connection's mu guards it and expired
@@ -120,14 +121,19 @@ func (f *Future) end(size int, err error) {
 	if f.unwatch != nil {
 		f.unwatch()
 	}
+	f.giveBack()
+	f.ended.Store(true)
+	if waiting := f.waiting.Swap(endedChannel); waiting != nil {
+		close(*waiting)
+	}
+}
+
+// giveBack gives the buffers and constants back.
+func (f *Future) giveBack() {
 	for _, b := range f.lent {
 		if b != nil {
 			b.lent.Add(-1)
 		}
-	}
-	f.ended.Store(true)
-	if waiting := f.waiting.Swap(endedChannel); waiting != nil {
-		close(*waiting)
 	}
 }
 

@@ -194,19 +194,25 @@ func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, co
 		return f
 	}
 	f.ctx, f.anywhere = ctx, true
+	l.dispatch(f)
+	return f
+}
+
+// dispatch sends an invocation that has its buffers lent to the executor that has the least to do, or
+// ends it.
+func (l *Lease) dispatch(f *Future) {
 	c, _ := l.choose()
 	if c == nil {
 		var err error
-		if c, err = l.awaitExecutor(ctx); err != nil {
-			if ctx.Err() != nil {
+		if c, err = l.awaitExecutor(f.ctx); err != nil {
+			if f.ctx.Err() != nil {
 				err = f.overdue("while there was no executor to send it to")
 			}
 			f.end(0, err)
-			return f
+			return
 		}
 	}
 	f.send(c)
-	return f
 }
 
 // TryInvoke is Invoke for callers with something better to do than to wait: while all slots of all

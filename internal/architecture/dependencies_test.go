@@ -21,7 +21,7 @@ type forbidden struct {
 var forbiddenDependencies = []forbidden{
 	{
 		[]string{"internal/fabric"},
-		[]string{"offload/...", "executors/...", "resources/...", "cmd/...", "apps/..."},
+		[]string{"offload/...", "executors/...", "resources/...", "cmd/...", "apps/...", "bench/...", "internal/fabric/floor"},
 		"the data path stands on nothing else: apps → offload → internal/fabric",
 	},
 	{
@@ -78,6 +78,16 @@ var forbiddenDependencies = []forbidden{
 		"it breaks the protocol on purpose: only tests may contain it",
 	},
 	{
+		[]string{"internal/fabric/floor"},
+		[]string{"internal/fabric", "offload/...", "executors/..."},
+		"a floor that used the data path would get slower with it",
+	},
+	{
+		[]string{"bench/..."},
+		[]string{"executors/...", "resources/ledger", "resources/replica/...", "resources/server/...", "apps/...", gompi},
+		"what is measured is what a program gets from offload; MPI's part is a program of its own",
+	},
+	{
 		[]string{"resources/api"},
 		[]string{
 			"apps/...", "bench/...", "cmd/...", "devices/...", "executors/...", "internal/...", "launcher/...",
@@ -101,16 +111,14 @@ type only struct {
 
 var onlyImporters = []only{
 	{gompi, []string{"apps/..."}, "the client library needs no MPI, and MPI's flags must be needed for apps alone"},
-	{"C", []string{"internal/fabric", "apps/internal/..."}, "Go's build cache does not see a header in another package's folder, so the data path's C is in one package"},
-	{"gonum.org/v1/plot/...", []string{"bench/..."}, "figures are the benchmarks' business, and the dependency is large"},
+	{"C", []string{"internal/fabric", "internal/fabric/floor", "apps/internal/..."}, "Go's build cache does not see a header in another package's folder, so the data path's C is in one package; the floors share no header with it"},
+	{"gonum.org/v1/plot/...", []string{"bench/figure"}, "figures are the benchmarks' business, and the dependency is large"},
 	{"gonum.org/v1/gonum/...", []string{"apps/...", "bench/..."}, "the library computes nothing"},
 	{"github.com/schollz/progressbar/v3", []string{"apps/...", "cmd/...", "bench/..."}, "a library draws nothing on a terminal"},
 }
 
 // planned are packages that the rules name and that are still to come.
-var planned = []string{
-	"bench/...",
-}
+var planned = []string{}
 
 func TestDependencies(t *testing.T) {
 	packages := listPackages(t)

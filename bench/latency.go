@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sublet-hpc/sublet/bench/record"
+)
+
+// Latency measures round trips of each size, in turns with the baselines.
+func Latency(ctx context.Context, o *Options) (*record.Run, error) {
+	if o.InFlight > 1 && len(o.Baselines) > 0 {
+		return nil, errors.New("--baseline with --inflight: the baselines have one operation at a time; leave one of them out")
+	}
+	s, err := openStage(ctx, o, 1, o.hotTimeout())
+	if err != nil {
+		return nil, err
+	}
+	for i, size := range o.Sizes {
+		err = s.sweep(ctx, size, i, func() ([]contestant, error) { return s.latencyContestants(ctx, size) })
+		if err != nil {
+			return nil, errors.Join(err, s.session.Close())
+		}
+	}
+	run, err := s.close(ctx)
+	if err != nil || !o.has(MPI) {
+		return run, err
+	}
+	return run, mpiLatency(ctx, o, run)
+}
+
+// sweep has the contestants for one size take their turns.
+func (s *stage) sweep(ctx context.Context, size, index int, open func() ([]contestant, error)) (err error) {
+	contestants, err := open()
+	defer func() {
+		for _, c := range contestants {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	p := s.options.plan(size)
+	perSize := (p.blocks + 1) * len(contestants)
+	done := index * perSize
+	err = takeTurns(ctx, contestants, p, func() {
+		done++
+		s.options.progress(fmt.Sprintf("%d bytes", size), done, len(s.options.Sizes)*perSize)
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range contestants {
+		s.add(c.series())
+	}
+	return nil
+}
+
+func (s *stage) latencyContestants(ctx context.Context, size int) ([]contestant, error) {
+	var contestants []contestant
+	enter := func(c contestant, err error) error {
+		if err == nil {
+			contestants = append(contestants, c)
+		}
+		return err
+	}
+	calls, err := newCalls(s, size)
+	if err = enter(calls, err); err != nil {
+		return contestants, err
+	}
+	for _, baseline := range s.options.Baselines {
+		var c contestant
+		switch baseline {
+		case Raw:
+			c, err = newRaw(ctx, s, size, s.options.plan(size))
+		case TCP, HTTP:
+			c, err = newSocket(s, baseline, size)
+		case Invoke:
+			apart, failed := newCalls(s, size)
+			if failed == nil {
+				apart.apart, apart.result.Name = true, Invoke
+			}
+			c, err = apart, failed
+		default:
+			continue
+		}
+		if err = enter(c, err); err != nil {
+			return contestants, fmt.Errorf("--baseline %s: %w", baseline, err)
+		}
+	}
+	return contestants, nil
+}

@@ -1,0 +1,98 @@
+package record_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sublet-hpc/sublet/bench/record"
+)
+
+func example(samples int) *record.Run {
+	random := rand.New(rand.NewPCG(1, 2))
+	s := &record.Series{Kind: record.Latency, Name: record.Sublet, Mode: "hot", Transport: "ring", Provider: "memfd", Bytes: 8, Touched: true, InFlight: 1, Executors: 1, Clients: 1, Operations: 1}
+	for len(s.Samples()) < samples {
+		b := record.Block{}
+		for range samples / 8 {
+			ns := 500 + int64(30*random.NormFloat64())
+			if random.IntN(100) == 0 {
+				ns += random.Int64N(20_000)
+			}
+			b.Samples = append(b.Samples, max(ns, 1))
+			b.Elapsed += ns
+		}
+		s.Blocks = append(s.Blocks, b)
+	}
+	return &record.Run{
+		Command: []string{"sublet-bench", "latency"}, Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 1.5,
+		Machine: record.Machine{Host: "n1", Processor: "CPU", Cores: 2, CPUs: 4, Kernel: "6.1", System: "Debian", Virtual: true},
+		Client:  []int{0}, Bound: true, Executors: []record.Executor{{Node: "n1", Core: 1}}, Notes: []string{"Nothing."},
+		Series: []*record.Series{s},
+	}
+}
+
+// Nothing is lost on the way to a file and back, and 200,000 samples stay small.
+func TestFile(t *testing.T) {
+	want := example(200_000)
+	path := filepath.Join(t.TempDir(), "a.bench")
+	if err := want.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := record.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%.2000s", diff)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > 2*200_000 {
+		t.Errorf("200000 samples take %d bytes; %v", info.Size(), err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("beside the file there is something: %v, %v", entries, err)
+	}
+}
+
+// What is no record, or half of one, is an error and never a table.
+func TestReadRefuses(t *testing.T) {
+	var whole bytes.Buffer
+	if err := example(80).Write(&whole); err != nil {
+		t.Fatal(err)
+	}
+	cut := whole.Bytes()[:whole.Len()-40]
+	empty := example(80)
+	empty.Series[0].Blocks[0].Samples = nil
+	var hollow bytes.Buffer
+	if err := empty.Write(&hollow); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"text": []byte("hello"), "nothing": nil, "cut": cut, "no samples": hollow.Bytes()} {
+		if _, err := record.Read(bytes.NewReader(content)); err == nil {
+			t.Errorf("%s was read", name)
+		}
+	}
+	if _, err := record.Load(filepath.Join(t.TempDir(), "gone")); err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestValues(t *testing.T) {
+	s := &record.Series{Kind: record.Latency, Operations: 1, Blocks: []record.Block{{Elapsed: 30, Samples: []int64{3, 1, 2}}, {Elapsed: 20, Samples: []int64{4, 1, 2, 9}}}}
+	if diff := cmp.Diff([]float64{2, 3}, s.Values()); diff != "" {
+		t.Errorf("latency: %s", diff)
+	}
+	s.Kind, s.Operations = record.Throughput, 10
+	if diff := cmp.Diff([]float64{1e9, 2e9}, s.Values()); diff != "" {
+		t.Errorf("throughput: %s", diff)
+	}
+	if rate := s.Rate(); rate != 1.4e9 {
+		t.Errorf("rate %v", rate)
+	}
+}

@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sublet-hpc/sublet/bench/record"
+	"github.com/sublet-hpc/sublet/internal/fabric/floor"
+	"github.com/sublet-hpc/sublet/offload"
+)
+
+// batch is how many invocations a sample of throughput is the time of: one alone takes less than it
+// takes to look at the clock.
+const batch = 64
+
+// Throughput measures how many empty invocations 1, 2, ... executors answer in a second. Each has a
+// goroutine that keeps as many in flight as were asked for.
+func Throughput(ctx context.Context, o *Options) (*record.Run, error) {
+	if o.Mode == Warm {
+		return nil, errors.New("--mode warm: executors that always have something to do do not sleep; leave it out")
+	}
+	s, err := openStage(ctx, o, o.Executors, o.hotTimeout())
+	if err != nil {
+		return nil, err
+	}
+	var contestants []contestant
+	for n := 1; n <= o.Executors; n++ {
+		f := &flood{stage: s, executors: s.lease.Executors()[:n], result: s.series(record.Throughput, record.Sublet, 0)}
+		f.result.Executors, f.result.InFlight, f.result.Operations = n, o.InFlight, batch
+		contestants = append(contestants, f)
+	}
+	p := o.plan(0)
+	if o.Repetitions == 0 {
+		p.count *= 50 // they are short
+		if o.Warmup < 0 {
+			p.warmup = p.count
+		}
+	}
+	done, total := 0, (p.blocks+1)*len(contestants)
+	err = takeTurns(ctx, contestants, p, func() {
+		done++
+		o.progress(fmt.Sprintf("1 to %d executors", o.Executors), done, total)
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.session.Close())
+	}
+	for _, c := range contestants {
+		s.add(c.series())
+	}
+	return s.close(ctx)
+}
+
+// flood is some executors with more to do than they can.
+type flood struct {
+	stage     *stage
+	executors []*offload.Executor
+	result    *record.Series
+}
+
+func (f *flood) series() *record.Series { return f.result }
+
+func (f *flood) close() error { return nil }
+
+func (f *flood) block(ctx context.Context, count int) (record.Block, error) {
+	batches := max(1, count/batch)
+	samples := make([][]int64, len(f.executors))
+	var all errgroup.Group
+	began := now()
+	for i, executor := range f.executors {
+		all.Go(func() (err error) {
+			samples[i], err = f.keepBusy(ctx, executor, batches)
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return record.Block{}, err
+	}
+	block := record.Block{Elapsed: now() - began}
+	for _, s := range samples {
+		block.Samples = append(block.Samples, s...)
+	}
+	return block, nil
+}
+
+func (f *flood) keepBusy(ctx context.Context, executor *offload.Executor, batches int) ([]int64, error) {
+	samples := make([]int64, batches)
+	futures := make([]*offload.Future, f.result.InFlight)
+	next := 0
+	before := now()
+	for i := range samples {
+		for range batch {
+			if f := futures[next]; f != nil {
+				if _, err := f.Wait(ctx); err != nil {
+					return nil, err
+				}
+			}
+			futures[next] = executor.Invoke(context.Background(), floor.Skip, nil, nil)
+			if next++; next == len(futures) {
+				next = 0
+			}
+		}
+		after := now()
+		samples[i] = after - before
+		before = after
+	}
+	for _, f := range futures {
+		if f == nil {
+			continue
+		}
+		if _, err := f.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return samples, nil
+}

@@ -1,0 +1,45 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sublet-hpc/sublet/bench/record"
+)
+
+// contestant is one of those that take turns.
+type contestant interface {
+	// series is what its blocks are added to.
+	series() *record.Series
+	// block does so many operations.
+	block(ctx context.Context, count int) (record.Block, error)
+	close() error
+}
+
+// takeTurns has each contestant do its blocks, another one first each time. A block before the first
+// is thrown away.
+func takeTurns(ctx context.Context, contestants []contestant, p plan, progress func()) error {
+	for turn := -1; turn < p.blocks; turn++ {
+		for i := range contestants {
+			c := contestants[(i+turn+1)%len(contestants)]
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			count := p.count
+			if turn < 0 {
+				if count = p.warmup; count == 0 {
+					continue
+				}
+			}
+			block, err := c.block(ctx, count)
+			if err != nil {
+				return fmt.Errorf("%s of %d bytes: %w", c.series().Name, c.series().Bytes, err)
+			}
+			if turn >= 0 {
+				c.series().Blocks = append(c.series().Blocks, block)
+			}
+			progress()
+		}
+	}
+	return nil
+}
