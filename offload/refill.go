@@ -23,6 +23,9 @@ const (
 // refillPatience is how long one attempt may take.
 const refillPatience = 10 * time.Second
 
+// lostAgain is how often an attempt begins anew because the manager that was asked has gone meanwhile.
+const lostAgain = 3
+
 // vacate notes that the executors of a site need new berths.
 func (l *Lease) vacate(s *site) {
 	l.mu.Lock()
