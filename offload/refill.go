@@ -105,6 +105,12 @@ func (l *Lease) resettle(vacant []*Executor) bool {
 	ctx, cancel := context.WithTimeout(l.alive, refillPatience)
 	defer cancel()
 	err := l.settle(ctx, vacant, 0)
+	for range lostAgain {
+		if !endedByPeer(err) {
+			break
+		}
+		err = l.settle(ctx, vacant, 0)
+	}
 	reason := ""
 	if err != nil {
 		reason = err.Error()

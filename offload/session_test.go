@@ -244,7 +244,7 @@ func TestManyGoroutines(t *testing.T) {
 		for g := range 8 {
 			all.Go(func() {
 				in, out := offload.Alloc[float64](s, 5), offload.Alloc[float64](s, 5)
-				for i := range 500 {
+				for i := range 200 {
 					for j := range in.Slice() {
 						in.Slice()[j] = float64(g*1000 + i)
 					}
