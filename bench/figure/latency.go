@@ -55,7 +55,7 @@ func Latency(title string, inputs []Input) (*plot.Plot, error) {
 	p.Add(plotter.NewGrid())
 	p.Legend.Top, p.Legend.Left = true, true
 	for i, c := range curves {
-		if err := c.add(p, plotutil.Color(i)); err != nil {
+		if err := c.add(p, plotutil.Color(i), plotutil.Shape(i/len(plotutil.DefaultColors))); err != nil {
 			return nil, err
 		}
 	}
@@ -65,13 +65,13 @@ func Latency(title string, inputs []Input) (*plot.Plot, error) {
 	return p, nil
 }
 
-func (c *curve) add(p *plot.Plot, colored color.Color) error {
+func (c *curve) add(p *plot.Plot, colored color.Color, shape draw.GlyphDrawer) error {
 	line, points, err := plotter.NewLinePoints(c.p50)
 	if err != nil {
 		return err
 	}
 	line.Color, points.Color = colored, colored
-	points.Shape = draw.CircleGlyph{}
+	points.Shape = shape // the colors come again after a few
 	p.Add(line, points)
 	p.Legend.Add(c.label, line, points)
 	if len(c.p99) == 0 {
