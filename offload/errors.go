@@ -150,6 +150,8 @@ func (e *ExecutorLost) Error() string {
 		how = fmt.Sprintf("ended by signal %d (%s)", int(e.Signal), unix.SignalName(e.Signal))
 	case e.ExitCalled:
 		how = fmt.Sprintf("called exit(%d)", e.ExitCode)
+	case e.ExitCode == 2: // with which a Go process ends itself
+		how = fmt.Sprintf("its own runtime ended it, most likely because functions left no memory (limit %s; Want.Memory lifts it)", bytesize.Format(e.Memory))
 	default:
 		how = fmt.Sprintf("exited with status %d", e.ExitCode)
 	}

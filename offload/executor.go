@@ -3,9 +3,11 @@ package offload
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
@@ -157,7 +159,11 @@ func (e *Executor) explain(f *Future, r *fabric.Response) error {
 	case r.Status == fabric.StatusOK:
 		return nil
 	case r.Status > 0:
-		return &FunctionError{Function: name, Executor: e.String(), Code: int(r.Status), Text: r.Text}
+		text := r.Text
+		if strings.HasPrefix(text, "std::bad_alloc") { // what C++ says when there is no memory
+			text += fmt.Sprintf(" (limit %s; Want.Memory lifts it)", bytesize.Format(e.Memory()))
+		}
+		return &FunctionError{Function: name, Executor: e.String(), Code: int(r.Status), Text: text}
 	case r.Status == fabric.StatusPayloadTooLarge:
 		return classify(ErrPayloadTooLarge, "the input of function %s has %d bytes: %s; give it less, or define the function with SUBLET_FUNCTION", name, f.request.Input.Size, r.Text)
 	case r.Status == fabric.StatusOutputTooSmall:
