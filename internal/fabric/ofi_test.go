@@ -15,17 +15,13 @@ func (p *peer) connect(name, nonce []byte, slots int) (*fabric.Client, error) {
 // libfabric runs a test over each transport and provider of libfabric's.
 func libfabric(t *testing.T, test func(t *testing.T, transport transport)) {
 	t.Helper()
-	for _, transport := range overFabric {
-		t.Run(transport.name, func(t *testing.T) { test(t, transport) })
-	}
+	overEach(t, overFabric, test)
 }
 
 // connected runs it over those whose endpoints connect, and so tell of each other's end.
 func connected(t *testing.T, test func(t *testing.T, transport transport)) {
 	t.Helper()
-	for _, transport := range withEvents {
-		t.Run(transport.name, func(t *testing.T) { test(t, transport) })
-	}
+	overEach(t, withEvents, test)
 }
 
 // What lies in no region, or in one that the executor does not have, is refused by the executor,
