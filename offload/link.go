@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -48,7 +49,8 @@ var errEnded = errors.New("the executor manager ended the connection")
 
 // endedByPeer tells whether a connection failed because there is nobody at its other end.
 func endedByPeer(err error) bool {
-	return errors.Is(err, errEnded) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, errEnded) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, net.ErrClosed) // receiving has found out first
 }
 
 func (l *link) receive() {

@@ -63,13 +63,19 @@ func (t Times) String() string {
 }
 
 // Within fails a test if one of the times is above the bar; where the machine may be busy, above ten
-// times the bar.
+// times the bar. One in fifty may take twice as long: machines have moments of their own.
 func (t Times) Within(tb testing.TB, bar time.Duration) {
 	tb.Helper()
 	if !InFull() {
 		bar *= busy
 	}
-	if worst := t.Worst(); worst > bar {
+	above := 0
+	for _, took := range t {
+		if took > bar {
+			above++
+		}
+	}
+	if worst := t.Worst(); above > len(t)/50 || worst > 2*bar {
 		tb.Errorf("it took %v, and may take %v", worst, bar)
 	}
 }
