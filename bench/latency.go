@@ -41,20 +41,7 @@ func (s *stage) sweep(ctx context.Context, size, index int, open func() ([]conte
 	if err != nil {
 		return err
 	}
-	p := s.options.plan(size)
-	perSize := (p.blocks + 1) * len(contestants)
-	done := index * perSize
-	err = takeTurns(ctx, contestants, p, func() {
-		done++
-		s.options.progress(fmt.Sprintf("%d bytes", size), done, len(s.options.Sizes)*perSize)
-	})
-	if err != nil {
-		return err
-	}
-	for _, c := range contestants {
-		s.add(c.series())
-	}
-	return nil
+	return s.compete(ctx, contestants, s.options.plan(size), fmt.Sprintf("%d bytes", size), index, len(s.options.Sizes))
 }
 
 func (s *stage) latencyContestants(ctx context.Context, size int) ([]contestant, error) {

@@ -47,16 +47,8 @@ func Scale(ctx context.Context, o *Options) (*record.Run, error) {
 		ours.local, ours.remote = 1, s.lease.Executors()[:n]
 		contestants = append(contestants, ours, one, threads)
 	}
-	done, total := 0, (p.blocks+1)*len(contestants)
-	err = takeTurns(ctx, contestants, p, func() {
-		done++
-		o.progress(fmt.Sprintf("1 to %d executors", o.Executors), done, total)
-	})
-	if err != nil {
+	if err := s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1); err != nil {
 		return nil, errors.Join(err, s.session.Close())
-	}
-	for _, c := range contestants {
-		s.add(c.series())
 	}
 	return s.close(ctx)
 }

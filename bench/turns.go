@@ -43,3 +43,21 @@ func takeTurns(ctx context.Context, contestants []contestant, p plan, progress f
 	}
 	return nil
 }
+
+// compete has contestants take their turns, and adds what they measured to the run. What they do is round
+// index of so many: for the progress that is shown.
+func (s *stage) compete(ctx context.Context, contestants []contestant, p plan, what string, index, rounds int) error {
+	turns := (p.blocks + 1) * len(contestants)
+	done := index * turns
+	err := takeTurns(ctx, contestants, p, func() {
+		done++
+		s.options.progress(what, done, rounds*turns)
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range contestants {
+		s.add(c.series())
+	}
+	return nil
+}

@@ -150,8 +150,8 @@ func (e *ExecutorLost) Error() string {
 		how = fmt.Sprintf("ended by signal %d (%s)", int(e.Signal), unix.SignalName(e.Signal))
 	case e.ExitCalled:
 		how = fmt.Sprintf("called exit(%d)", e.ExitCode)
-	case e.ExitCode == 2: // with which a Go process ends itself
-		how = fmt.Sprintf("its own runtime ended it, most likely because functions left no memory (limit %s; Want.Memory lifts it)", bytesize.Format(e.Memory))
+	case e.ExitCode == 2: // with which a Go process ends itself, too
+		how = fmt.Sprintf("exited with status 2: by _exit, or because functions left it no memory (limit %s; Want.Memory lifts it)", bytesize.Format(e.Memory))
 	default:
 		how = fmt.Sprintf("exited with status %d", e.ExitCode)
 	}
