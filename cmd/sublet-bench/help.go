@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/cmd/internal/usage"
 )
 
 // commands are all there are, in the order in which help lists them.
@@ -69,24 +70,6 @@ func writeHelp(w io.Writer, c *command) {
 	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
 	flags.SortFlags = false
 	c.setUp(flags)
-	usage := "sublet-bench " + c.name
-	if c.synopsis != "" {
-		usage += " " + c.synopsis
-	}
-	if flags.HasFlags() {
-		usage += " [FLAGS]"
-	}
-	fmt.Fprintf(w, "%s: %s\n\nUsage: %s\n", c.name, c.summary, usage)
-	if c.details != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.details))
-	}
-	if flags.HasFlags() {
-		fmt.Fprintf(w, "\nFlags:\n%s", flags.FlagUsages())
-	}
-	if len(c.examples) > 0 {
-		fmt.Fprintln(w, "\nExamples:")
-		for _, example := range c.examples {
-			fmt.Fprintln(w, "  "+example)
-		}
-	}
+	text := usage.Text{Name: "sublet-bench " + c.name, Synopsis: c.synopsis, Summary: c.summary, Details: c.details, Examples: c.examples}
+	text.Write(w, flags)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/cmd/internal/usage"
 )
 
 // Exit codes.
@@ -36,12 +38,7 @@ type command struct {
 
 type runFunc func(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error
 
-// usageError says that the command line is wrong.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+func usagef(format string, args ...any) error { return usage.Errorf(format, args...) }
 
 func doMain(args []string, stdout, stderr *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
@@ -51,9 +48,9 @@ func doMain(args []string, stdout, stderr *os.File) int {
 	if err == nil {
 		return exitOK
 	}
-	var usage *usageError
+	var wrong *usage.Error
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &wrong):
 		fmt.Fprintln(stderr, "sublet-bench:", err)
 		return exitUsage
 	case ctx.Err() != nil:

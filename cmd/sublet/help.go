@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/cmd/internal/usage"
 )
 
 func helpCommand() *command {
@@ -58,24 +59,6 @@ Exit status: 0 it worked, 1 it failed, 2 the command line is wrong.
 func writeHelp(w io.Writer, c *command) {
 	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
 	c.setUp(flags)
-	usage := "sublet " + c.name
-	if c.synopsis != "" {
-		usage += " " + c.synopsis
-	}
-	if flags.HasFlags() {
-		usage += " [FLAGS]"
-	}
-	fmt.Fprintf(w, "%s: %s\n\nUsage: %s\n", c.name, c.summary, usage)
-	if c.details != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.details))
-	}
-	if flags.HasFlags() {
-		fmt.Fprintf(w, "\nFlags:\n%s", flags.FlagUsages())
-	}
-	if len(c.examples) > 0 {
-		fmt.Fprintln(w, "\nExamples:")
-		for _, example := range c.examples {
-			fmt.Fprintln(w, "  "+example)
-		}
-	}
+	text := usage.Text{Name: "sublet " + c.name, Synopsis: c.synopsis, Summary: c.summary, Details: c.details, Examples: c.examples}
+	text.Write(w, flags)
 }

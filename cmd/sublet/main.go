@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/cmd/internal/usage"
 )
 
 // Exit codes.
@@ -35,12 +37,7 @@ type command struct {
 // runFunc runs a command with the arguments that are no flags.
 type runFunc func(args []string, stdout, stderr io.Writer) error
 
-// usageError says that the command line is wrong.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+func usagef(format string, args ...any) error { return usage.Errorf(format, args...) }
 
 func doMain(args []string, stdout, stderr io.Writer) int {
 	err := dispatch(args, stdout, stderr)
@@ -48,8 +45,8 @@ func doMain(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	fmt.Fprintln(stderr, "sublet:", err)
-	var usage *usageError
-	if errors.As(err, &usage) {
+	var wrong *usage.Error
+	if errors.As(err, &wrong) {
 		return exitUsage
 	}
 	return exitFailed

@@ -68,7 +68,7 @@ var forbiddenDependencies = []forbidden{
 		"it calls functions as any program does, through offload; sublet itself is what lends",
 	},
 	{
-		[]string{"cmd/sublet-invoke/options", "cmd/internal/output", "internal/bytesize"},
+		[]string{"cmd/sublet-invoke/options", "cmd/internal/output", "cmd/internal/usage", "internal/bytesize"},
 		[]string{"offload/...", "executors/...", "resources/...", "internal/fabric", "internal/control", "internal/pollable", "internal/statspage", "internal/version"},
 		"the command line, and amounts of memory on it, are what sublet and sublet-invoke share, and nothing behind it",
 	},
