@@ -37,17 +37,26 @@ static int send_changed(struct fabric_endpoint *endpoint, uint64_t id, const str
     uint8_t *bytes = (uint8_t *)response;
     uint64_t number = id;
     size_t size = sizeof *response;
-    atomic_store(&response->id, id);
+    // On the ring the client sees what we write: the number, which tells it that there is something to
+    // take, must be the last, and stored by respond.
     if (fault->kind == FAULT_TRUNCATE) {
         if (fault->parameter < size) {
             memset(bytes + fault->parameter, 0, size - fault->parameter);
+            if (fault->parameter < sizeof number)
+                number &= ((uint64_t)1 << 8 * fault->parameter) - 1;
             size = fault->parameter;
         }
-    } else
-        bytes[fault->parameter % sizeof *response] ^= 0xff;
-    memcpy(&number, bytes, sizeof number);
-    // The ring's last step is to store the number: it takes the wrong one from us.
-    return f->ofi ? send_raw(endpoint, id, bytes, size) : f->inner->respond(endpoint, number, arrival);
+    } else {
+        const size_t at = fault->parameter % sizeof *response;
+        if (at < sizeof number)
+            number ^= (uint64_t)0xff << 8 * at;
+        else
+            bytes[at] ^= 0xff;
+    }
+    if (!f->ofi)
+        return f->inner->respond(endpoint, number, arrival);
+    atomic_store(&response->id, number);
+    return send_raw(endpoint, id, bytes, size);
 }
 
 static int faulty_respond(struct fabric_endpoint *endpoint, uint64_t id, const struct fabric_arrival *arrival) {
