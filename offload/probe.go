@@ -37,6 +37,7 @@ func (c *connection) probe(ctx context.Context) error {
 		c.closeClient()
 		return err
 	}
+	enough := c.letGo(ctx)
 	err = c.introduce(ctx, b)
 	for _, p := range probes {
 		if err == nil {
@@ -54,9 +55,28 @@ func (c *connection) probe(ctx context.Context) error {
 	if err != nil {
 		c.died() // it is of no use: an introduction that is under way ends
 		c.regions.await()
+	}
+	enough()
+	if err != nil {
 		c.closeClient() // before the memory: nothing may land there any more
 	}
 	return errors.Join(err, memory.release(b))
+}
+
+// letGo abandons the client when the process has ended, as lose does later: somebody may wait in it.
+func (c *connection) letGo(ctx context.Context) (enough func()) {
+	alive, noMore := c.berth.whileAlive(ctx, c)
+	done := make(chan struct{})
+	forget := context.AfterFunc(alive, func() {
+		c.client.Abandon()
+		close(done)
+	})
+	return func() {
+		if !forget() {
+			<-done
+		}
+		noMore()
+	}
 }
 
 func (c *connection) probeOnce(ctx context.Context, b *block, size int) error {

@@ -245,7 +245,7 @@ func (c *Client) Unwant() { atomic.AddUint32(&c.wanted, ^uint32(0)) }
 // that does not poll, or a node that has vanished, would hold it. The client is broken from then
 // on. It may be called beside other methods, but not beside Close.
 func (c *Client) Abandon() {
-	atomic.StoreUint32((*uint32)(unsafe.Pointer(&c.c.abandoned)), 1)
+	C.fabric_let_go(&c.c.leave)
 }
 
 // Arm prepares for sleeping on Descriptor. It returns false if there is something to harvest

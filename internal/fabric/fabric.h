@@ -52,6 +52,16 @@ struct fabric_response {
     char text[WIRE_TEXT];
 };
 
+// What ends a client's waiting for its executor, from another thread.
+struct fabric_leave {
+    _Atomic uint32_t asked;
+    uint32_t reserved;
+    _Atomic(void *) locks[2];  // which a process that was killed may have left locked; NULL: none (ofi_locks.c)
+};
+
+// Ends it, and all later waiting. The executor is gone, or will not be used again.
+void fabric_let_go(struct fabric_leave *);
+
 struct fabric_client;
 
 struct fabric_client_ops {
@@ -82,8 +92,7 @@ struct fabric_client {
     int descriptor;      // becomes readable after arm when there is something to harvest; -1: none
     uint64_t submitted;  // id of the last invocation submitted
     uint64_t harvested;  // id of the last response harvested
-    _Atomic uint32_t abandoned;  // ends what waits for the executor, from another thread
-    uint32_t reserved;
+    struct fabric_leave leave;
     struct fabric_pending pending[WIRE_SLOTS_MAX];
     struct fabric_faults *faults;  // NULL: none (fault.h)
     char text[FABRIC_TEXT];  // why the last function failed
@@ -120,7 +129,7 @@ struct fabric_ofi_options {
     // doorbell, which stay the caller's. NULL: none.
     struct wire_ring *bells;
     int doorbell;
-    _Atomic uint32_t stop;  // connecting: set by another thread when the executor is gone
+    struct fabric_leave leave;  // connecting: until there is a client
 };
 
 enum {
@@ -132,7 +141,7 @@ enum {
 // text if it can not be had.
 int fabric_ofi_orders_writes(const char *provider, char *text);
 
-struct fabric_client *fabric_ofi_connect(const struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);
+struct fabric_client *fabric_ofi_connect(struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);
 // Registers a region, to which the executor may write outputs if it is writable.
 int fabric_ofi_attach(struct fabric_client *, uint32_t region, void *base, uint64_t size, int writable, uint64_t *address, uint64_t *key);
 // Says where the executor's mirror of it is.

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -157,10 +156,10 @@ func (s *ofiSlots) hang(page *C.struct_wire_ring, doorbell *os.File) {
 
 // stopWith makes the call return soon when ctx ends. done ends that, before the arguments are freed.
 func (s *ofiSlots) stopWith(ctx context.Context) (done func()) {
-	flag := (*uint32)(unsafe.Pointer(&s.options.stop))
+	leave := &s.options.leave
 	set := make(chan struct{})
 	forget := context.AfterFunc(ctx, func() {
-		atomic.StoreUint32(flag, 1)
+		C.fabric_let_go(leave)
 		close(set)
 	})
 	return func() {

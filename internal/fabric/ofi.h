@@ -68,8 +68,9 @@ struct ofi_operation {
 struct ofi_bells {
     _Atomic uint32_t *mine;
     const _Atomic uint32_t *theirs;
-    int bell;     // our end
-    int hung_up;  // the peer has closed its end
+    _Atomic uint32_t *left;  // set by the client before it goes
+    int bell;                // our end
+    int hung_up;             // the peer has closed its end
 };
 
 // Messages of ofi-send: receives are posted for as many as there are slots, and taken as they
@@ -121,6 +122,7 @@ struct ofi_link {
     uint8_t greeting_room[256];
     size_t greeted;  // bytes of a greeting that has come, or 0
     const _Atomic uint32_t *stop;         // ends what waits for the peer
+    struct fabric_leave *leave;           // the client's: whose asked is stop; NULL at the executor's end
     void (*give_way)(struct ofi_link *);  // called by what waits for the peer, if it is set
     // ofi-send, if they are set: the message for a slot has come; a transfer of it has ended; what
     // could not be posted is tried again.
@@ -149,8 +151,14 @@ static inline int ofi_registers_locally(const struct ofi_link *l) { return (l->i
 int ofi_name(struct ofi_link *, struct fid *, uint8_t *name, size_t *size);
 // Makes a peer's name its address.
 int ofi_know(struct ofi_link *, const uint8_t *name, size_t size, fi_addr_t *peer);
-// Removes what a name has in the file system, if it is a name that ofi_find has made.
+// The file in shared memory that a name stands for (WIRE_NAME + 1 bytes), "" unless ofi_find has made it.
+void ofi_file(const uint8_t *name, size_t size, char *file);
+// Removes it.
 void ofi_unlink(const uint8_t *name, size_t size);
+
+// Finds the locks that the link's provider shares with its peer, so that fabric_let_go can unlock
+// them; none is no failure. FABRIC_BROKEN if we have been let go meanwhile. (ofi_locks.c)
+int ofi_find_locks(struct ofi_link *, const uint8_t *own, size_t own_size, const uint8_t *peer, size_t peer_size);
 
 // ofi-send: gives the inbox its memory, and posts its receives.
 void ofi_inbox_open(struct ofi_link *, void *buffers, size_t stride, uint32_t slots, struct fid_mr *mr);

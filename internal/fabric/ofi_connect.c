@@ -138,6 +138,8 @@ static int connect_by_message(struct ofi_link *l, const struct fabric_ofi_option
     int result = ofi_name(l, &l->ep->fid, greeting.name, &size);
     if (result == FABRIC_OK)
         result = ofi_know(l, name, name_size, &l->peer);
+    if (result == FABRIC_OK)
+        result = ofi_find_locks(l, greeting.name, size, name, name_size);
     if (result == FABRIC_OK) {
         greeting.name_size = (uint32_t)size;
         result = ofi_greet(l, &greeting, sizeof greeting, l->peer, o->milliseconds);
@@ -156,7 +158,15 @@ static int connect_by_message(struct ofi_link *l, const struct fabric_ofi_option
 void ofi_say_goodbye(struct ofi_client *c) {
     struct ofi_link *l = &c->link;
     struct wire_goodbye goodbye = {0};
-    if (!l->av || !l->ep || !c->met || l->over || atomic_load(&c->client.abandoned))
+    if (!l->av || !l->ep || !c->met)
+        return;
+    if (l->bells.left) {
+        // Not by a message: an executor that was killed may have left the way to it locked.
+        atomic_store(l->bells.left, 1);
+        ofi_ring(l);
+        return;
+    }
+    if (l->over || atomic_load(&c->client.leave.asked))
         return;
     ofi_greet(l, &goodbye, sizeof goodbye, l->peer, GOODBYE);  // if it is gone, so be it
 }
@@ -212,7 +222,7 @@ static int join_descriptors(struct ofi_client *c) {
     return FABRIC_OK;
 }
 
-struct fabric_client *fabric_ofi_connect(const struct fabric_ofi_options *o, const uint8_t *name, size_t name_size, char *provider, char *text) {
+struct fabric_client *fabric_ofi_connect(struct fabric_ofi_options *o, const uint8_t *name, size_t name_size, char *provider, char *text) {
     struct fi_info *info;
     if (name_size <= sizeof(uint32_t)) {
         snprintf(text, FABRIC_TEXT, "the executor's name is too short");
@@ -232,11 +242,15 @@ struct fabric_client *fabric_ofi_connect(const struct fabric_ofi_options *o, con
     c->requests = o->requests;
     c->responses = o->responses;
     c->link.text = c->client.text;
-    c->link.stop = &o->stop;
+    c->link.leave = &o->leave;
+    c->link.stop = &o->leave.asked;
     int result = ofi_open(&c->link, info, o, 0);
     if (result == FABRIC_OK)
         result = connect_link(c, o, name, name_size);
-    c->link.stop = &c->client.abandoned;
+    for (int i = 0; i < 2; i++)
+        atomic_store(&c->client.leave.locks[i], atomic_load(&o->leave.locks[i]));
+    c->link.leave = &c->client.leave;
+    c->link.stop = &c->client.leave.asked;
     if (result == FABRIC_OK)
         result = join_descriptors(c);
     if (result < 0) {

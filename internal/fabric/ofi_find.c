@@ -169,13 +169,21 @@ int fabric_ofi_orders_writes(const char *provider, char *text) {
     return 0;
 }
 
-void ofi_unlink(const uint8_t *name, size_t size) {
+void ofi_file(const uint8_t *name, size_t size, char *file) {
     char path[WIRE_NAME + 1] = "";
+    *file = 0;
     if (size <= sizeof(uint32_t) || size > WIRE_NAME)
         return;
     memcpy(path, name + sizeof(uint32_t), size - sizeof(uint32_t));
-    const char *file = strstr(path, "://");
-    file = file ? file + 3 : path;
-    if (!strncmp(file, OWN_NAME, strlen(OWN_NAME)))
+    const char *start = strstr(path, "://");
+    start = start ? start + 3 : path;
+    if (!strncmp(start, OWN_NAME, strlen(OWN_NAME)))
+        strcpy(file, start);
+}
+
+void ofi_unlink(const uint8_t *name, size_t size) {
+    char file[WIRE_NAME + 1];
+    ofi_file(name, size, file);
+    if (*file)
         shm_unlink(file);  // which is gone already if the peer was faster
 }

@@ -57,6 +57,7 @@ static void hang_bells(struct ofi_link *l, const struct fabric_ofi_options *o, i
     l->bells = (struct ofi_bells){
         .mine = executor ? &o->bells->executor_sleeps : &o->bells->client_sleeps,
         .theirs = executor ? &o->bells->client_sleeps : &o->bells->executor_sleeps,
+        .left = &o->bells->client_left,
         .bell = o->doorbell,
     };
 }

@@ -168,6 +168,9 @@ static int note(struct ofi_link *l, const struct fi_cq_data_entry *entry) {
     return FABRIC_OK;
 }
 
+// Whether the client has said goodbye; we are the executor then.
+static int has_left(const struct ofi_link *l) { return l->bells.left && !l->leave && atomic_load_explicit(l->bells.left, memory_order_relaxed); }
+
 int ofi_poll(struct ofi_link *l) {
     struct fi_cq_data_entry entries[COMPLETIONS];
     if (l->over)
@@ -176,7 +179,7 @@ int ofi_poll(struct ofi_link *l) {
     if (count == -FI_EAGAIN || count == -FI_EINTR) {
         if (++l->idle % IDLE_POLLS == 0 && ofi_events(l) < 0)
             return l->over;
-        if (l->bells.hung_up) {  // and all that it has sent has come
+        if (l->bells.hung_up || has_left(l)) {  // and all that it has sent has come
             snprintf(l->text, FABRIC_TEXT, "it ended the connection");
             return ofi_over(l, FABRIC_BROKEN);
         }

@@ -95,7 +95,8 @@ struct wire_ring {
     _Atomic uint32_t executor_sleeps;  // set by the executor before it sleeps on its doorbell
     uint8_t pad1[WIRE_LINE - 4];
     _Atomic uint32_t client_sleeps;  // set by the client before it sleeps on its doorbell
-    uint8_t pad2[WIRE_LINE - 4];
+    _Atomic uint32_t client_left;    // set by the client before it goes, where the page is libfabric's bells
+    uint8_t pad2[WIRE_LINE - 8];
 };
 
 enum {
