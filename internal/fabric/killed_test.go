@@ -13,48 +13,72 @@ import (
 func TestKilledAtAnyMoment(t *testing.T) {
 	const size, slots = 5000, 4
 	for _, transport := range overFabric {
-		t.Run(transport.name, func(t *testing.T) {
-			times := 2
-			if fabric.NeedsBells(transport.provider) { // which has locks in the memory of both
-				times = 8
-			}
-			for range times {
-				p := startPeer(t, transport, peerOptions{slots: slots, hot: -1})
-				in, out := p.region(fabric.Buffers, size), p.region(fabric.Buffers, size)
-				request := fabric.Request{Function: p.functions["echo"], Input: in.payload(0, size), Output: out.payload(0, size)}
+		times := 2
+		if fabric.NeedsBells(transport.provider) { // which has locks in the memory of both
+			times = 6
+		}
+		for name, ends := range map[string]func(*peer, *fabric.Request) (ended chan error){
+			"waiting for it": func(p *peer, request *fabric.Request) chan error {
 				begun, ended := make(chan struct{}), make(chan error, 1)
-				go func() {
-					for i := 0; ; i++ {
-						_, err := p.client.Submit(&request)
-						if err == nil || errors.Is(err, fabric.ErrFull) {
-							_, err = p.client.Harvest(p.client.Submitted()-slots/2, time.Millisecond)
-						}
-						if err != nil {
-							ended <- err
-							return
-						}
-						if i == slots {
-							close(begun)
-						}
-						select {
-						case <-p.exited:
-							ended <- nil
-							return
-						default:
-						}
-					}
-				}()
+				go func() { ended <- p.keepBusy(request, slots, begun) }()
 				<-begun
-				time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // the moment
-				p.kill()
+				killSoon(p)
 				p.client.Abandon()
-				select {
-				case <-ended:
-				case <-time.After(patience):
-					t.Fatal("who waited for the executor was not let go")
+				return ended
+			},
+			"closing": func(p *peer, request *fabric.Request) chan error {
+				for range slots {
+					_, err := p.client.Submit(request)
+					check(t, err)
 				}
-				p.stop()
-			}
-		})
+				killSoon(p)
+				ended := make(chan error, 1)
+				go func() {
+					p.client.Close()
+					ended <- nil
+				}()
+				return ended
+			},
+		} {
+			t.Run(transport.name+"/"+name, func(t *testing.T) {
+				for range times {
+					p := startPeer(t, transport, peerOptions{slots: slots, hot: -1})
+					in, out := p.region(fabric.Buffers, size), p.region(fabric.Buffers, size)
+					ended := ends(p, &fabric.Request{Function: p.functions["echo"], Input: in.payload(0, size), Output: out.payload(0, size)})
+					select {
+					case <-ended:
+					case <-time.After(patience):
+						panic("an executor that was killed holds its client") // which can not be closed either
+					}
+				}
+			})
+		}
 	}
+}
+
+// keepBusy has the executor always work at something, until that fails or the executor has exited.
+func (p *peer) keepBusy(request *fabric.Request, slots uint64, begun chan struct{}) error {
+	for i := uint64(0); ; i++ {
+		_, err := p.client.Submit(request)
+		if err == nil || errors.Is(err, fabric.ErrFull) {
+			_, err = p.client.Harvest(p.client.Submitted()-slots/2, time.Millisecond)
+		}
+		if err != nil {
+			return err
+		}
+		if i == slots {
+			close(begun)
+		}
+		select {
+		case <-p.exited:
+			return nil
+		default:
+		}
+	}
+}
+
+// killSoon kills the executor at a moment that nobody has chosen.
+func killSoon(p *peer) {
+	time.Sleep(time.Duration(rand.IntN(500)) * time.Microsecond)
+	p.kill()
 }
