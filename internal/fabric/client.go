@@ -244,6 +244,9 @@ func (c *Client) Unwant() { atomic.AddUint32(&c.wanted, ^uint32(0)) }
 // Abandon makes what waits for the executor in Submit or Push return ErrBroken soon: an executor
 // that does not poll, or a node that has vanished, would hold it. The client is broken from then
 // on. It may be called beside other methods, but not beside Close.
+//
+// Over shm, who hangs in a lock that the executor has taken with it is freed as well, if the executor has
+// exited before.
 func (c *Client) Abandon() {
 	C.fabric_let_go(&c.c.leave)
 }
