@@ -15,7 +15,7 @@
 #include "ofi.h"
 
 // What all regions with such a lock have in common: a version of 1 to 8 in the first byte, the process's
-// number behind the first word, and the lock behind the region's own address. Version 9 (libfabric 2.4)
+// number behind the first word, and the lock behind the region's own address. Version 9 (libfabric 2.5)
 // has no lock; versions that are not known are left alone.
 enum {
     LAST_VERSION = 8,
