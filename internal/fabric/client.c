@@ -1,10 +1,10 @@
 // The client's end, whatever the transport: slots, and the spinning for responses.
 #define _GNU_SOURCE
-#include <sched.h>
 #include <string.h>
 
 #include "clock.h"
 #include "fabric.h"
+#include "spin.h"
 
 int fabric_submit(struct fabric_client *c, const struct fabric_submission *s) {
     uint64_t id = c->submitted + 1;
@@ -48,7 +48,7 @@ static int take(struct fabric_client *c, const struct wire_response *response, s
 int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds, const uint32_t *wanted,
                    struct fabric_response *out, int max) {
     uint64_t deadline = 0;
-    uint32_t turns = 0;
+    struct spin spin = {.patience = c->patience};
     int count = 0;
     if (until > c->submitted)
         until = c->submitted;
@@ -69,21 +69,16 @@ int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds
         }
         if (c->harvested >= until || count == max || !nanoseconds)
             return count;
-        // Spin: cheap when alone on the core, and fair when not.
-        if (++turns <= 32) {
-            clock_pause();
-            continue;
-        }
         if (__atomic_load_n(wanted, __ATOMIC_RELAXED))
             return count;
-        sched_yield();
-        if (turns % 16 == 0) {
-            uint64_t now = clock_nanoseconds();
-            if (!deadline)
-                deadline = now + nanoseconds;
-            else if (now >= deadline)
-                return count;
-        }
+        if (!spin_turn(&spin))
+            continue;
+        c->patience = spin.patience;
+        uint64_t now = clock_nanoseconds();
+        if (!deadline)
+            deadline = now + nanoseconds;
+        else if (now >= deadline)
+            return count;
     }
 }
 

@@ -83,7 +83,7 @@ struct fabric_client {
     uint64_t submitted;  // id of the last invocation submitted
     uint64_t harvested;  // id of the last response harvested
     _Atomic uint32_t abandoned;  // ends what waits for the executor, from another thread
-    uint32_t reserved;
+    uint32_t patience;   // of the last wait: see spin.h
     struct fabric_pending pending[WIRE_SLOTS_MAX];
     struct fabric_faults *faults;  // NULL: none (fault.h)
     char text[FABRIC_TEXT];  // why the last function failed
