@@ -108,19 +108,18 @@ func (t *stream) close() error {
 // block's samples are the times between answers.
 func (t *stream) block(ctx context.Context, count int) (record.Block, error) {
 	samples := make([]int64, count)
-	futures := make([]*offload.Future, len(t.in))
+	futures := make([]offload.Future, len(t.in))
 	began := now()
 	before := began
 	for i := range count + len(futures) {
 		slot := i % len(futures)
-		if f := futures[slot]; f != nil {
-			if _, err := f.Wait(ctx); err != nil {
+		if i >= len(futures) {
+			if _, err := futures[slot].Wait(ctx); err != nil {
 				return record.Block{}, err
 			}
 			after := now()
 			samples[i-len(futures)] = after - before
 			before = after
-			futures[slot] = nil
 		}
 		if i < count {
 			if t.stage.options.Touch {

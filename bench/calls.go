@@ -139,20 +139,19 @@ func (c *calls) check(out *offload.Buffer[byte]) error {
 // pipelined keeps all buffers in flight; a sample is the time from an invocation to its output.
 func (c *calls) pipelined(ctx context.Context, count int) (record.Block, error) {
 	samples := make([]int64, count)
-	futures := make([]*offload.Future, len(c.in))
+	futures := make([]offload.Future, len(c.in))
 	sent := make([]int64, len(c.in))
 	began := now()
 	for i := range count + len(futures) {
 		slot := i % len(futures)
-		if f := futures[slot]; f != nil {
-			if _, err := f.Wait(ctx); err != nil {
+		if i >= len(futures) {
+			if _, err := futures[slot].Wait(ctx); err != nil {
 				return record.Block{}, err
 			}
 			if err := c.check(c.out[slot]); err != nil {
 				return record.Block{}, err
 			}
 			samples[i-len(futures)] = now() - sent[slot]
-			futures[slot] = nil
 		}
 		if i < count {
 			sent[slot] = now()

@@ -103,7 +103,7 @@ func (t *step) block(ctx context.Context, count int) (record.Block, error) {
 func (t *step) once(ctx context.Context) error {
 	parts := t.local + len(t.remote)
 	share := func(i int) int { return t.stage.options.Items*(i+1)/parts - t.stage.options.Items*i/parts }
-	futures := make([]*offload.Future, len(t.remote))
+	futures := make([]offload.Future, len(t.remote))
 	for i, executor := range t.remote {
 		binary.NativeEndian.PutUint64(t.in[i].Slice(), uint64(share(t.local+i)))
 		futures[i] = executor.Invoke(context.Background(), floor.Work, t.in[i], t.out[i])

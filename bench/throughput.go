@@ -79,13 +79,13 @@ func (f *flood) block(ctx context.Context, count int) (record.Block, error) {
 
 func (f *flood) keepBusy(ctx context.Context, executor *offload.Executor, batches int) ([]int64, error) {
 	samples := make([]int64, batches)
-	futures := make([]*offload.Future, f.result.InFlight)
+	futures := make([]offload.Future, f.result.InFlight)
 	next := 0
 	before := now()
 	for i := range samples {
-		for range batch {
-			if f := futures[next]; f != nil {
-				if _, err := f.Wait(ctx); err != nil {
+		for j := range batch {
+			if i*batch+j >= len(futures) {
+				if _, err := futures[next].Wait(ctx); err != nil {
 					return nil, err
 				}
 			}
@@ -98,10 +98,7 @@ func (f *flood) keepBusy(ctx context.Context, executor *offload.Executor, batche
 		samples[i] = after - before
 		before = after
 	}
-	for _, f := range futures {
-		if f == nil {
-			continue
-		}
+	for _, f := range futures[:min(len(futures), batches*batch)] {
 		if _, err := f.Wait(ctx); err != nil {
 			return nil, err
 		}

@@ -2,86 +2,100 @@ package offload
 
 import (
 	"context"
-	"sync"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
-// Call is Invoke and Wait in one, for callers who have nothing else to do meanwhile: it costs less,
-// and allocates nothing. What it returns, and what ctx governs, is as of [Lease.Invoke] and [Future.Wait];
-// when ctx ends it returns at once.
+// Call is Invoke and Wait in one, for callers who have nothing else to do meanwhile: it costs less.
+// What it returns, and what ctx governs, is as of [Lease.Invoke] and [Future.Wait]; when ctx ends it
+// returns at once.
 func (l *Lease) Call(ctx context.Context, function string, in, out Payload, constants ...*Constant) (int, error) {
-	f := spare.Get().(*Future)
-	f.lease, f.ctx, f.anywhere = l, ctx, true
-	err := f.fill(function, in, out, constants)
-	if err == nil {
-		err = f.lend()
+	if c, _ := l.choose(); c != nil {
+		if size, err, over := c.call(ctx, l, function, in, out, constants); over {
+			return size, err
+		}
 	}
-	if err != nil {
-		f.recycle()
-		return 0, err
-	}
-	c, _ := l.choose()
-	if c == nil || !c.call(f) {
-		l.dispatch(f)
-		return f.Wait(ctx)
-	}
-	if f.unshared {
-		size, err := f.size, f.err
-		f.recycle()
-		return size, err
-	}
-	return f.Wait(ctx)
-}
-
-// spare are futures that nobody knows any more.
-var spare = sync.Pool{New: func() any { return &Future{} }}
-
-func (f *Future) recycle() {
-	*f = Future{}
-	spare.Put(f)
+	return l.Invoke(ctx, function, in, out, constants...).Wait(ctx)
 }
 
 // call sends an invocation that needs no preparation, and spins a while for its response, in one
-// crossing into C. False: nothing was done, and it takes the general way. If the response came, nobody
-// else has seen the future: it is unshared.
-func (c *connection) call(f *Future) (sent bool) {
-	if c.client.Path().Transport != fabric.Ring && max(f.request.Input.Size, f.request.Output.Size) > fabric.EagerSize {
-		return false // somebody has to move it
+// crossing into C. If it is not over then, nothing was done, and it takes the general way, or it goes on
+// as any other does, and is waited for.
+func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, err error, over bool) {
+	if ctx.Done() != nil && ctx.Err() != nil || !c.mu.TryLock() {
+		return 0, nil, false
 	}
-	for _, b := range f.lent {
-		if b != nil && !c.regions.has(b.region.id) {
-			return false
-		}
-	}
-	if f.ctx.Done() != nil && f.ctx.Err() != nil || !c.mu.TryLock() {
-		return false
-	}
-	defer c.mu.Unlock()
 	if c.closed {
-		return false
+		c.mu.Unlock()
+		return 0, nil, false
+	}
+	f := c.next // nobody else knows it
+	if f == nil {
+		f = newInvocation()
+		c.next = f
+	}
+	f.lease = l
+	if f.fill(name, in, out, constants) != nil || !c.isPrepared(f) || f.lend() != nil {
+		c.mu.Unlock()
+		return 0, nil, false
 	}
 	c.watchStalls()
-	c.load.Add(1) // before it spins: others choose meanwhile
+	if len(l.executors) > 1 {
+		c.load.Add(1) // before it spins: others choose meanwhile
+	}
 	id, responses, err := c.client.SubmitAndHarvest(&f.request, spinSlice)
-	if id == 0 {
-		c.load.Add(-1)
-		return false // all slots are in use, or the executor is lost: the general way knows what to do
-	}
-	if n := len(responses); n > 0 && responses[n-1].ID == id { // the last of all that were in flight
-		c.file(responses[:n-1], err)
-		c.load.Add(-1)
+	n := len(responses)
+	if id > 0 && n > 0 && responses[n-1].ID == id { // the last of all that were in flight
+		if n > 1 {
+			c.file(responses[:n-1], err)
+		}
+		c.unload(l)
 		answer := &responses[n-1]
-		f.size, f.err, f.unshared = answer.Size, c.berth.executor.explain(f, answer), true
+		if answer.Status != fabric.StatusOK {
+			err = c.berth.executor.explain(f, answer)
+		}
 		f.giveBack()
-		return true
+		c.mu.Unlock()
+		return answer.Size, err, true
 	}
-	f.id = id
+	if id == 0 {
+		c.unload(l)
+		f.giveBack()
+		c.mu.Unlock()
+		return 0, nil, false // all slots are in use, or the executor is lost: the general way knows what to do
+	}
+	c.next = nil
+	if len(l.executors) == 1 {
+		c.load.Add(1)
+	}
+	f.ctx, f.anywhere, f.id = ctx, true, id
+	future := f.future()
 	c.inFlight[c.slot(id)] = f
-	c.file(responses, err)
 	f.connection.Store(c)
-	if f.ctx.Done() != nil {
-		f.unwatch = context.AfterFunc(f.ctx, f.expire)
+	if ctx.Done() != nil {
+		f.unwatch = context.AfterFunc(ctx, f.expire)
+	}
+	c.file(responses, err)
+	c.mu.Unlock()
+	size, err = future.Wait(ctx)
+	return size, err, true
+}
+
+func (c *connection) unload(l *Lease) {
+	if len(l.executors) > 1 {
+		c.load.Add(-1)
+	}
+}
+
+// isPrepared tells whether the executor knows what an invocation names, and nobody has to move it.
+func (c *connection) isPrepared(f *invocation) bool {
+	if !c.rings && max(f.request.Input.Size, f.request.Output.Size) > fabric.EagerSize {
+		return false
+	}
+	for _, b := range f.blocks[:f.lent] {
+		if !c.regions.has(b.region.id) {
+			return false
+		}
 	}
 	return true
 }

@@ -41,8 +41,9 @@ type connection struct {
 	mu          sync.Mutex
 	client      *fabric.Client
 	closeClient func()
-	inFlight    []*Future // by id mod slots
-	orphans     []*Future // could not be sent, and end with the executor
+	inFlight    []*invocation // by id mod slots
+	next        *invocation   // of Call; nobody else knows it
+	orphans     []*invocation // could not be sent, and end with the executor
 	closed      bool
 	driving     bool // the driver exists
 	sleepers    int
@@ -55,6 +56,7 @@ type connection struct {
 	resume   chan struct{} // has room for one; tells the driver that they have stopped
 
 	regions knownRegions
+	rings   bool // its transport is the ring
 
 	broken   atomic.Bool
 	brokenBy atomic.Pointer[error]
@@ -84,7 +86,7 @@ func (c *connection) lock() {
 // submit sends a future's request, whose regions the executor knows. While all slots are in use
 // it waits for the oldest, until the future's context ends. An error is the caller's; if the executor
 // has failed, the future is lost, or an orphan that is lost with it.
-func (c *connection) submit(f *Future) (sent bool, _ error) {
+func (c *connection) submit(f *invocation) (sent bool, _ error) {
 	for {
 		c.lock()
 		if c.closed {
@@ -122,12 +124,11 @@ func (c *connection) submit(f *Future) (sent bool, _ error) {
 			c.mu.Unlock()
 			continue
 		}
-		oldest := c.inFlight[c.slot(harvested+1)]
 		c.mu.Unlock()
 		if f.try {
 			return false, f.lease.busy()
 		}
-		if c.await(f.ctx, oldest) != nil {
+		if c.awaitSlot(f.ctx, harvested+1) != nil {
 			return false, f.overdue("while all slots of its executor were in use")
 		}
 	}
@@ -160,7 +161,7 @@ func (c *connection) kill(because error) {
 func (c *connection) slot(id uint64) uint64 { return id % uint64(len(c.inFlight)) }
 
 // orphan has a future that could not be sent end with the executor, which is killed.
-func (c *connection) orphan(f *Future, because error) {
+func (c *connection) orphan(f *invocation, because error) {
 	c.lock()
 	closed := c.closed
 	if !closed {
@@ -217,16 +218,17 @@ func (c *connection) collect() {
 
 // expire is called when the context of an invocation has ended. If the invocation runs, its
 // executor is killed: nothing less stops a function. If it waits behind others, they go on first.
-func (c *connection) expire(f *Future) {
+func (c *connection) expire(f *invocation) {
 	c.lock()
 	defer c.mu.Unlock()
-	if c.closed || f.ended.Load() || f.id == 0 {
+	if c.closed || f.hasEnded() || f.id == 0 {
 		return
 	}
 	f.expired = context.Cause(f.ctx)
 	c.harvest(f.id, 0)
 	c.endExpired()
-	if !f.ended.Load() && !c.broken.Load() {
+	if !f.hasEnded() && !c.broken.Load() {
+		f.kept = true
 		go func() { _ = c.sleep(context.Background(), f) }() // somebody must notice when its turn comes
 	}
 }
@@ -241,30 +243,65 @@ func (c *connection) endExpired() {
 	}
 }
 
-// await returns when the future or ctx has ended.
-func (c *connection) await(ctx context.Context, f *Future) error {
-	if ended, err := c.spinFor(ctx, f); ended {
+// await returns when the invocation has ended or goes elsewhere, or ctx has ended.
+func (c *connection) await(ctx context.Context, f *invocation) error {
+	if c.mu.TryLock() { // the shortest way, for nearly all
+		ok := !c.closed && !c.driving
+		if ok && !f.hasEnded() {
+			ok = c.harvest(f.id, spinSlice)
+		}
+		c.mu.Unlock()
+		if f.hasEnded() {
+			return nil
+		}
+		if ok && ctx.Done() != nil && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if over, err := c.spinFor(ctx, 0, f); over {
 		return err
 	}
 	return c.sleep(ctx, f)
 }
 
-// spinFor polls until the future or ctx has ended, or it has been long enough.
-func (c *connection) spinFor(ctx context.Context, f *Future) (ended bool, err error) {
+// awaitSlot returns when the invocation with this id, of which somebody else knows, has been answered, or
+// the connection or ctx has ended.
+func (c *connection) awaitSlot(ctx context.Context, id uint64) error {
+	if over, err := c.spinFor(ctx, id, nil); over {
+		return err
+	}
+	c.lock()
+	if c.closed || c.client.Harvested() >= id {
+		c.mu.Unlock()
+		return nil
+	}
+	f := c.inFlight[c.slot(id)]
+	f.kept = true
+	c.mu.Unlock()
+	return c.sleep(ctx, f)
+}
+
+// spinFor polls until the invocation, or where that is nil the one with this id, has been answered, or
+// ctx has ended, or it has been long enough.
+func (c *connection) spinFor(ctx context.Context, id uint64, f *invocation) (over bool, err error) {
 	c.spinners.Add(1)
 	defer c.stopSpinning()
 	var tired time.Time // when spinning will be over
 	for turn := 0; ; turn++ {
-		useful := true
+		useful, ended := true, false
 		if c.mu.TryLock() {
-			if useful = !c.closed; useful && !f.ended.Load() {
-				useful = c.harvest(f.id, spinSlice)
+			if useful = !c.closed; useful && (f == nil || !f.hasEnded()) {
+				if f != nil {
+					id = f.id
+				}
+				useful = c.harvest(id, spinSlice)
+				ended = f == nil && c.client.Harvested() >= id
 			}
 			c.mu.Unlock()
-		} else if !f.ended.Load() {
+		} else if f == nil || !f.hasEnded() {
 			runtime.Gosched()
 		}
-		if f.ended.Load() {
+		if ended || f != nil && f.hasEnded() {
 			return true, nil
 		}
 		if !useful {
@@ -282,7 +319,7 @@ func (c *connection) spinFor(ctx context.Context, f *Future) (ended bool, err er
 }
 
 // sleep waits without spinning: the driver files what comes.
-func (c *connection) sleep(ctx context.Context, f *Future) error {
+func (c *connection) sleep(ctx context.Context, f *invocation) error {
 	c.lock()
 	c.sleepers++
 	c.startDriver()

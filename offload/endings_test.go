@@ -130,7 +130,7 @@ func TestFullSlotsSleep(t *testing.T) {
 	in.Slice()[0] = 100
 	var before, after syscall.Rusage
 	check(t, syscall.Getrusage(syscall.RUSAGE_SELF, &before))
-	var last *offload.Future
+	var last offload.Future
 	for range 10 {
 		last = l.Invoke(within(t), "nap", in, nil)
 	}
@@ -203,7 +203,7 @@ func TestSplitNoticesShortOutputs(t *testing.T) {
 	out := offload.Alloc[byte](s, 10)
 	split := offload.NewSplit(l, 10, 1)
 	err := split.Step(within(t), offload.Work{
-		Remote: func(ctx context.Context, p offload.Part) *offload.Future {
+		Remote: func(ctx context.Context, p offload.Part) offload.Future {
 			return p.Executor.Invoke(ctx, "echo", out.Sub(0, 3), out.Sub(p.Lo, p.Hi))
 		},
 		Local: func(int, int) error { return nil },

@@ -33,6 +33,8 @@ var (
 	ErrDeadline = errors.New("offload: deadline exceeded")
 	// ErrPoison: the same input ended two executors; errors.As finds the *ExecutorLost of the second.
 	ErrPoison = errors.New("offload: poison")
+	// ErrWaited: a Wait has returned the invocation's result before, or the Future stands for none.
+	ErrWaited = errors.New("offload: the result of this invocation was returned by an earlier Wait")
 	// ErrVersion: the two ends are of different versions.
 	ErrVersion = errors.New("offload: versions differ")
 )

@@ -56,7 +56,7 @@ func ExampleSplit() {
 	}
 	split := offload.NewSplit(lease, n, 0.5)
 	err = split.Step(ctx, offload.Work{
-		Remote: func(ctx context.Context, part offload.Part) *offload.Future {
+		Remote: func(ctx context.Context, part offload.Part) offload.Future {
 			return part.Executor.Invoke(ctx, "square", in.Sub(part.Lo, part.Hi), out.Sub(part.Lo, part.Hi))
 		},
 		Local: func(lo, hi int) error {

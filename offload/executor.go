@@ -128,10 +128,11 @@ func (e *Executor) describe(node string) string {
 }
 
 // Invoke is Lease.Invoke on this executor, and on no other: what is lost with it is not run again.
-func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, constants ...*Constant) *Future {
+func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, constants ...*Constant) Future {
 	f := e.lease.prepare(name, in, out, constants)
-	if f.ended.Load() {
-		return f
+	future := f.future()
+	if f.hasEnded() {
+		return future
 	}
 	f.ctx = ctx
 	if c := e.current.Load(); c != nil {
@@ -139,7 +140,7 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 	} else {
 		f.end(0, e.whyNot())
 	}
-	return f
+	return future
 }
 
 // whyNot is why there is no process to send to.
@@ -153,7 +154,7 @@ func (e *Executor) whyNot() error {
 }
 
 // explain makes an error of a response that is not a success.
-func (e *Executor) explain(f *Future, r *fabric.Response) error {
+func (e *Executor) explain(f *invocation, r *fabric.Response) error {
 	name := f.function.name
 	switch {
 	case r.Status == fabric.StatusOK:

@@ -22,4 +22,11 @@ func SetTampering(tamper func(*fabric.Client)) {
 }
 
 // Pending tells whether an invocation has not ended.
-func (f *Future) Pending() bool { return !f.ended.Load() }
+func (f Future) Pending() bool {
+	i := f.invocation
+	if !i.enter(f.use) {
+		return false
+	}
+	defer i.leave(0)
+	return !i.hasEnded()
+}

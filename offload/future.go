@@ -2,199 +2,90 @@ package offload
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
-
-	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
-// Future is an invocation that has been sent, or could not be. It ends exactly once.
+// Future stands for an invocation that has been sent, or could not be. It is a small value, to be copied
+// freely; the zero Future stands for none. Nobody needs to wait for it.
 //
-//	sent ── answered, ended by its context, or lost for good ──▶ ended
-//	  ▲ │ its executor lost
-//	  │ ▼
-//	waiting for another executor (rerun.go)
-//
-// Any number of goroutines may wait for it, and nobody needs to.
+// The first Wait that returns the invocation's result takes it: what Sublet kept of the invocation is used
+// for the next one, so that invoking allocates nothing. Several goroutines may wait at once; those who do
+// when it ends all get the result. A later Wait returns [ErrWaited].
 type Future struct {
-	lease    *Lease
-	function *function
-	ctx      context.Context          // of Invoke
-	lent     [2 + maxConstants]*block // input, output, constants
-	regions  [maxConstants]uint32     // of the constants
-	request  fabric.Request
-	anywhere bool // any executor will do
-	try      bool // never wait for a slot
-	unshared bool // of Call: it was answered before anybody else knew of it
-
-	connection atomic.Pointer[connection] // where it was sent
-	id         uint64                     // there; the connection's mu guards it and expired
-	expired    error                      // why the invocation should have ended
-	large      bool                       // its payloads must be moved by somebody who polls
-	reruns     int
-	crashes    int // executors that ended while they ran it
-
-	// unwatch stops watching ctx; nil if that can not end.
-	unwatch func() bool
-
-	ended  atomic.Bool
-	size   int
-	err    error
-	inCall time.Duration
-	// waiting is nil, a channel that the ending closes, or endedChannel.
-	waiting atomic.Pointer[chan struct{}]
+	invocation *invocation
+	use        uint64
 }
 
-var endedChannel = func() *chan struct{} { c := make(chan struct{}); close(c); return &c }()
+// An invocation's uses: which use of its memory this is, whether its result was taken, and how many
+// goroutines wait for it. When the result was taken and the last of them has left, the next use begins, of
+// which no Future knows yet.
+const (
+	waiter     = 1
+	waiters    = 1<<20 - 1
+	taken      = 1 << 20
+	oneUse     = 1 << 21
+	numberMask = ^uint64(oneUse - 1)
+)
 
-// prepare makes a future that has its buffers lent, or has ended.
-func (l *Lease) prepare(name string, in, out Payload, constants []*Constant) *Future {
-	f := &Future{lease: l}
-	if err := f.fill(name, in, out, constants); err != nil {
-		f.lent = [len(f.lent)]*block{}
-		f.end(0, err)
-	} else if err := f.lend(); err != nil {
-		f.lent = [len(f.lent)]*block{}
-		f.end(0, err)
-	}
-	return f
-}
+// invocations are those that nobody knows any more.
+var invocations = sync.Pool{New: func() any { return &invocation{} }}
 
-// fill writes the request.
-func (f *Future) fill(name string, in, out Payload, constants []*Constant) error {
-	fn, ok := f.lease.functions[name]
-	if !ok {
-		return unknownFunction(name, f.lease.want.Library, f.lease.known)
-	}
-	if len(constants) > maxConstants {
-		return fmt.Errorf("offload: an invocation of %s names %d constants; at most %d", name, len(constants), maxConstants)
-	}
-	f.function, f.request.Function = fn, fn.index
-	if in != nil {
-		f.request.Input, f.lent[0] = in.payload()
-	}
-	if out != nil {
-		f.request.Output, f.lent[1] = out.payload()
-	}
-	for i, constant := range constants {
-		if constant == nil {
-			return fmt.Errorf("offload: constant %d of an invocation of %s is nil", i, name)
-		}
-		f.lent[2+i] = constant.block
-		f.regions[i] = constant.block.region.id
-	}
-	f.request.Constants = f.regions[:len(constants)]
-	for _, b := range f.lent {
-		// Another session's region of the same number would be taken for it.
-		if b != nil && b.region.owner != &f.lease.session.regions {
-			return fmt.Errorf("offload: an invocation of %s names a buffer or constant of another session; allocate it in the lease's own", name)
-		}
-	}
-	return nil
-}
+func newInvocation() *invocation { return invocations.Get().(*invocation) }
 
-// lend gives the buffers and constants to the invocation.
-func (f *Future) lend() error {
-	for i, b := range f.lent {
-		if b == nil {
-			continue
-		}
-		b.lent.Add(1)
-		if !b.freed.Load() {
-			continue
-		}
-		for _, b := range f.lent[:i+1] {
-			if b != nil {
-				b.lent.Add(-1)
-			}
-		}
-		return classify(ErrClosed, "offload: an invocation of %s names a buffer or constant that was freed", f.function.name)
-	}
-	return nil
-}
+// future is for the caller of Invoke. Nobody else has one.
+func (f *invocation) future() Future { return Future{f, f.uses.Load() & numberMask} }
 
-// end makes the result known and gives the buffers back. It is called once.
-func (f *Future) end(size int, err error) {
-	f.size, f.err = size, err
-	if f.unwatch != nil {
-		f.unwatch()
-	}
-	f.giveBack()
-	f.ended.Store(true)
-	if waiting := f.waiting.Swap(endedChannel); waiting != nil {
-		close(*waiting)
-	}
-}
-
-// giveBack gives the buffers and constants back.
-func (f *Future) giveBack() {
-	for _, b := range f.lent {
-		if b != nil {
-			b.lent.Add(-1)
+// enter begins to wait; false: it is over.
+func (f *invocation) enter(use uint64) bool {
+	for {
+		now := f.uses.Load()
+		if now&numberMask != use {
+			return false
+		}
+		if f.uses.CompareAndSwap(now, now+waiter) {
+			return true
 		}
 	}
 }
 
-// send sends the invocation over a connection, or ends it, or leaves it to rerun.
-func (f *Future) send(c *connection) {
-	f.large = c.client.Path().Transport != fabric.Ring && max(f.request.Input.Size, f.request.Output.Size) > fabric.EagerSize
-	f.connection.Store(c)
-	for _, b := range f.lent {
-		if b == nil || c.regions.has(b.region.id) {
-			continue
+// leave ends the waiting, with the result or without.
+func (f *invocation) leave(result uint64) {
+	for {
+		now := f.uses.Load()
+		next := (now - waiter) | result
+		over := next&waiters == 0 && next&taken != 0
+		if over {
+			next = now&numberMask + oneUse
 		}
-		if err := c.introduce(f.ctx, b); err != nil {
-			switch {
-			case f.ctx.Err() != nil:
-				f.end(0, f.overdue("before it was sent"))
-			case errors.Is(err, errRefused):
-				f.end(0, err)
-			default:
-				c.orphan(f, err)
+		if f.uses.CompareAndSwap(now, next) {
+			if over {
+				f.recycle()
 			}
 			return
 		}
 	}
-	if f.ctx.Err() != nil { // what is sent now would only cost its executor
-		f.end(0, f.overdue("before it was sent"))
+}
+
+// recycle has the memory used again, which no Future stands for any more.
+func (f *invocation) recycle() {
+	if f.kept {
 		return
 	}
-	if f.ctx.Done() != nil && f.unwatch == nil {
-		f.unwatch = context.AfterFunc(f.ctx, f.expire)
-	}
-	sent, err := c.submit(f)
-	switch {
-	case err != nil:
-		f.end(0, err)
-	case sent && f.ctx.Done() != nil && f.ctx.Err() != nil:
-		c.expire(f) // it may have ended before there was something to expire
-	}
+	clear(f.blocks[:f.lent])
+	f.lease, f.function, f.ctx, f.lent = nil, nil, nil, 0
+	f.anywhere, f.try, f.large = false, false, false
+	f.id, f.expired, f.reruns, f.crashes, f.unwatch = 0, nil, 0, 0, nil
+	f.size, f.err, f.inCall = 0, nil, 0
+	f.connection.Store(nil)
+	f.waiting.Store(nil)
+	invocations.Put(f)
 }
 
-// expire is called when the context of the invocation has ended.
-func (f *Future) expire() { f.connection.Load().expire(f) }
-
-// overdue is the error of an invocation whose context ended.
-func (f *Future) overdue(when string) error {
-	err := fmt.Errorf("the context of an invocation of %s ended %s: %w", f.function.name, when, context.Cause(f.ctx))
-	if errors.Is(f.ctx.Err(), context.DeadlineExceeded) {
-		return &classified{class: ErrDeadline, text: err.Error(), cause: err}
-	}
-	return err
-}
-
-// done returns a channel that is closed when the invocation has ended.
-func (f *Future) done() <-chan struct{} {
-	if waiting := f.waiting.Load(); waiting != nil {
-		return *waiting
-	}
-	c := make(chan struct{})
-	if f.waiting.CompareAndSwap(nil, &c) {
-		return c
-	}
-	return *f.waiting.Load()
+// Result is how an invocation ended that succeeded.
+type Result struct {
+	Size       int           // bytes of output
+	InFunction time.Duration // how long the function itself ran, as the executor measured it
 }
 
 // Wait returns the output's size in bytes when the invocation has ended, or why it failed:
@@ -203,26 +94,54 @@ func (f *Future) done() <-chan struct{} {
 //
 // It spins for as long as the lease's HotTimeout, because what it waits for is usually
 // microseconds away, and then sleeps.
-func (f *Future) Wait(ctx context.Context) (int, error) {
-	if !f.ended.Load() {
-		if c := f.connection.Load(); c != nil {
-			if err := c.await(ctx, f); err != nil {
-				return 0, err
-			}
-		}
-		select { // it may have gone to another executor, and is seen to there
-		case <-f.done():
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-	return f.size, f.err
+func (f Future) Wait(ctx context.Context) (int, error) {
+	result, err := f.Result(ctx)
+	return result.Size, err
 }
 
-// InFunction is how long the function itself ran, as the executor measured it; 0 before the end.
-func (f *Future) InFunction() time.Duration {
-	if !f.ended.Load() {
-		return 0
+// Result is Wait for those who want to know more.
+func (f Future) Result(ctx context.Context) (Result, error) {
+	end, err := f.wait(ctx)
+	return Result{end.size, end.inCall}, err
+}
+
+// ending is all that is to be known of an invocation that has ended.
+type ending struct {
+	size     int
+	inCall   time.Duration
+	function *function // nil if there is none of that name
+	capacity int       // of its output
+	crashes  int
+}
+
+func (f Future) wait(ctx context.Context) (end ending, err error) {
+	i := f.invocation
+	if i == nil || !i.enter(f.use) {
+		return end, ErrWaited
 	}
-	return f.inCall
+	if err := i.await(ctx); err != nil {
+		i.leave(0)
+		return end, err
+	}
+	end, err = ending{i.size, i.inCall, i.function, i.request.Output.Size, i.crashes}, i.err
+	i.leave(taken)
+	return end, err
+}
+
+// await returns when the invocation or ctx has ended.
+func (f *invocation) await(ctx context.Context) error {
+	if f.hasEnded() {
+		return nil
+	}
+	if c := f.connection.Load(); c != nil {
+		if err := c.await(ctx, f); err != nil || f.hasEnded() {
+			return err
+		}
+	}
+	select { // it may have gone to another executor, and is seen to there
+	case <-f.done():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -75,7 +75,7 @@ type order struct {
 	action     int
 	in, out    *offload.Buffer[byte]
 	want       []byte
-	future     *offload.Future
+	future     offload.Future
 	ctx        context.Context
 	cancel     context.CancelFunc
 	size       int

@@ -63,6 +63,18 @@ type function struct {
 	index uint32
 }
 
+// find returns a function of the library, or nil. Most programs call one again and again.
+func (l *Lease) find(name string) *function {
+	if recent := l.recent.Load(); recent != nil && recent.name == name {
+		return recent
+	}
+	fn := l.functions[name]
+	if fn != nil {
+		l.recent.Store(fn)
+	}
+	return fn
+}
+
 // Lease is the right to some executors. Any goroutine may invoke functions on them.
 //
 // Executors that are lost are replaced; those that are lost with their node or its manager are
@@ -73,7 +85,8 @@ type Lease struct {
 	wish      wish
 	executors []*Executor
 	functions map[string]*function
-	known     []string // names, for errors
+	recent    atomic.Pointer[function] // found last
+	known     []string                 // names, for errors
 	library   []control.Function
 	turn      atomic.Uint32
 	lost      atomic.Int32
@@ -188,19 +201,20 @@ func (l *Lease) Path() Path { return l.executors[0].Path() }
 //
 // What goes wrong is the future's: [ErrUnknownFunction], [ErrClosed], ctx's error, or
 // [*ExecutorLost] when no executor is left.
-func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) *Future {
+func (l *Lease) Invoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) Future {
 	f := l.prepare(function, in, out, constants)
-	if f.ended.Load() {
-		return f
+	future := f.future()
+	if f.hasEnded() {
+		return future
 	}
 	f.ctx, f.anywhere = ctx, true
 	l.dispatch(f)
-	return f
+	return future
 }
 
 // dispatch sends an invocation that has its buffers lent to the executor that has the least to do, or
 // ends it.
-func (l *Lease) dispatch(f *Future) {
+func (l *Lease) dispatch(f *invocation) {
 	c, _ := l.choose()
 	if c == nil {
 		var err error
@@ -219,10 +233,11 @@ func (l *Lease) dispatch(f *Future) {
 // executors are in use, or none is ready, it sends nothing and returns [ErrBusy]. Any other error is
 // the future's. (Buffers that an executor does not know yet are made known to it first, which
 // takes a moment.)
-func (l *Lease) TryInvoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) (*Future, error) {
+func (l *Lease) TryInvoke(ctx context.Context, function string, in, out Payload, constants ...*Constant) (Future, error) {
 	f := l.prepare(function, in, out, constants)
-	if f.ended.Load() {
-		return f, nil
+	future := f.future()
+	if f.hasEnded() {
+		return future, nil
 	}
 	f.ctx, f.anywhere, f.try = ctx, true, true
 	c, _ := l.choose()
@@ -233,10 +248,11 @@ func (l *Lease) TryInvoke(ctx context.Context, function string, in, out Payload,
 	} else {
 		f.send(c)
 	}
-	if f.ended.Load() && errors.Is(f.err, ErrBusy) {
-		return nil, f.err
+	if f.hasEnded() && errors.Is(f.err, ErrBusy) {
+		_, err := future.Wait(ctx)
+		return Future{}, err
 	}
-	return f, nil
+	return future, nil
 }
 
 // busy is the error when no executor can take an invocation now.

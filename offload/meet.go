@@ -36,7 +36,8 @@ func (b *berth) connect(ctx context.Context, c *connection) (err error) {
 			return err
 		}
 	}
-	c.inFlight = make([]*Future, slots)
+	c.rings = c.client.Path().Transport == fabric.Ring
+	c.inFlight = make([]*invocation, slots)
 	if tamper := tampering.Load(); tamper != nil {
 		(*tamper)(c.client)
 	}

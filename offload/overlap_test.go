@@ -109,7 +109,7 @@ func TestEnduranceTransfersProgressWhileTheFunctionComputes(t *testing.T) {
 	}
 	pipelined := func() time.Duration {
 		start := time.Now()
-		var futures [depth]*offload.Future
+		var futures [depth]offload.Future
 		for i := range depth {
 			futures[i] = l.Invoke(within(t), "compute", in[i], out[i])
 		}

@@ -43,7 +43,7 @@ func TestBufferOfAnotherSessionIsRefused(t *testing.T) {
 	foreign := offload.Alloc[byte](other, 100)
 	constant, err := other.Constant([]byte("constant"))
 	check(t, err)
-	for what, f := range map[string]*offload.Future{
+	for what, f := range map[string]offload.Future{
 		"input":    l.Invoke(within(t), "echo", foreign, out),
 		"output":   l.Invoke(within(t), "echo", in, foreign),
 		"constant": l.Invoke(within(t), "add", in, out, constant),

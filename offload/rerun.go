@@ -26,7 +26,7 @@ const (
 
 // lost is called, once for each sending, when the executor has gone away before it answered; ran
 // says that it was running this invocation.
-func (f *Future) lost(loss error, ran bool) {
+func (f *invocation) lost(loss error, ran bool) {
 	var gone *ExecutorLost
 	if !errors.As(loss, &gone) { // released
 		f.end(0, loss)
@@ -42,6 +42,7 @@ func (f *Future) lost(loss error, ran bool) {
 		f.end(0, loss)
 	default:
 		f.reruns++
+		f.kept = true // who runs it again looks at it to the end
 		blamed := f.connection.Load().berth.executor
 		if f.crashes == 0 {
 			blamed = nil
@@ -53,7 +54,7 @@ func (f *Future) lost(loss error, ran bool) {
 
 // rerun sees to an invocation until it has ended or its next executor is lost. blamed is the one that
 // it has ended, or nil.
-func (l *Lease) rerun(f *Future, loss error, blamed *Executor) {
+func (l *Lease) rerun(f *invocation, loss error, blamed *Executor) {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -97,6 +98,12 @@ func (l *Lease) choose() (best *connection, coming bool) {
 }
 
 func (l *Lease) leastLoaded() (best *connection, coming bool) {
+	if len(l.executors) == 1 {
+		if best = l.executors[0].current.Load(); best == nil {
+			coming = l.executors[0].isComing()
+		}
+		return best, coming
+	}
 	first := int(l.turn.Add(1) % uint32(len(l.executors)))
 	for i := range l.executors {
 		e := l.executors[(first+i)%len(l.executors)]

@@ -19,7 +19,7 @@ func TestRerunAfterKill(t *testing.T) {
 				l := lease(t, s, executors)
 				const n = 6
 				var ins, outs [n]*offload.Buffer[uint32]
-				var futures [n]*offload.Future
+				var futures [n]offload.Future
 				for i := range n {
 					ins[i], outs[i] = offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)
 					ins[i].Slice()[0] = uint32(100 + i)
@@ -108,7 +108,7 @@ func TestNotRepeatable(t *testing.T) {
 		}
 		split := offload.NewSplit(l, 1, 1)
 		err = split.Step(within(t), offload.Work{
-			Remote: func(ctx context.Context, p offload.Part) *offload.Future {
+			Remote: func(ctx context.Context, p offload.Part) offload.Future {
 				return p.Executor.Invoke(ctx, "crash", nil, nil)
 			},
 			Local: func(int, int) error { t.Error("a part that must not be repeated was"); return nil },
@@ -150,7 +150,7 @@ func TestTryInvoke(t *testing.T) {
 		in.Slice()[0] = 100
 		_, err := l.Invoke(within(t), "echo", in, in).Wait(within(t)) // it knows the buffer
 		check(t, err)
-		var sent []*offload.Future
+		var sent []offload.Future
 		for {
 			f, err := l.TryInvoke(within(t), "nap", in, nil)
 			if errors.Is(err, offload.ErrBusy) {
@@ -183,7 +183,7 @@ func TestSplitPastDeadline(t *testing.T) {
 	split := offload.NewSplit(l, 1, 1)
 	calls := 0
 	check(t, split.Step(within(t), offload.Work{
-		Remote: func(ctx context.Context, p offload.Part) *offload.Future {
+		Remote: func(ctx context.Context, p offload.Part) offload.Future {
 			ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 			t.Cleanup(cancel)
 			calls++
@@ -201,7 +201,7 @@ func TestSplitPoison(t *testing.T) {
 	s := session(t)
 	l := lease(t, s, 2)
 	err := offload.NewSplit(l, 2, 0.5).Step(within(t), offload.Work{
-		Remote: func(ctx context.Context, p offload.Part) *offload.Future {
+		Remote: func(ctx context.Context, p offload.Part) offload.Future {
 			return p.Executor.Invoke(ctx, "crash", nil, nil)
 		},
 		Local: func(_, hi int) error {

@@ -136,7 +136,7 @@ func arriveTogether(t *testing.T, s *offload.Session) {
 	for range 50 {
 		clear(one.Slice())
 		clear(other.Slice())
-		futures := []*offload.Future{
+		futures := []offload.Future{
 			l.Invoke(within(t), "nap", in, nil), // what follows arrives while it runs
 			l.Invoke(within(t), "echo", in, one), l.Invoke(within(t), "nap_and_echo", in, other),
 		}
@@ -155,7 +155,7 @@ func inFlight(t *testing.T, s *offload.Session, l *offload.Lease, count int) {
 	t.Helper()
 	for _, n := range []int{1, 1000, 50_000} {
 		in, out := make([]*offload.Buffer[uint32], count), make([]*offload.Buffer[uint32], count)
-		futures := make([]*offload.Future, count)
+		futures := make([]offload.Future, count)
 		for i := range futures {
 			in[i], out[i] = offload.Alloc[uint32](s, n), offload.Alloc[uint32](s, n)
 			for j := range in[i].Slice() {

@@ -230,7 +230,7 @@ func TestNobodyNeedsToWait(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[byte](s, 8), offload.Alloc[byte](s, 8)
-		var last *offload.Future
+		var last offload.Future
 		for range 1000 {
 			last = l.Invoke(within(t), "echo", in, out)
 		}
@@ -284,10 +284,10 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		if err := in.Free(); !errors.Is(err, offload.ErrBufferBusy) {
 			t.Errorf("a lent buffer was freed: %v", err)
 		}
-		_, err := f.Wait(within(t))
+		result, err := f.Result(within(t))
 		check(t, err)
-		if f.InFunction() < 300*time.Millisecond {
-			t.Errorf("it ran for %v", f.InFunction())
+		if result.InFunction < 300*time.Millisecond {
+			t.Errorf("it ran for %v", result.InFunction)
 		}
 		check(t, in.Free())
 	})
@@ -452,7 +452,7 @@ func TestSplit(t *testing.T) {
 			for step := range 5 {
 				clear(out.Slice())
 				check(t, split.Step(within(t), offload.Work{
-					Remote: func(ctx context.Context, p offload.Part) *offload.Future {
+					Remote: func(ctx context.Context, p offload.Part) offload.Future {
 						if step == 2 && p.Index == 1 && !crashed {
 							crashed = true
 							return p.Executor.Invoke(ctx, "crash", nil, nil)

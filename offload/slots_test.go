@@ -14,7 +14,7 @@ func TestAnsweredSlotsAreFreeForTryInvoke(t *testing.T) {
 	overTransports(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
-		var futures []*offload.Future
+		var futures []offload.Future
 		for range 16 {
 			f, err := l.TryInvoke(within(t), "echo", nil, nil)
 			check(t, err)

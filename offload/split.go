@@ -20,7 +20,7 @@ type Work struct {
 	// Remote sends a part to its executor. It must not wait for the result, which must fill the
 	// output: Step fails if it does not. It is called again, with another executor, for a part that was
 	// lost.
-	Remote func(ctx context.Context, part Part) *Future
+	Remote func(ctx context.Context, part Part) Future
 	// Local computes the items from lo up to hi here. It is also called for parts that were lost
 	// and that no other executor takes.
 	Local func(lo, hi int) error

@@ -38,7 +38,7 @@ func strikeFirst(t *testing.T, faults ...fabric.Fault) {
 }
 
 // lostBecause waits for an invocation that must end with its executor, for that reason.
-func lostBecause(t *testing.T, f *offload.Future, reason string) {
+func lostBecause(t *testing.T, f offload.Future, reason string) {
 	t.Helper()
 	_, err := f.Wait(within(t))
 	var lost *offload.ExecutorLost

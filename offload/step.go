@@ -18,7 +18,7 @@ import (
 // attempt is a part that was sent.
 type attempt struct {
 	part   Part
-	future *Future
+	future Future
 	sent   int // times
 	blamed int // executors that ended, or had to be ended, while they ran it
 }
@@ -68,7 +68,7 @@ func (s *Split) Step(ctx context.Context, work Work) error {
 
 // await returns when a part has been answered, and whether it has to be done again.
 func (s *Split) await(ctx context.Context, a *attempt) (again bool, _ error) {
-	size, err := a.future.Wait(ctx)
+	end, err := a.future.wait(ctx)
 	var gone *ExecutorLost
 	switch {
 	case ctx.Err() != nil && err != nil:
@@ -79,11 +79,11 @@ func (s *Split) await(ctx context.Context, a *attempt) (again bool, _ error) {
 		if s.lease.want.NotRepeatable {
 			return false, err
 		}
-		if a.future.crashes > 0 {
+		if end.crashes > 0 {
 			a.blamed++
 		}
 		if a.blamed >= maxCrashes {
-			return false, poison(a.future.function.name, gone)
+			return false, poison(end.function.name, gone)
 		}
 		return true, nil
 	case errors.Is(err, ErrDeadline):
@@ -94,9 +94,9 @@ func (s *Split) await(ctx context.Context, a *attempt) (again bool, _ error) {
 		return true, nil
 	case err != nil:
 		return false, err
-	case size != a.future.request.Output.Size:
+	case end.size != end.capacity:
 		return false, fmt.Errorf("function %s on %s returned %d bytes for items %d to %d, whose output has %d",
-			a.future.function.name, a.part.Executor, size, a.part.Lo, a.part.Hi-1, a.future.request.Output.Size)
+			end.function.name, a.part.Executor, end.size, a.part.Lo, a.part.Hi-1, end.capacity)
 	}
 	return false, nil
 }

@@ -168,7 +168,7 @@ func (s *solver) place() error {
 }
 
 // remote sends x to the executor of a part, which writes its rows of next.
-func (s *solver) remote(ctx context.Context, part offload.Part) *offload.Future {
+func (s *solver) remote(ctx context.Context, part offload.Part) offload.Future {
 	return part.Executor.Invoke(ctx, s.problem.function, s.x.buffer, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), s.remotes[part.Index])
 }
 

@@ -97,13 +97,13 @@ func (c *calls) invoke(ctx context.Context, executor *offload.Executor, first bo
 	}
 	began := time.Now()
 	future := executor.Invoke(governing, c.options.Function, c.input, out)
-	size, err := future.Wait(limited)
+	result, err := future.Result(limited)
 	s.roundTrip = time.Since(began)
-	s.inFunction = future.InFunction()
+	s.inFunction = result.InFunction
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("function %s on %s was ended with its executor: %s is over", c.options.Function, executor, c.options.Deadline())
 	}
-	return size, err
+	return result.Size, err
 }
 
 // done is how many invocations have begun, for who watches.

@@ -1,10 +1,10 @@
 // The client's end, whatever the transport: slots, and the spinning for responses.
 #define _GNU_SOURCE
-#include <sched.h>
 #include <string.h>
 
 #include "clock.h"
 #include "fabric.h"
+#include "spin.h"
 
 int fabric_submit(struct fabric_client *c, const struct fabric_submission *s) {
     uint64_t id = c->submitted + 1;
@@ -48,7 +48,7 @@ static int take(struct fabric_client *c, const struct wire_response *response, s
 int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds, const uint32_t *wanted,
                    struct fabric_response *out, int max) {
     uint64_t deadline = 0;
-    uint32_t turns = 0;
+    struct spin spin = {.patience = c->patience};
     int count = 0;
     if (until > c->submitted)
         until = c->submitted;
@@ -69,30 +69,50 @@ int fabric_harvest(struct fabric_client *c, uint64_t until, uint64_t nanoseconds
         }
         if (c->harvested >= until || count == max || !nanoseconds)
             return count;
-        // Spin: cheap when alone on the core, and fair when not.
-        if (++turns <= 32) {
-            clock_pause();
-            continue;
-        }
         if (__atomic_load_n(wanted, __ATOMIC_RELAXED))
             return count;
-        sched_yield();
-        if (turns % 16 == 0) {
-            uint64_t now = clock_nanoseconds();
-            if (!deadline)
-                deadline = now + nanoseconds;
-            else if (now >= deadline)
-                return count;
-        }
+        if (!spin_turn(&spin))
+            continue;
+        c->patience = spin.patience;
+        uint64_t now = clock_nanoseconds();
+        if (!deadline)
+            deadline = now + nanoseconds;
+        else if (now >= deadline)
+            return count;
     }
 }
 
-int fabric_submit_and_harvest(struct fabric_client *c, const struct fabric_submission *s, uint64_t nanoseconds,
-                              const uint32_t *wanted, struct fabric_response *out, int max) {
-    int result = fabric_submit(c, s);
-    if (result < 0)
-        return result;
-    return fabric_harvest(c, c->submitted, nanoseconds, wanted, out, max);
+int fabric_cross(uintptr_t address) {
+    struct fabric_crossing *x = (struct fabric_crossing *)address;
+    struct fabric_client *c = x->client;
+    const uint32_t *wanted = (const uint32_t *)x->wanted;
+    const struct fabric_submission *next = x->submissions;
+    uint64_t until = x->count ? c->submitted + x->count : x->until;
+    int got = 0, result = 0;
+    while (x->count) {
+        result = fabric_submit(c, next);
+        if (result == FABRIC_OK) {
+            next++;
+            x->count--;
+            continue;
+        }
+        if (result != FABRIC_FULL || !x->waits)
+            break;
+        // A slot is free when its response has been harvested. Half of them at once: each look at a
+        // response that has not come takes its line away from the executor.
+        result = fabric_harvest(c, c->submitted - c->slots / 2, x->nanoseconds, wanted, x->responses + got, x->max - got);
+        if (result <= 0)
+            break;
+        got += result;
+        if (got == x->max)
+            return got;
+    }
+    if (!x->count && x->max) {
+        result = fabric_harvest(c, until, x->nanoseconds, wanted, x->responses + got, x->max - got);
+        if (result > 0)
+            got += result;
+    }
+    return got ? got : result;
 }
 
 int fabric_arm(struct fabric_client *c) { return c->ops->arm(c); }

@@ -98,33 +98,27 @@ type Client struct {
 	c         *C.struct_fabric_client
 	path      Path
 	slots     int
-	request   *C.struct_fabric_submission // what C reads a request from; outside the Go heap
-	naps      bool                        // the sleep must be short
+	crossing  *C.struct_fabric_crossing // what C gets and gives; outside the Go heap
+	naps      bool                      // the sleep must be short
 	broken    error
-	wanted    uint32                     // atomic: goroutines that wait for the client
-	responses []C.struct_fabric_response // what C harvests into; outside the Go heap
+	wanted    uint32 // atomic: goroutines that wait for the client
 	harvested []Response
 	attach    attacher // nil on the ring, where regions need no registering
 	release   func()   // frees what C used, after it is closed; may be nil
 }
 
-// harvestBatch is how many responses one call into C can bring.
-const harvestBatch = 16
-
 func newClient(c *C.struct_fabric_client, path Path, slots int) (*Client, error) {
-	responses := C.calloc(harvestBatch, C.sizeof_struct_fabric_response)
-	request := C.calloc(1, C.sizeof_struct_fabric_submission)
-	if responses == nil || request == nil {
-		C.free(responses)
-		C.free(request)
+	client := &Client{
+		c: c, path: path, slots: slots, crossing: (*C.struct_fabric_crossing)(C.calloc(1, C.sizeof_struct_fabric_crossing)),
+		harvested: make([]Response, 0, Batch),
+	}
+	if client.crossing == nil {
 		C.fabric_close(c)
 		return nil, errors.New("fabric: out of memory")
 	}
-	return &Client{
-		c: c, path: path, slots: slots, request: (*C.struct_fabric_submission)(request),
-		responses: unsafe.Slice((*C.struct_fabric_response)(responses), harvestBatch),
-		harvested: make([]Response, 0, harvestBatch),
-	}, nil
+	client.crossing.client = c
+	client.crossing.wanted = C.uintptr_t(uintptr(unsafe.Pointer(&client.wanted))) // Go's heap does not move
+	return client, nil
 }
 
 // Path names the transport and provider.
@@ -159,14 +153,21 @@ func (r *Request) fill(s *C.struct_fabric_submission) {
 	}
 }
 
+// cross calls C with what stands in the crossing. An address that is a number spares looking up what
+// it points to.
+func (c *Client) cross() C.int {
+	return C.fabric_cross(C.uintptr_t(uintptr(unsafe.Pointer(c.crossing))))
+}
+
 // Submit sends a request and returns its id. It waits for nothing: ErrFull when all slots are in
 // use. Request.Constants has at most MaxConstants entries.
 func (c *Client) Submit(r *Request) (uint64, error) {
 	if c.broken != nil {
 		return 0, c.broken
 	}
-	r.fill(c.request)
-	if result := C.fabric_submit(c.c, c.request); result < 0 {
+	r.fill(&c.crossing.submissions[0])
+	c.crossing.count, c.crossing.max, c.crossing.waits = 1, 0, 0
+	if result := c.cross(); result < 0 {
 		return 0, c.failure(result)
 	}
 	return uint64(c.c.submitted), nil
@@ -179,8 +180,9 @@ func (c *Client) Harvest(until uint64, budget time.Duration) ([]Response, error)
 	if c.broken != nil {
 		return nil, c.broken
 	}
-	n := C.fabric_harvest(c.c, C.uint64_t(until), C.uint64_t(budget), (*C.uint32_t)(&c.wanted), &c.responses[0], harvestBatch)
-	return c.collect(n)
+	c.crossing.count, c.crossing.max = 0, Batch
+	c.crossing.until, c.crossing.nanoseconds = C.uint64_t(until), C.uint64_t(budget)
+	return c.collect(c.cross())
 }
 
 // SubmitAndHarvest is Submit and Harvest of that invocation in one crossing into C.
@@ -188,31 +190,51 @@ func (c *Client) SubmitAndHarvest(r *Request, budget time.Duration) (uint64, []R
 	if c.broken != nil {
 		return 0, nil, c.broken
 	}
-	r.fill(c.request)
-	before := c.c.submitted
-	n := C.fabric_submit_and_harvest(c.c, c.request, C.uint64_t(budget), (*C.uint32_t)(&c.wanted), &c.responses[0], harvestBatch)
-	if c.c.submitted == before {
+	r.fill(&c.crossing.submissions[0])
+	c.crossing.count, c.crossing.max, c.crossing.waits = 1, Batch, 0
+	c.crossing.nanoseconds = C.uint64_t(budget)
+	n := c.cross()
+	if c.crossing.count > 0 {
 		return 0, nil, c.failure(n)
 	}
 	responses, err := c.collect(n)
 	return uint64(c.c.submitted), responses, err
 }
 
+// Batch is the most requests of one Stream.
+const Batch = C.FABRIC_BATCH
+
+// Stream submits requests, in their order, as slots become free, and harvests until the last of them
+// has been answered, in one crossing into C. It ends early after budget, or when as many as a Batch have been
+// answered, and says how many requests it has submitted, whose ids follow one another up to Submitted.
+func (c *Client) Stream(requests []Request, budget time.Duration) (submitted int, _ []Response, _ error) {
+	if c.broken != nil {
+		return 0, nil, c.broken
+	}
+	for i := range requests {
+		requests[i].fill(&c.crossing.submissions[i])
+	}
+	c.crossing.count, c.crossing.max, c.crossing.waits = C.uint32_t(len(requests)), Batch, 1
+	c.crossing.until, c.crossing.nanoseconds = c.c.submitted, C.uint64_t(budget)
+	n := c.cross()
+	submitted = len(requests) - int(c.crossing.count)
+	responses, err := c.collect(n)
+	return submitted, responses, err
+}
+
 func (c *Client) collect(n C.int) ([]Response, error) {
 	if n < 0 {
 		return nil, c.failure(n)
 	}
-	c.harvested = c.harvested[:0]
-	for i := range c.responses[:n] {
-		r := &c.responses[i]
-		response := Response{
-			ID: uint64(r.id), Status: Status(r.status), Size: int(min(r.size, math.MaxInt64)),
-			InCall: time.Duration(min(r.nanoseconds, math.MaxInt64)),
-		}
+	c.harvested = c.harvested[:n]
+	for i := range c.harvested {
+		r, out := &c.crossing.responses[i], &c.harvested[i]
+		out.ID, out.Status, out.Size = uint64(r.id), Status(r.status), int(min(r.size, math.MaxInt64))
+		out.InCall = time.Duration(min(r.nanoseconds, math.MaxInt64))
+		out.Text = ""
 		if r.text_size > 0 {
-			response.Text = C.GoStringN(&r.text[0], C.int(r.text_size))
+			out.Text = C.GoStringN(&r.text[0], C.int(r.text_size))
 		}
-		c.harvested = append(c.harvested, response)
 	}
 	return c.harvested, nil
 }
@@ -284,9 +306,8 @@ func (c *Client) Close() {
 		return
 	}
 	C.fabric_close(c.c)
-	C.free(unsafe.Pointer(&c.responses[0]))
-	C.free(unsafe.Pointer(c.request))
-	c.c, c.request, c.responses, c.broken = nil, nil, nil, ErrBroken
+	C.free(unsafe.Pointer(c.crossing))
+	c.c, c.crossing, c.broken = nil, nil, ErrBroken
 	if c.release != nil {
 		c.release()
 	}

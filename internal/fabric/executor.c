@@ -13,6 +13,7 @@
 #include "fabric.h"
 #include "limit.h"
 #include "signals.h"
+#include "spin.h"
 
 enum { SCRATCH = WIRE_SLOT_PAYLOAD };  // bytes
 
@@ -52,15 +53,42 @@ static const struct fabric_region *find(struct fabric_executor *e, const struct 
     return region;
 }
 
-static void fail(struct wire_response *response, int32_t status, const char *text) {
-    response->status = status;
-    response->size = 0;
-    response->text_size = (uint32_t)strnlen(text, WIRE_TEXT);
-    memcpy(response + 1, text, response->text_size);
+// Where an output of at most SCRATCH bytes is written first: in front of a page that stops what writes
+// too much.
+static inline uint8_t *in_front_of_guard(const struct fabric_executor *e, uint64_t capacity) {
+    return e->scratch_end - ((capacity + 15) & ~UINT64_C(15));
+}
+
+// How an invocation ended: what will stand in the response's line. The line itself is written in one
+// go, at the very end: on the ring the client looks at it all the time, and each look takes it away
+// from this core.
+struct outcome {
+    int32_t status;
+    uint32_t text_size;
+    uint64_t size;
+    const uint8_t *inlined;  // output of that size for the line, or NULL
+};
+
+static void fail(struct outcome *outcome, struct wire_response *response, int32_t status, const char *text) {
+    *outcome = (struct outcome){.status = status, .text_size = (uint32_t)strnlen(text, WIRE_TEXT)};
+    memcpy(response + 1, text, outcome->text_size);
+}
+
+static void publish(const struct outcome *outcome, struct wire_response *response, uint64_t nanoseconds) {
+    if (outcome->inlined) {
+        if (outcome->size == 8)  // the commonest small size, worth a store of its own
+            memcpy(response->inlined, outcome->inlined, 8);
+        else
+            memcpy(response->inlined, outcome->inlined, outcome->size);
+    }
+    response->status = outcome->status;
+    response->text_size = outcome->text_size;
+    response->size = outcome->size;
+    response->nanoseconds = nanoseconds;
 }
 
 // Finds what the request names and calls the function.
-static void execute(struct fabric_executor *e, const struct fabric_arrival *arrival) {
+static void execute(struct fabric_executor *e, const struct fabric_arrival *arrival, struct outcome *outcome) {
     const struct wire_request *request = arrival->request;
     struct wire_response *response = arrival->response;
     const uint32_t flags = request->flags, constants = request->constants;
@@ -71,55 +99,53 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
 
     if (flags & WIRE_INPUT_INLINE) {
         if (input_size > WIRE_INLINE)
-            return fail(response, WIRE_MALFORMED, "an inline input that does not fit into its line");
+            return fail(outcome, response, WIRE_MALFORMED, "an inline input that does not fit into its line");
         input = request->inlined;
     } else if (flags & WIRE_INPUT_SLOT) {
         if (input_size > WIRE_SLOT_PAYLOAD || !arrival->payload)
-            return fail(response, WIRE_MALFORMED, "an input that does not fit into its slot");
+            return fail(outcome, response, WIRE_MALFORMED, "an input that does not fit into its slot");
         input = arrival->payload;
     } else {
         const struct fabric_region *region = find(e, &request->input, input_size);
         if (!region)
-            return fail(response, WIRE_BAD_REFERENCE, "the input lies outside the regions that this executor has");
+            return fail(outcome, response, WIRE_BAD_REFERENCE, "the input lies outside the regions that this executor has");
         input = region->input + request->input.offset;
     }
 
     if (flags & WIRE_OUTPUT_INLINE) {
         if (capacity > WIRE_INLINE)
-            return fail(response, WIRE_MALFORMED, "an inline output that does not fit into its line");
-        output = response->inlined;
+            return fail(outcome, response, WIRE_MALFORMED, "an inline output that does not fit into its line");
+        output = in_front_of_guard(e, capacity);
     } else if (flags & WIRE_OUTPUT_SLOT) {
         if (capacity > WIRE_SLOT_PAYLOAD)
-            return fail(response, WIRE_MALFORMED, "an output that does not fit into its slot");
+            return fail(outcome, response, WIRE_MALFORMED, "an output that does not fit into its slot");
         output = response + 1;
     } else {
         const struct fabric_region *region = find(e, &request->output, capacity);
         if (!region || !region->output)
-            return fail(response, WIRE_BAD_REFERENCE, "the output lies outside the regions that this executor can write");
+            return fail(outcome, response, WIRE_BAD_REFERENCE, "the output lies outside the regions that this executor can write");
         output = region->output + request->output.offset;
     }
 
     if (constants > WIRE_CONSTANTS)
-        return fail(response, WIRE_MALFORMED, "more constants than an invocation can name");
+        return fail(outcome, response, WIRE_MALFORMED, "more constants than an invocation can name");
     for (uint32_t i = 0; i < constants; i++) {
         struct wire_ref whole = {.region = request->constant[i]};
         const struct fabric_region *region = find(e, &whole, 0);
         if (!region)
-            return fail(response, WIRE_BAD_REFERENCE, "a constant that this executor does not have");
+            return fail(outcome, response, WIRE_BAD_REFERENCE, "a constant that this executor does not have");
         constant[i] = (sublet_bytes){region->input, region->size};
     }
 
     if (request->function == WIRE_PROBE) {
         if (input_size > capacity)
-            return fail(response, WIRE_OUTPUT_TOO_SMALL, "");
+            return fail(outcome, response, WIRE_OUTPUT_TOO_SMALL, "");
         memcpy(output, input, input_size);
-        response->status = WIRE_OK;
-        response->text_size = 0;
-        response->size = input_size;
+        *outcome = (struct outcome){.size = input_size, .inlined = flags & WIRE_OUTPUT_INLINE ? output : NULL};
         return;
     }
     if (request->function >= e->function_count)
-        return fail(response, WIRE_UNKNOWN_FUNCTION, "no function of the library has this index");
+        return fail(outcome, response, WIRE_UNKNOWN_FUNCTION, "no function of the library has this index");
     const struct fabric_function *function = &e->functions[request->function];
     errno = 0;  // if the function dies, its own says whether it was for want of memory
     char text[WIRE_TEXT];
@@ -128,12 +154,10 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
     int32_t status = WIRE_OK;
     if (function->abi == 1) {
         if (input_size > UINT32_MAX)
-            return fail(response, WIRE_PAYLOAD_TOO_LARGE, "a function of rFaaS's kind takes inputs below 4 GiB");
+            return fail(outcome, response, WIRE_PAYLOAD_TOO_LARGE, "a function of rFaaS's kind takes inputs below 4 GiB");
         // It does not know how much fits. What is small lies beside others' memory: it is written
         // elsewhere first, in front of a page that stops it. (What is large has such a page.)
-        uint8_t *place = output;
-        if (capacity <= SCRATCH)
-            place = e->scratch_end - ((capacity + 15) & ~UINT64_C(15));
+        uint8_t *place = capacity <= SCRATCH ? in_front_of_guard(e, capacity) : output;
         size = function->rfaas((void *)(uintptr_t)input, (uint32_t)input_size, place);
         if (place != output && size <= capacity)
             memcpy(output, place, size);
@@ -163,13 +187,11 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
         status = WIRE_OUTPUT_TOO_SMALL;
     if (status != WIRE_OK) {
         // Only two endings are a function's to choose: its own code, and too small an output.
-        fail(response, status > 0 || status == WIRE_OUTPUT_TOO_SMALL ? status : 1, text);
-        response->size = status == WIRE_OUTPUT_TOO_SMALL ? size : 0;
+        fail(outcome, response, status > 0 || status == WIRE_OUTPUT_TOO_SMALL ? status : 1, text);
+        outcome->size = status == WIRE_OUTPUT_TOO_SMALL ? size : 0;
         return;
     }
-    response->status = WIRE_OK;
-    response->text_size = 0;
-    response->size = size;
+    *outcome = (struct outcome){.size = size, .inlined = flags & WIRE_OUTPUT_INLINE ? output : NULL};
 }
 
 static inline void set_state(struct stats_page *page, enum wire_state state) {
@@ -184,7 +206,8 @@ static inline void add(_Atomic uint64_t *sum, uint64_t more) {  // there is one 
 enum { QUICK_NANOSECONDS = 500000 };
 
 // Calls the function; where the network wants to be polled, somebody else does that meanwhile.
-static void run(struct fabric_endpoint *endpoint, const struct fabric_arrival *arrival, double tick, uint64_t *start, uint64_t *end) {
+static void run(struct fabric_endpoint *endpoint, const struct fabric_arrival *arrival, double tick, struct outcome *outcome, uint64_t *start,
+                uint64_t *end) {
     struct fabric_executor *e = endpoint->executor;
     const struct fabric_endpoint_ops *ops = endpoint->ops;
     const uint32_t index = arrival->request->function;
@@ -194,7 +217,7 @@ static void run(struct fabric_endpoint *endpoint, const struct fabric_arrival *a
     if (assisted)
         ops->computing(endpoint, 1);
     *start = clock_ticks();
-    execute(e, arrival);
+    execute(e, arrival, outcome);
     if (death_in_child())  // there is one executor, and it is the one that was asked
         _exit(0);
     *end = clock_ticks();
@@ -212,7 +235,7 @@ static int loop(struct fabric_endpoint *endpoint) {
     const uint64_t hot = e->hot_nanoseconds < 0 ? UINT64_MAX : (uint64_t)((double)e->hot_nanoseconds / tick);
     uint64_t idle_since = clock_ticks();
     uint64_t counted = idle_since;  // up to here the spinning is in hot_ticks
-    uint32_t turns = 0;
+    struct spin spin = {.patience = SPIN_FIRST};
 
     set_state(page, STATE_HOT);
     for (uint64_t id = 1;;) {
@@ -221,10 +244,8 @@ static int loop(struct fabric_endpoint *endpoint) {
         if (came < 0)
             return came;
         if (!came) {
-            if (++turns <= 32) {
-                clock_pause();
+            if (!spin_turn(&spin))
                 continue;
-            }
             if (atomic_load_explicit(&e->stop, memory_order_acquire))
                 return FABRIC_OK;
             uint64_t now = clock_ticks();
@@ -237,20 +258,19 @@ static int loop(struct fabric_endpoint *endpoint) {
                 if (result < 0)
                     return result;
                 idle_since = counted = clock_ticks();
-                turns = 0;
-                continue;
+                spin_begin(&spin);
             }
-            sched_yield();
             continue;
         }
         const uint64_t counts = arrival.request->function != WIRE_PROBE;
+        struct outcome outcome;
         uint64_t start, end;
         if (!e->bounded && counts)  // the connection stands: what we need ourselves is there
             limit_begin(e);
         death_enter(e, arrival.request->function, id);
-        run(endpoint, &arrival, tick, &start, &end);
+        run(endpoint, &arrival, tick, &outcome, &start, &end);
         death_leave(e);
-        arrival.response->nanoseconds = (uint64_t)((double)(end - start) * tick);
+        publish(&outcome, arrival.response, (uint64_t)((double)(end - start) * tick));
         int result = ops->respond(endpoint, id, &arrival);
         if (result < 0)
             return result;
@@ -258,7 +278,7 @@ static int loop(struct fabric_endpoint *endpoint) {
         add(&page->compute_ticks, end - start);
         add(&page->invocations, counts);
         idle_since = counted = end;
-        turns = 0;
+        spin_begin(&spin);
         id++;
     }
 }

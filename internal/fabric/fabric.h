@@ -93,6 +93,7 @@ struct fabric_client {
     uint64_t submitted;  // id of the last invocation submitted
     uint64_t harvested;  // id of the last response harvested
     struct fabric_leave leave;
+    uint32_t patience;   // of the last wait: see spin.h
     struct fabric_pending pending[WIRE_SLOTS_MAX];
     struct fabric_faults *faults;  // NULL: none (fault.h)
     char text[FABRIC_TEXT];  // why the last function failed
@@ -104,8 +105,28 @@ int fabric_submit(struct fabric_client *, const struct fabric_submission *);
 // It gives way to threads that wait for the client: *wanted says how many.
 int fabric_harvest(struct fabric_client *, uint64_t until, uint64_t nanoseconds, const uint32_t *wanted,
                    struct fabric_response *out, int max);
-int fabric_submit_and_harvest(struct fabric_client *, const struct fabric_submission *, uint64_t nanoseconds,
-                              const uint32_t *wanted, struct fabric_response *out, int max);
+
+// What a caller in another language hands in and gets in one crossing: for such a caller each costs as
+// much as a line takes from core to core.
+enum { FABRIC_BATCH = 64 };  // most invocations of one crossing
+
+struct fabric_crossing {
+    struct fabric_client *client;
+    uint64_t until;        // where nothing is submitted; else it is the last submission
+    uint64_t nanoseconds;  // of spinning
+    uintptr_t wanted;      // a const uint32_t *
+    int32_t max;           // responses; 0: it only submits
+    uint32_t count;        // submissions; afterwards, those that were not made
+    uint32_t waits;        // for free slots, as long as it may spin
+    uint32_t reserved;
+    struct fabric_response responses[FABRIC_BATCH];
+    struct fabric_submission submissions[FABRIC_BATCH];
+};
+
+// Submits, in their order, as many as find slots, and then harvests until the last. Returns how many
+// responses there are, or an error when there are none. crossing is the struct's address.
+int fabric_cross(uintptr_t crossing);
+
 int fabric_arm(struct fabric_client *);
 void fabric_disarm(struct fabric_client *);
 void fabric_close(struct fabric_client *);

@@ -56,7 +56,7 @@ func timeRerun(t *testing.T, s *offload.Session, l *offload.Lease, victim *offlo
 	t.Helper()
 	busy, in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1), offload.Alloc[int64](s, 1)
 	busy.Slice()[0], in.Slice()[0] = 50, 300
-	var others []*offload.Future
+	var others []offload.Future
 	for _, e := range l.Executors() {
 		if e != victim {
 			others = append(others, e.Invoke(within(t), "began", busy, offload.Alloc[int64](s, 1)))

@@ -171,7 +171,7 @@ func TestEnduranceRemoteLeases(t *testing.T) {
 func invokeOften(t *testing.T, s *offload.Session, l *offload.Lease, times int) time.Duration {
 	t.Helper()
 	const slots = fabric.DefaultSlots
-	var futures [slots]*offload.Future
+	var futures [slots]offload.Future
 	var in, out [slots]*offload.Buffer[int64]
 	for i := range slots {
 		in[i], out[i] = offload.Alloc[int64](s, 1), offload.Alloc[int64](s, 1)
