@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "ofi_client.h"
@@ -124,6 +125,26 @@ static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_resp
     return atomic_load_explicit(&(*response)->id, memory_order_acquire) == id ? 1 : FABRIC_PROTOCOL;
 }
 
+// The rank's runtime may have the descriptor in a set of its own all the time. If that told of every
+// completion, each would wake a thread, on the very core that spins.
+static int watch(struct ofi_client *c) {
+    struct epoll_event event = {.events = EPOLLIN};
+    if (c->link.bells.mine || c->watched)
+        return FABRIC_OK;
+    if (epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, c->link.cq_descriptor, &event) != 0) {
+        snprintf(c->link.text, FABRIC_TEXT, "epoll: %m");
+        return ofi_over(&c->link, FABRIC_BROKEN);
+    }
+    c->watched = 1;
+    return FABRIC_OK;
+}
+
+static void unwatch(struct ofi_client *c) {
+    if (c->watched)
+        epoll_ctl(c->client.descriptor, EPOLL_CTL_DEL, c->link.cq_descriptor, NULL);
+    c->watched = 0;
+}
+
 static int ofi_arm(struct fabric_client *client) {
     struct ofi_client *c = (struct ofi_client *)client;
     const uint64_t next = client->harvested + 1;
@@ -131,7 +152,7 @@ static int ofi_arm(struct fabric_client *client) {
         if (ofi_poll(&c->link) < 0 || ofi_has(&c->link, next))
             break;
         if (ofi_may_sleep(&c->link)) {
-            if (ofi_has(&c->link, next))
+            if (ofi_has(&c->link, next) || watch(c) < 0)
                 break;
             return ofi_nap(&c->link) < 0 ? 1 : 2;
         }
@@ -142,7 +163,11 @@ static int ofi_arm(struct fabric_client *client) {
     return c->link.over < 0 && !ofi_has(&c->link, next) ? c->link.over : 0;
 }
 
-static void ofi_disarm(struct fabric_client *client) { ofi_awake(&((struct ofi_client *)client)->link); }
+static void ofi_disarm(struct fabric_client *client) {
+    struct ofi_client *c = (struct ofi_client *)client;
+    unwatch(c);
+    ofi_awake(&c->link);
+}
 
 static void ofi_client_close(struct fabric_client *client) {
     struct ofi_client *c = (struct ofi_client *)client;

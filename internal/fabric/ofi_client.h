@@ -23,7 +23,8 @@ struct ofi_client {
     struct fid_mr *responses_mr;
     uint64_t request_address;  // the executor's slots
     uint64_t request_key;
-    int met;  // the executor has answered
+    int met;      // the executor has answered
+    int watched;  // the descriptor tells of completions
     struct ofi_region regions[WIRE_REGIONS];
 };
 

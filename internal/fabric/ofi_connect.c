@@ -206,7 +206,8 @@ static int connect_link(struct ofi_client *c, const struct fabric_ofi_options *o
     return FABRIC_OK;
 }
 
-// One descriptor that tells of both queues: a provider may announce the peer's end on either.
+// One descriptor that tells of both queues: a provider may announce the peer's end on either. It
+// tells of completions only while somebody sleeps on it (ofi_arm).
 static int join_descriptors(struct ofi_client *c) {
     if (c->link.bells.mine) {
         c->client.descriptor = c->link.bells.bell;
@@ -214,8 +215,7 @@ static int join_descriptors(struct ofi_client *c) {
     }
     c->client.descriptor = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN};
-    if (c->client.descriptor < 0 || epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, c->link.cq_descriptor, &event) != 0 ||
-        (c->link.eq && epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, c->link.eq_descriptor, &event) != 0)) {
+    if (c->client.descriptor < 0 || (c->link.eq && epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, c->link.eq_descriptor, &event) != 0)) {
         snprintf(c->link.text, FABRIC_TEXT, "epoll: %m");
         return FABRIC_FAILED;
     }
