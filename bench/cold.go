@@ -32,7 +32,6 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	fail := func(err error) (*record.Run, error) { return nil, errors.Join(err, s.session.Close()) }
 	series := map[string]*record.Series{}
 	names := phases
 	if o.Clients > 1 {
@@ -45,7 +44,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	}
 	// Its core is wanted, and its lease is not what is measured.
 	if err := s.lease.Release(); err != nil {
-		return fail(err)
+		return s.finish(ctx, err)
 	}
 	repetitions := o.Repetitions
 	if repetitions == 0 {
@@ -57,9 +56,9 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	}
 	for i := -warmup; i < repetitions; i++ {
 		o.progress(fmt.Sprintf("%d clients", o.Clients), max(i, 0), repetitions)
-		times, err := s.coldStart(ctx)
-		if err != nil {
-			return fail(err)
+		var times map[string][]int64
+		if times, err = s.coldStart(ctx); err != nil {
+			break
 		}
 		if i < 0 {
 			continue
@@ -72,7 +71,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	for _, name := range names {
 		s.add(series[name])
 	}
-	return s.close(ctx)
+	return s.finish(ctx, err)
 }
 
 // coldStart has all clients come at once, and returns the times of each phase.

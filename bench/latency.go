@@ -20,14 +20,20 @@ func Latency(ctx context.Context, o *Options) (*record.Run, error) {
 	for i, size := range o.Sizes {
 		err = s.sweep(ctx, size, i, func() ([]contestant, error) { return s.latencyContestants(ctx, size) })
 		if err != nil {
-			return nil, errors.Join(err, s.session.Close())
+			break
 		}
 	}
-	run, err := s.close(ctx)
+	run, err := s.finish(ctx, err)
 	if err != nil || !o.has(MPI) {
 		return run, err
 	}
-	return run, mpiLatency(ctx, o, run)
+	if err := mpiLatency(ctx, o, run); ctx.Err() != nil {
+		run.Interrupted()
+		return run, ctx.Err()
+	} else if err != nil {
+		return nil, err
+	}
+	return run, nil
 }
 
 // sweep has the contestants for one size take their turns.
@@ -35,7 +41,9 @@ func (s *stage) sweep(ctx context.Context, size, index int, open func() ([]conte
 	contestants, err := open()
 	defer func() {
 		for _, c := range contestants {
-			err = errors.Join(err, c.close())
+			if closed := c.close(); ctx.Err() == nil { // else executors may still have what it would free
+				err = errors.Join(err, closed)
+			}
 		}
 	}()
 	if err != nil {

@@ -200,14 +200,42 @@ func TestRawWithoutItsProvider(t *testing.T) {
 	}
 }
 
-// A run that is interrupted ends, and says so.
+// A run that is interrupted ends, says so, and keeps what it has measured.
 func TestInterrupted(t *testing.T) {
+	for name, f := range map[string]measure{"latency": bench.Latency, "bandwidth": bench.Bandwidth, "throughput": bench.Throughput, "scale": bench.Scale, "cold": bench.Cold} {
+		o := options()
+		path(t, o, "ring", "")
+		o.Repetitions, o.Warmup = 1000, 0
+		ctx, cancel := context.WithCancel(within(t))
+		o.Progress = func(_ string, done, _ int) {
+			if done == 4 { // of scale, three are blocks that are thrown away
+				cancel()
+			}
+		}
+		run, err := f(ctx, o)
+		if !errors.Is(err, context.Canceled) || run == nil || len(run.Series) == 0 {
+			t.Errorf("%s: %v, %+v", name, err, run)
+			continue
+		}
+		for _, s := range run.Series {
+			if n := len(s.Blocks); n < 1 || n > 4 {
+				t.Errorf("%s: %d blocks of %s", name, n, s.Name)
+			}
+		}
+		if !strings.Contains(strings.Join(run.Notes, " "), "Interrupted") {
+			t.Errorf("%s: the notes are %q", name, run.Notes)
+		}
+	}
+}
+
+// Before there is anything, there is nothing to keep.
+func TestInterruptedAtOnce(t *testing.T) {
 	o := options()
 	path(t, o, "ring", "")
 	ctx, cancel := context.WithCancel(within(t))
-	o.Progress = func(string, int, int) { cancel() }
-	if _, err := bench.Latency(ctx, o); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+	o.Progress = func(string, int, int) { cancel() } // after the first block, which is thrown away
+	if run, err := bench.Latency(ctx, o); !errors.Is(err, context.Canceled) || run == nil || len(run.Series) != 0 {
+		t.Errorf("%v, %+v", err, run)
 	}
 }
 

@@ -30,7 +30,7 @@ func Scale(ctx context.Context, o *Options) (*record.Run, error) {
 	}
 	// Threads of the client run where the executors do, which sleep when it is the client's turn.
 	if err := s.unbind(); err != nil {
-		return nil, errors.Join(err, s.session.Close())
+		return s.finish(ctx, err)
 	}
 	p := plan{blocks: o.Blocks, count: 5, warmup: 2}
 	if o.Repetitions > 0 {
@@ -47,10 +47,8 @@ func Scale(ctx context.Context, o *Options) (*record.Run, error) {
 		ours.local, ours.remote = 1, s.lease.Executors()[:n]
 		contestants = append(contestants, ours, one, threads)
 	}
-	if err := s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1); err != nil {
-		return nil, errors.Join(err, s.session.Close())
-	}
-	return s.close(ctx)
+	err = s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1)
+	return s.finish(ctx, err)
 }
 
 // step is work divided evenly between threads here and executors.

@@ -85,15 +85,25 @@ func (s *stage) series(kind, name string, bytes int) *record.Series {
 	}
 }
 
-// close ends the measurement: the record then says what disturbed it.
-func (s *stage) close(ctx context.Context) (*record.Run, error) {
+// finish ends the measurement, after err or without one. The record then says what disturbed it. What was
+// measured until an interruption is kept, and returned with it.
+func (s *stage) finish(ctx context.Context, err error) (*record.Run, error) {
+	interrupted := ctx.Err()
+	if err != nil && interrupted == nil {
+		return nil, errors.Join(err, s.session.Close())
+	}
 	if s.lease.Lost() > 0 {
 		s.run.Notes = append(s.run.Notes, fmt.Sprintf("%d executors were lost during the run.", s.lease.Lost()))
 	}
 	s.load.note(s.run)
 	s.run.Seconds = time.Since(s.load.began).Seconds()
-	if err := s.session.Close(); err != nil {
+	err = s.session.Close()
+	if interrupted != nil {
+		s.run.Interrupted()
+		return s.run, interrupted
+	}
+	if err != nil {
 		return nil, err
 	}
-	return s.run, ctx.Err()
+	return s.run, nil
 }

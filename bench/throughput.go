@@ -39,10 +39,8 @@ func Throughput(ctx context.Context, o *Options) (*record.Run, error) {
 			p.warmup = p.count
 		}
 	}
-	if err := s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1); err != nil {
-		return nil, errors.Join(err, s.session.Close())
-	}
-	return s.close(ctx)
+	err = s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1)
+	return s.finish(ctx, err)
 }
 
 // flood is some executors with more to do than they can.

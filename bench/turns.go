@@ -44,7 +44,7 @@ func takeTurns(ctx context.Context, contestants []contestant, p plan, progress f
 	return nil
 }
 
-// compete has contestants take their turns, and adds what they measured to the run. What they do is round
+// compete has contestants take their turns, and adds what they measured to the run, also if that ends early. What they do is round
 // index of so many: for the progress that is shown.
 func (s *stage) compete(ctx context.Context, contestants []contestant, p plan, what string, index, rounds int) error {
 	turns := (p.blocks + 1) * len(contestants)
@@ -53,11 +53,8 @@ func (s *stage) compete(ctx context.Context, contestants []contestant, p plan, w
 		done++
 		s.options.progress(what, done, rounds*turns)
 	})
-	if err != nil {
-		return err
-	}
 	for _, c := range contestants {
 		s.add(c.series())
 	}
-	return nil
+	return err
 }

@@ -24,6 +24,12 @@ type Run struct {
 	Series []*Series `json:"-"` // a line each
 }
 
+// Interrupted notes that the run was ended before its time. What has no sample is left out.
+func (r *Run) Interrupted() {
+	r.Notes = append(r.Notes, "Interrupted: it was to measure more.")
+	r.Series = slices.DeleteFunc(r.Series, func(s *Series) bool { return len(s.Blocks) == 0 })
+}
+
 // Machine is the client's.
 type Machine struct {
 	Host      string `json:"host"`
