@@ -67,6 +67,12 @@ const (
 // Sublet is the name of the series that baselines are compared with.
 const Sublet = "sublet"
 
+// Baselines of scale.
+const (
+	OneCore = "one core" // the same work by one thread of the client
+	Threads = "threads"  // by as many threads of the client as Sublet uses cores
+)
+
 // Series are samples of one thing. Two series whose fields but Name, Transport and Provider are equal are
 // comparable, block by block.
 type Series struct {
