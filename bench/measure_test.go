@@ -99,8 +99,14 @@ func TestLatencyUntouched(t *testing.T) {
 func TestLatencyPipelined(t *testing.T) {
 	o := options()
 	path(t, o, "ring", "")
-	o.InFlight = bench.MaxInFlight
-	if s := find(t, measured(t, o, bench.Latency), record.Sublet, 8); len(s.Samples()) != 24 || s.InFlight != bench.MaxInFlight {
+	o.InFlight, o.Sizes, o.Baselines = bench.MaxInFlight, []int{8, 100, 70_000}, []string{bench.Raw}
+	run := measured(t, o, bench.Latency)
+	for _, size := range o.Sizes {
+		if ours, raw := find(t, run, record.Sublet, size), find(t, run, bench.Raw, size); ours.Key() != raw.Key() || len(raw.Blocks) != len(ours.Blocks) {
+			t.Errorf("%+v, %+v", ours.Key(), raw.Key())
+		}
+	}
+	if s := find(t, run, record.Sublet, 8); len(s.Samples()) != 24 || s.InFlight != bench.MaxInFlight {
 		t.Errorf("%+v", s)
 	}
 }
@@ -113,6 +119,19 @@ func TestWarm(t *testing.T) {
 	run := measured(t, o, bench.Latency)
 	if a, b := find(t, run, record.Sublet, 8), find(t, run, bench.Raw, 8); a.Mode != bench.Warm || a.Key() != b.Key() {
 		t.Errorf("%+v, %+v", a.Key(), b.Key())
+	}
+}
+
+// Sublet with a small payload takes turns with a large one.
+func TestAgainstTheSmallest(t *testing.T) {
+	o := options()
+	path(t, o, "ring", "")
+	o.Sizes, o.Touch, o.Baselines = []int{8, 1 << 20}, false, []string{bench.Smallest}
+	run := measured(t, o, bench.Latency)
+	large := find(t, run, record.Sublet, 1<<20)
+	i := slices.IndexFunc(run.Series, func(s *record.Series) bool { return s.Name == bench.Smallest && s.Key() == large.Key() })
+	if i < 0 || run.Series[i].Bytes != 8 {
+		t.Errorf("nothing of 8 bytes is comparable with %+v", large.Key())
 	}
 }
 
@@ -133,10 +152,15 @@ func TestBandwidth(t *testing.T) {
 func TestThroughput(t *testing.T) {
 	o := options()
 	path(t, o, "ring", "")
-	o.Executors, o.Repetitions, o.InFlight = 2, 1000, bench.MaxInFlight
+	o.Executors, o.Repetitions, o.InFlight, o.Baselines = 2, 1000, bench.MaxInFlight, []string{bench.Raw}
 	run := measured(t, o, bench.Throughput)
-	if len(run.Series) != 2 || run.Series[0].Executors != 1 || run.Series[1].Executors != 2 || run.Series[0].Operations < 2 {
-		t.Errorf("%+v", run.Series)
+	if len(run.Series) != 4 || run.Series[0].Executors != 1 || run.Series[2].Executors != 2 || run.Series[0].Operations < 2 {
+		t.Fatalf("%+v", run.Series)
+	}
+	for i := 0; i < 4; i += 2 {
+		if ours, raw := run.Series[i], run.Series[i+1]; ours.Key() != raw.Key() || raw.Name != bench.Raw || len(raw.Samples()) != len(ours.Samples()) || raw.Rate() <= 0 {
+			t.Errorf("%+v with %d samples, %+v with %d", ours.Key(), len(ours.Samples()), raw.Key(), len(raw.Samples()))
+		}
 	}
 }
 
@@ -176,11 +200,16 @@ func TestRefusals(t *testing.T) {
 		f      measure
 		want   string
 	}{
-		"baseline in flight":  {func(o *bench.Options) { o.InFlight, o.Baselines = 2, []string{bench.Raw} }, bench.Latency, "leave one of them out"},
-		"warm bandwidth":      {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Bandwidth, "--mode warm"},
-		"bandwidth over http": {func(o *bench.Options) { o.Baselines = []string{bench.HTTP} }, bench.Bandwidth, "raw only"},
-		"warm throughput":     {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Throughput, "--mode warm"},
-		"warm scale":          {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Scale, "--mode warm"},
+		"baseline in flight": {func(o *bench.Options) { o.InFlight, o.Baselines = 2, []string{bench.TCP} }, bench.Latency, "leave one of them out"},
+		"in flight over libfabric": {func(o *bench.Options) {
+			o.Transport, o.Provider, o.InFlight, o.Baselines = "ofi", "tcp", 2, []string{bench.Raw}
+		}, bench.Latency, "leave --inflight out"},
+		"throughput over libfabric": {func(o *bench.Options) { o.Transport, o.Provider, o.Baselines = "ofi", "tcp", []string{bench.Raw} }, bench.Throughput, "of the ring"},
+		"throughput over http":      {func(o *bench.Options) { o.Baselines = []string{bench.HTTP} }, bench.Throughput, "raw only"},
+		"warm bandwidth":            {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Bandwidth, "--mode warm"},
+		"bandwidth over http":       {func(o *bench.Options) { o.Baselines = []string{bench.HTTP} }, bench.Bandwidth, "raw only"},
+		"warm throughput":           {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Throughput, "--mode warm"},
+		"warm scale":                {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Scale, "--mode warm"},
 	} {
 		o := options()
 		path(t, o, "ring", "")

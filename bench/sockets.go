@@ -63,7 +63,7 @@ func (k *socket) block(ctx context.Context, count int) (record.Block, error) {
 	if k.result.Name == HTTP {
 		name = floor.HTTP
 	}
-	return k.stage.takeOver(ctx, name, call, nil, func() ([]int64, error) {
+	return k.stage.takeOver(ctx, 0, name, call, nil, func() ([]int64, error) {
 		conn, err := tcp.Accept()
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -73,8 +74,7 @@ const (
 	Threads = "threads"  // by as many threads of the client as Sublet uses cores
 )
 
-// Series are samples of one thing. Two series whose fields but Name, Transport and Provider are equal are
-// comparable, block by block.
+// Series are samples of one thing. Two series with the same Key are comparable, block by block.
 type Series struct {
 	Kind      string `json:"kind"`
 	Name      string `json:"name"` // Sublet, or a baseline's
@@ -82,10 +82,12 @@ type Series struct {
 	Transport string `json:"transport"`
 	Provider  string `json:"provider"`
 	Bytes     int    `json:"bytes"` // of an input, and of an output unless the kind is one way
-	Touched   bool   `json:"touched"`
-	InFlight  int    `json:"in_flight"`
-	Executors int    `json:"executors"`
-	Clients   int    `json:"clients"`
+	// Against is set where the payload is another one than that of the series that it is compared with.
+	Against   int  `json:"against_bytes,omitempty"`
+	Touched   bool `json:"touched"`
+	InFlight  int  `json:"in_flight"`
+	Executors int  `json:"executors"`
+	Clients   int  `json:"clients"`
 	// Operations is how many of them a sample is the time of.
 	Operations int `json:"operations"`
 	// Beside: blocks were not measured in turns with Sublet's, but before or after.
@@ -148,5 +150,5 @@ type Key struct {
 
 // Key names what was measured.
 func (s *Series) Key() Key {
-	return Key{s.Kind, s.Mode, s.Bytes, s.InFlight, s.Executors, s.Clients, s.Touched}
+	return Key{s.Kind, s.Mode, cmp.Or(s.Against, s.Bytes), s.InFlight, s.Executors, s.Clients, s.Touched}
 }

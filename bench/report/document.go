@@ -29,6 +29,7 @@ type Result struct {
 	Transport string    `json:"transport"`
 	Provider  string    `json:"provider"`
 	Bytes     int       `json:"bytes"`
+	Against   int       `json:"against_bytes,omitempty"`
 	Touched   bool      `json:"touched"`
 	InFlight  int       `json:"in_flight"`
 	Executors int       `json:"executors"`
@@ -118,7 +119,7 @@ func samplesOf(s *record.Series) [][]int64 {
 func summarize(s *record.Series) Result {
 	sum := stats.Summarize(slices.Clone(s.Samples()))
 	return Result{
-		Kind: s.Kind, Mode: s.Mode, Transport: s.Transport, Provider: s.Provider, Bytes: s.Bytes, Touched: s.Touched,
+		Kind: s.Kind, Mode: s.Mode, Transport: s.Transport, Provider: s.Provider, Bytes: s.Bytes, Against: s.Against, Touched: s.Touched,
 		InFlight: s.InFlight, Executors: s.Executors, Clients: s.Clients, N: sum.N, P50: sum.P50, P99: sum.P99, P999: sum.P999,
 		Min: sum.Min, CI95: sum.CI95, PerSecond: s.Rate(), Operations: s.Operations,
 	}

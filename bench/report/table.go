@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -50,7 +51,7 @@ func (d *Document) WriteTable(w io.Writer) error {
 }
 
 func alike(a, b *Result) bool {
-	return a.Kind == b.Kind && a.Mode == b.Mode && a.Bytes == b.Bytes && a.InFlight == b.InFlight &&
+	return a.Kind == b.Kind && a.Mode == b.Mode && a.Bytes == cmp.Or(b.Against, b.Bytes) && a.InFlight == b.InFlight &&
 		a.Executors == b.Executors && a.Clients == b.Clients && a.Touched == b.Touched
 }
 
@@ -101,7 +102,7 @@ func heading(kind string) string {
 	case record.Bandwidth:
 		return "bandwidth\twho\tmode\tvia\tn\tGB/s\tmedian\t95 %\tsublet against it"
 	case record.Throughput:
-		return "executors\twho\tmode\tvia\tn\tinvocations\teach\t95 %"
+		return "executors\twho\tmode\tvia\tn\tinvocations\teach\t95 %\tsublet against it"
 	case record.Cold:
 		return "cold\tclients\tphase\tvia\tn\tmedian\t95 %\tmin\tp99"
 	case record.Scale:
@@ -142,7 +143,7 @@ func line(r *Result, who, ratio string) string {
 		if r.CI95 != nil {
 			ci = fmt.Sprintf("%.1f to %.1f ns", float64(r.CI95[0])/float64(r.Operations), float64(r.CI95[1])/float64(r.Operations))
 		}
-		fields = []string{fmt.Sprint(r.Executors), who, mode, via, fmt.Sprint(r.N), rate(r.PerSecond), each, ci}
+		fields = []string{fmt.Sprint(r.Executors), who, mode, via, fmt.Sprint(r.N), rate(r.PerSecond), each, ci, ratio}
 	case record.Cold:
 		fields = []string{"", fmt.Sprint(r.Clients), r.Mode, via, fmt.Sprint(r.N), median, ci, least, p99}
 	case record.Scale:
