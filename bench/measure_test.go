@@ -174,11 +174,11 @@ func TestCold(t *testing.T) {
 	for _, s := range run.Series {
 		times[s.Mode] = s.Blocks[0].Samples
 	}
-	total := times[bench.PhaseTotal]
-	if len(total) != 3 || len(times[bench.PhaseLast]) != 1 || times[bench.PhaseLast][0] != slices.Max(total) {
+	total := times[record.PhaseTotal]
+	if len(total) != 3 || len(times[record.PhaseLast]) != 1 || times[record.PhaseLast][0] != slices.Max(total) {
 		t.Errorf("%v", times)
 	}
-	if slices.Min(total) < slices.Min(times[bench.PhaseLease]) {
+	if slices.Min(total) < slices.Min(times[record.PhaseLease]) {
 		t.Errorf("the whole is shorter than its part: %v", times)
 	}
 }

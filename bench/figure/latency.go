@@ -86,12 +86,20 @@ func (c *curve) add(p *plot.Plot, colored color.Color, shape draw.GlyphDrawer) e
 	return nil
 }
 
+// HasLatency tells whether there is something to draw in a run.
+func HasLatency(run *record.Run) bool { return slices.ContainsFunc(run.Series, drawn) }
+
+// drawn tells whether a series is: others have no place on the axes.
+func drawn(s *record.Series) bool {
+	return s.Kind == record.Latency && s.Bytes > 0 && s.Against == 0
+}
+
 func curvesOf(inputs []Input) []*curve {
 	var curves []*curve
 	byLabel := map[string]*curve{}
 	for _, input := range inputs {
 		for _, s := range input.Run.Series {
-			if s.Kind != record.Latency || s.Bytes == 0 {
+			if !drawn(s) {
 				continue
 			}
 			label := labelOf(s)

@@ -68,6 +68,16 @@ const (
 // Sublet is the name of the series that baselines are compared with.
 const Sublet = "sublet"
 
+// Phases of a cold start, as a client sees them: the modes of its series.
+const (
+	PhaseConnect = "connect"      // a session, with a helper or a resource manager that runs
+	PhaseLease   = "lease"        // until the executors are there, their library loaded, their transport tried
+	PhaseFirst   = "first result" // of each executor, in turn
+	PhaseTotal   = "lease to first result"
+	PhaseLast    = "last client ready" // the same, of the client that was last, when several came at once
+	PhaseRelease = "release"
+)
+
 // Baselines of scale.
 const (
 	OneCore = "one core" // the same work by one thread of the client
@@ -88,6 +98,8 @@ type Series struct {
 	InFlight  int  `json:"in_flight"`
 	Executors int  `json:"executors"`
 	Clients   int  `json:"clients"`
+	// Pooled: executors were processes that had been started before, and waited.
+	Pooled bool `json:"pooled,omitempty"`
 	// Operations is how many of them a sample is the time of.
 	Operations int `json:"operations"`
 	// Beside: blocks were not measured in turns with Sublet's, but before or after.
@@ -106,6 +118,15 @@ func (s *Series) Samples() []int64 {
 	var all []int64
 	for _, b := range s.Blocks {
 		all = append(all, b.Samples...)
+	}
+	return all
+}
+
+// BlockSamples are those of each block.
+func (s *Series) BlockSamples() [][]int64 {
+	all := make([][]int64, len(s.Blocks))
+	for i := range s.Blocks {
+		all[i] = s.Blocks[i].Samples
 	}
 	return all
 }
@@ -145,10 +166,10 @@ func (s *Series) Values() []float64 {
 type Key struct {
 	Kind, Mode                          string
 	Bytes, InFlight, Executors, Clients int
-	Touched                             bool
+	Touched, Pooled                     bool
 }
 
 // Key names what was measured.
 func (s *Series) Key() Key {
-	return Key{s.Kind, s.Mode, cmp.Or(s.Against, s.Bytes), s.InFlight, s.Executors, s.Clients, s.Touched}
+	return Key{s.Kind, s.Mode, cmp.Or(s.Against, s.Bytes), s.InFlight, s.Executors, s.Clients, s.Touched, s.Pooled}
 }

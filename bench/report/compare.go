@@ -44,8 +44,8 @@ func Compare(older, newer *record.Run) []Change {
 			continue
 		}
 		c := newChange(s)
-		c.Old, c.Old95 = center(old.Values())
-		c.New, c.New95 = center(s.Values())
+		then, now := Center(old.Values()), Center(s.Values())
+		c.Old, c.Old95, c.New, c.New95 = then.P50, then.CI95, now.P50, now.CI95
 		c.judge(s.IsRate())
 		changes = append(changes, c)
 		if s.Name != record.Sublet {
@@ -102,12 +102,14 @@ func (c *Change) judge(moreIsBetter bool) {
 	}
 }
 
-func center(values []float64) (float64, *[2]float64) {
+// Center is the median of values with its interval; it sorts them. There is at least one.
+func Center(values []float64) stats.Ratio {
 	slices.Sort(values)
+	r := stats.Ratio{N: len(values), P50: stats.Median(values)}
 	if interval, ok := stats.Median95(values); ok {
-		return stats.Median(values), &interval
+		r.CI95 = &interval
 	}
-	return stats.Median(values), nil
+	return r
 }
 
 // WriteChanges writes a table, and before it what makes two runs hard to compare.

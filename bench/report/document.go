@@ -101,19 +101,11 @@ func compareWith(ours, other *record.Series) (Ratio, bool) {
 		Baseline: other.Name, P50: paired.P50, CI95: paired.CI95, N: paired.N, Beside: other.Beside,
 	}
 	if ours.Kind == record.Latency {
-		if tail, enough := stats.PairedQuantile(samplesOf(ours), samplesOf(other), 0.99); enough {
+		if tail, enough := stats.PairedQuantile(ours.BlockSamples(), other.BlockSamples(), 0.99); enough {
 			r.P99, r.P99CI95 = &tail.P50, tail.CI95
 		}
 	}
 	return r, ok
-}
-
-func samplesOf(s *record.Series) [][]int64 {
-	all := make([][]int64, len(s.Blocks))
-	for i := range s.Blocks {
-		all[i] = s.Blocks[i].Samples
-	}
-	return all
 }
 
 func summarize(s *record.Series) Result {

@@ -84,6 +84,9 @@ func plotCommand() *command {
 				}
 				var inputs []figure.Input
 				for i, run := range runs {
+					if !figure.HasLatency(run) {
+						return fmt.Errorf("plot: %s: it has no latency of payloads above 0 bytes; leave it out", args[i])
+					}
 					base := filepath.Base(args[i])
 					inputs = append(inputs, figure.Input{Label: strings.TrimSuffix(base, filepath.Ext(base)), Run: run})
 				}
