@@ -107,7 +107,7 @@ type plan struct {
 }
 
 // capacity is how many operations a block has at most.
-func (p plan) capacity() int { return max(p.count, p.warmup) }
+func (p plan) capacity() int { return max(p.count, p.warmup) + settle }
 
 // most is how many operations are worth it by default, where each moves that many bytes.
 func (o *Options) plan(bytes int) plan {

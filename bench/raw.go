@@ -89,10 +89,16 @@ func (l *lines) series() *record.Series { return l.result }
 
 func (l *lines) block(ctx context.Context, count int) (record.Block, error) {
 	b := l.block0
-	b.Count = count
-	return l.stage.takeOver(ctx, 0, floor.Serve, l.ends.Call(&b, l.hot), l.shared, func() ([]int64, error) {
-		return l.ends.Run(&b, l.hot, make([]int64, 0, count))
+	if b.Count = count; b.Window == 0 {
+		b.Count += settle
+	}
+	block, err := l.stage.takeOver(ctx, 0, floor.Serve, l.ends.Call(&b, l.hot), l.shared, func() ([]int64, error) {
+		return l.ends.Run(&b, l.hot, make([]int64, 0, b.Count))
 	})
+	if err != nil || b.Window > 0 {
+		return block, err
+	}
+	return settled(block.Samples[settle:]), nil
 }
 
 func (l *lines) close() error {
@@ -149,14 +155,19 @@ func (r *rawOFI) series() *record.Series { return r.result }
 
 func (r *rawOFI) block(ctx context.Context, count int) (record.Block, error) {
 	b := r.block0
-	b.Count = count
-	block, err := r.stage.takeOver(ctx, 0, floor.ServeOFI, r.end.Call(&b), nil, func() ([]int64, error) {
-		return r.end.Run(&b, make([]int64, 0, count))
-	})
-	if err != nil {
-		return block, fmt.Errorf("%s: %w", r.result.Provider, err)
+	if b.Count = count; b.Window == 0 {
+		b.Count += settle
 	}
-	return block, nil
+	block, err := r.stage.takeOver(ctx, 0, floor.ServeOFI, r.end.Call(&b), nil, func() ([]int64, error) {
+		return r.end.Run(&b, make([]int64, 0, b.Count))
+	})
+	switch {
+	case err != nil:
+		return block, fmt.Errorf("%s: %w", r.result.Provider, err)
+	case b.Window > 0:
+		return block, nil
+	}
+	return settled(block.Samples[settle:]), nil
 }
 
 func (r *rawOFI) close() error {

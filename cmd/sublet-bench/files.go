@@ -107,7 +107,7 @@ func plotCommand() *command {
 					return usagef("plot: --out %s: it ends in .svg or .png, or in neither for both", *out)
 				}
 				for _, path := range paths {
-					if err := drawing.Save(figure.Width, figure.Height, path); err != nil {
+					if err := drawing.Save(path); err != nil {
 						return fmt.Errorf("plot: %w", err)
 					}
 					fmt.Fprintln(stdout, path)
