@@ -69,6 +69,9 @@ func TestLatency(t *testing.T) {
 				o.Baselines = []string{bench.Raw, bench.TCP, bench.HTTP, bench.Invoke}
 			}
 			run := measured(t, o, bench.Latency)
+			if (run.Versions.Libfabric != "") != (c.transport != "ring") {
+				t.Errorf("libfabric %q", run.Versions.Libfabric)
+			}
 			for _, size := range o.Sizes {
 				ours := find(t, run, record.Sublet, size)
 				if ours.Transport != c.really || ours.Provider != c.wants || len(ours.Blocks) != 8 || len(ours.Samples()) != 24 || !ours.Touched {

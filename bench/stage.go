@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/bench/record"
+	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/fabric/floor"
 	"github.com/sublet-hpc/sublet/offload"
 )
 
@@ -63,6 +65,9 @@ func openStage(ctx context.Context, o *Options, executors int, hot time.Duration
 	}
 	for _, e := range s.lease.Executors() {
 		s.run.Executors = append(s.run.Executors, record.Executor{Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed()})
+	}
+	if s.lease.Path().Transport != fabric.Ring {
+		s.run.Versions.Libfabric = floor.LibfabricVersion()
 	}
 	if err := s.bind(); err != nil {
 		return nil, errors.Join(err, s.session.Close())

@@ -47,6 +47,8 @@ type Versions struct {
 	Sublet string `json:"sublet"`
 	Go     string `json:"go"`
 	MPI    string `json:"mpi,omitempty"`
+	// Libfabric is set where it took part.
+	Libfabric string `json:"libfabric,omitempty"`
 }
 
 // Executor is one that took part.

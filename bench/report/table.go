@@ -18,7 +18,11 @@ func (d *Document) WriteTable(w io.Writer) error {
 	if m.Virtual {
 		virtual = ", a virtual machine"
 	}
-	fmt.Fprintf(w, "%s: %s, %d cores%s, %s, Linux %s; Sublet %s\n\n", m.Host, m.Processor, m.Cores, virtual, m.System, m.Kernel, d.Versions.Sublet)
+	libfabric := ""
+	if d.Versions.Libfabric != "" {
+		libfabric = ", libfabric " + d.Versions.Libfabric
+	}
+	fmt.Fprintf(w, "%s: %s, %d cores%s, %s, Linux %s; Sublet %s%s\n\n", m.Host, m.Processor, m.Cores, virtual, m.System, m.Kernel, d.Versions.Sublet, libfabric)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	previous := ""
 	for _, r := range d.Results {

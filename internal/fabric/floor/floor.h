@@ -116,6 +116,9 @@ struct floor_ofi_card {
     uint8_t name[FLOOR_NAME];
 };
 
+/* Major in the upper half, minor in the lower; 0: there is no libfabric. */
+uint32_t floor_libfabric_version(void);
+
 struct floor_ofi;
 
 /* Opens an end. card says provider, sends, size and host; the rest is filled in. executor: listens. */
