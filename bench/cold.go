@@ -22,6 +22,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	fail := func(err error) (*record.Run, error) { return s.finish(ctx, err) }
 	series := map[string]*record.Series{}
 	names := phases
 	if o.Clients > 1 {
@@ -31,10 +32,11 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 		c := s.series(record.Cold, record.Sublet, 8)
 		c.Mode, c.Clients, c.Executors, c.Touched = name, o.Clients, o.Cores, true
 		series[name] = c
+		s.add(c)
 	}
 	// Its core is wanted, and its lease is not what is measured.
 	if err := s.lease.Release(); err != nil {
-		return s.finish(ctx, err)
+		return fail(err)
 	}
 	repetitions := o.Repetitions
 	if repetitions == 0 {
@@ -46,9 +48,9 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	}
 	for i := -warmup; i < repetitions; i++ {
 		o.progress(fmt.Sprintf("%d clients", o.Clients), max(i, 0), repetitions)
-		var times map[string][]int64
-		if times, err = s.coldStart(ctx); err != nil {
-			break
+		times, err := s.coldStart(ctx)
+		if err != nil {
+			return fail(err)
 		}
 		if i < 0 {
 			continue
@@ -58,10 +60,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 			series[name].Blocks = append(series[name].Blocks, block)
 		}
 	}
-	for _, name := range names {
-		s.add(series[name])
-	}
-	return s.finish(ctx, err)
+	return s.finish(ctx, nil)
 }
 
 // coldStart has all clients come at once, and returns the times of each phase.
