@@ -27,7 +27,7 @@ func Bandwidth(ctx context.Context, o *Options) (*record.Run, error) {
 		return nil, err
 	}
 	for i, size := range o.Sizes {
-		err := s.sweep(ctx, size, i, func() ([]contestant, error) {
+		err = s.sweep(ctx, size, i, func() ([]contestant, error) {
 			ours, err := newStream(s, size)
 			if err != nil {
 				return nil, err
@@ -42,10 +42,10 @@ func Bandwidth(ctx context.Context, o *Options) (*record.Run, error) {
 			return []contestant{ours, raw}, nil
 		})
 		if err != nil {
-			return nil, errors.Join(err, s.session.Close())
+			break
 		}
 	}
-	return s.close(ctx)
+	return s.finish(ctx, err)
 }
 
 // newRawStream moves bytes one way without Sublet.

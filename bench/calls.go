@@ -78,10 +78,9 @@ func (c *calls) block(ctx context.Context, count int) (record.Block, error) {
 	if len(c.in) > 1 {
 		return c.pipelined(ctx, count)
 	}
-	samples := make([]int64, count)
+	samples := make([]int64, settle+count)
 	in, out := c.in[0], c.out[0]
-	began := now()
-	before := began
+	before := now()
 	for i := range samples {
 		if c.gap > 0 {
 			floor.Pause(c.gap)
@@ -98,7 +97,7 @@ func (c *calls) block(ctx context.Context, count int) (record.Block, error) {
 		samples[i] = after - before
 		before = after
 	}
-	return record.Block{Elapsed: before - began, Samples: samples}, nil
+	return settled(samples[settle:]), nil
 }
 
 // once does one operation. What ends ctx ends the run between two blocks, or a Wait: that invocations

@@ -13,17 +13,7 @@ import (
 	"github.com/sublet-hpc/sublet/offload"
 )
 
-// Phases of a cold start, as a client sees them.
-const (
-	PhaseConnect = "connect"      // a session, with a helper or a resource manager that runs
-	PhaseLease   = "lease"        // until the executors are there, their library loaded, their transport tried
-	PhaseFirst   = "first result" // of each executor, in turn
-	PhaseTotal   = "lease to first result"
-	PhaseLast    = "last client ready" // the same, of the client that was last, when several came at once
-	PhaseRelease = "release"
-)
-
-var phases = []string{PhaseConnect, PhaseLease, PhaseFirst, PhaseTotal, PhaseRelease}
+var phases = []string{record.PhaseConnect, record.PhaseLease, record.PhaseFirst, record.PhaseTotal, record.PhaseRelease}
 
 // Cold measures what it takes from nothing to a first result, for one client or several at once. A
 // session stays open meanwhile, so that it is not the node's helper that is started each time.
@@ -32,16 +22,17 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	fail := func(err error) (*record.Run, error) { return nil, errors.Join(err, s.session.Close()) }
+	fail := func(err error) (*record.Run, error) { return s.finish(ctx, err) }
 	series := map[string]*record.Series{}
 	names := phases
 	if o.Clients > 1 {
-		names = append(slices.Clone(phases), PhaseLast)
+		names = append(slices.Clone(phases), record.PhaseLast)
 	}
 	for _, name := range names {
 		c := s.series(record.Cold, record.Sublet, 8)
 		c.Mode, c.Clients, c.Executors, c.Touched = name, o.Clients, o.Cores, true
 		series[name] = c
+		s.add(c)
 	}
 	// Its core is wanted, and its lease is not what is measured.
 	if err := s.lease.Release(); err != nil {
@@ -69,10 +60,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 			series[name].Blocks = append(series[name].Blocks, block)
 		}
 	}
-	for _, name := range names {
-		s.add(series[name])
-	}
-	return s.close(ctx)
+	return s.finish(ctx, nil)
 }
 
 // coldStart has all clients come at once, and returns the times of each phase.
@@ -97,7 +85,7 @@ func (s *stage) coldStart(ctx context.Context) (map[string][]int64, error) {
 			times[name] = append(times[name], max(ns, 1))
 		}
 	}
-	times[PhaseLast] = []int64{slices.Max(times[PhaseTotal])}
+	times[record.PhaseLast] = []int64{slices.Max(times[record.PhaseTotal])}
 	return times, nil
 }
 
@@ -128,7 +116,7 @@ func (s *stage) client(ctx context.Context) (_ map[string]int64, err error) {
 	err = lease.Release()
 	released := now()
 	return map[string]int64{
-		PhaseConnect: connected - began, PhaseLease: leased - connected, PhaseFirst: answered - leased,
-		PhaseTotal: answered - connected, PhaseRelease: released - answered,
+		record.PhaseConnect: connected - began, record.PhaseLease: leased - connected, record.PhaseFirst: answered - leased,
+		record.PhaseTotal: answered - connected, record.PhaseRelease: released - answered,
 	}, errors.Join(err, session.Close())
 }

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sublet-hpc/sublet/bench/record"
 )
 
 // Latency measures round trips of each size, in turns with the baselines.
 func Latency(ctx context.Context, o *Options) (*record.Run, error) {
-	if o.InFlight > 1 && len(o.Baselines) > 0 {
-		return nil, errors.New("--baseline with --inflight: the baselines have one operation at a time; leave one of them out")
+	for _, baseline := range o.Baselines {
+		if o.InFlight > 1 && baseline != Raw && baseline != Smallest {
+			return nil, fmt.Errorf("--baseline %s with --inflight: it has one operation at a time; leave one of them out", baseline)
+		}
 	}
 	s, err := openStage(ctx, o, 1, o.hotTimeout())
 	if err != nil {
@@ -20,14 +23,20 @@ func Latency(ctx context.Context, o *Options) (*record.Run, error) {
 	for i, size := range o.Sizes {
 		err = s.sweep(ctx, size, i, func() ([]contestant, error) { return s.latencyContestants(ctx, size) })
 		if err != nil {
-			return nil, errors.Join(err, s.session.Close())
+			break
 		}
 	}
-	run, err := s.close(ctx)
+	run, err := s.finish(ctx, err)
 	if err != nil || !o.has(MPI) {
 		return run, err
 	}
-	return run, mpiLatency(ctx, o, run)
+	if err := mpiLatency(ctx, o, run); ctx.Err() != nil {
+		run.Interrupted()
+		return run, ctx.Err()
+	} else if err != nil {
+		return nil, err
+	}
+	return run, nil
 }
 
 // sweep has the contestants for one size take their turns.
@@ -35,7 +44,9 @@ func (s *stage) sweep(ctx context.Context, size, index int, open func() ([]conte
 	contestants, err := open()
 	defer func() {
 		for _, c := range contestants {
-			err = errors.Join(err, c.close())
+			if closed := c.close(); ctx.Err() == nil { // else executors may still have what it would free
+				err = errors.Join(err, closed)
+			}
 		}
 	}()
 	if err != nil {
@@ -64,11 +75,9 @@ func (s *stage) latencyContestants(ctx context.Context, size int) ([]contestant,
 		case TCP, HTTP:
 			c, err = newSocket(s, baseline, size)
 		case Invoke:
-			apart, failed := newCalls(s, size)
-			if failed == nil {
-				apart.apart, apart.result.Name = true, Invoke
-			}
-			c, err = apart, failed
+			c, err = newInvokes(s, size)
+		case Smallest:
+			c, err = newSmallest(s, size)
 		default:
 			continue
 		}
@@ -77,4 +86,24 @@ func (s *stage) latencyContestants(ctx context.Context, size int) ([]contestant,
 		}
 	}
 	return contestants, nil
+}
+
+// newInvokes are Sublet's other way.
+func newInvokes(s *stage, size int) (contestant, error) {
+	c, err := newCalls(s, size)
+	if err != nil {
+		return nil, err
+	}
+	c.apart, c.result.Name = true, Invoke
+	return c, nil
+}
+
+// newSmallest is Sublet with the smallest payload, for what a larger one costs beyond it.
+func newSmallest(s *stage, size int) (contestant, error) {
+	c, err := newCalls(s, slices.Min(s.options.Sizes))
+	if err != nil {
+		return nil, err
+	}
+	c.result.Name, c.result.Against = Smallest, size
+	return c, nil
 }

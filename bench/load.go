@@ -180,13 +180,15 @@ func (l *load) note(run *record.Run) {
 	if !run.Bound && len(l.pids) > 0 {
 		add("No pinning: the client had no core of its own beside the executors'.")
 	}
-	if others > notableLoad*float64(max(l.cpus, 1)) {
+	loaded := others > notableLoad*float64(max(l.cpus, 1))
+	if loaded {
 		add("Other load: other processes had %.2f of this machine's %d CPUs.", others, l.cpus)
 	}
 	if stolen > notableSteal*float64(max(l.cpus, 1)) {
 		add("The hypervisor took %.2f CPUs away.", stolen)
 	}
-	if interruptions > notableInterruptions {
+	// Without others it is our own threads that one which spins has let pass: the kernel counts these, too.
+	if loaded && interruptions > notableInterruptions {
 		add("The kernel interrupted client and executors %.0f times a second.", interruptions)
 	}
 }

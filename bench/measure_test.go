@@ -69,6 +69,9 @@ func TestLatency(t *testing.T) {
 				o.Baselines = []string{bench.Raw, bench.TCP, bench.HTTP, bench.Invoke}
 			}
 			run := measured(t, o, bench.Latency)
+			if (run.Versions.Libfabric != "") != (c.transport != "ring") {
+				t.Errorf("libfabric %q", run.Versions.Libfabric)
+			}
 			for _, size := range o.Sizes {
 				ours := find(t, run, record.Sublet, size)
 				if ours.Transport != c.really || ours.Provider != c.wants || len(ours.Blocks) != 8 || len(ours.Samples()) != 24 || !ours.Touched {
@@ -99,8 +102,14 @@ func TestLatencyUntouched(t *testing.T) {
 func TestLatencyPipelined(t *testing.T) {
 	o := options()
 	path(t, o, "ring", "")
-	o.InFlight = bench.MaxInFlight
-	if s := find(t, measured(t, o, bench.Latency), record.Sublet, 8); len(s.Samples()) != 24 || s.InFlight != bench.MaxInFlight {
+	o.InFlight, o.Sizes, o.Baselines = bench.MaxInFlight, []int{8, 100, 70_000}, []string{bench.Raw}
+	run := measured(t, o, bench.Latency)
+	for _, size := range o.Sizes {
+		if ours, raw := find(t, run, record.Sublet, size), find(t, run, bench.Raw, size); ours.Key() != raw.Key() || len(raw.Blocks) != len(ours.Blocks) {
+			t.Errorf("%+v, %+v", ours.Key(), raw.Key())
+		}
+	}
+	if s := find(t, run, record.Sublet, 8); len(s.Samples()) != 24 || s.InFlight != bench.MaxInFlight {
 		t.Errorf("%+v", s)
 	}
 }
@@ -113,6 +122,19 @@ func TestWarm(t *testing.T) {
 	run := measured(t, o, bench.Latency)
 	if a, b := find(t, run, record.Sublet, 8), find(t, run, bench.Raw, 8); a.Mode != bench.Warm || a.Key() != b.Key() {
 		t.Errorf("%+v, %+v", a.Key(), b.Key())
+	}
+}
+
+// Sublet with a small payload takes turns with a large one.
+func TestAgainstTheSmallest(t *testing.T) {
+	o := options()
+	path(t, o, "ring", "")
+	o.Sizes, o.Touch, o.Baselines = []int{8, 1 << 20}, false, []string{bench.Smallest}
+	run := measured(t, o, bench.Latency)
+	large := find(t, run, record.Sublet, 1<<20)
+	i := slices.IndexFunc(run.Series, func(s *record.Series) bool { return s.Name == bench.Smallest && s.Key() == large.Key() })
+	if i < 0 || run.Series[i].Bytes != 8 {
+		t.Errorf("nothing of 8 bytes is comparable with %+v", large.Key())
 	}
 }
 
@@ -133,10 +155,15 @@ func TestBandwidth(t *testing.T) {
 func TestThroughput(t *testing.T) {
 	o := options()
 	path(t, o, "ring", "")
-	o.Executors, o.Repetitions, o.InFlight = 2, 1000, bench.MaxInFlight
+	o.Executors, o.Repetitions, o.InFlight, o.Baselines = 2, 1000, bench.MaxInFlight, []string{bench.Raw}
 	run := measured(t, o, bench.Throughput)
-	if len(run.Series) != 2 || run.Series[0].Executors != 1 || run.Series[1].Executors != 2 || run.Series[0].Operations < 2 {
-		t.Errorf("%+v", run.Series)
+	if len(run.Series) != 4 || run.Series[0].Executors != 1 || run.Series[2].Executors != 2 || run.Series[0].Operations < 2 {
+		t.Fatalf("%+v", run.Series)
+	}
+	for i := 0; i < 4; i += 2 {
+		if ours, raw := run.Series[i], run.Series[i+1]; ours.Key() != raw.Key() || raw.Name != bench.Raw || len(raw.Samples()) != len(ours.Samples()) || raw.Rate() <= 0 {
+			t.Errorf("%+v with %d samples, %+v with %d", ours.Key(), len(ours.Samples()), raw.Key(), len(raw.Samples()))
+		}
 	}
 }
 
@@ -150,11 +177,11 @@ func TestCold(t *testing.T) {
 	for _, s := range run.Series {
 		times[s.Mode] = s.Blocks[0].Samples
 	}
-	total := times[bench.PhaseTotal]
-	if len(total) != 3 || len(times[bench.PhaseLast]) != 1 || times[bench.PhaseLast][0] != slices.Max(total) {
+	total := times[record.PhaseTotal]
+	if len(total) != 3 || len(times[record.PhaseLast]) != 1 || times[record.PhaseLast][0] != slices.Max(total) {
 		t.Errorf("%v", times)
 	}
-	if slices.Min(total) < slices.Min(times[bench.PhaseLease]) {
+	if slices.Min(total) < slices.Min(times[record.PhaseLease]) {
 		t.Errorf("the whole is shorter than its part: %v", times)
 	}
 }
@@ -176,11 +203,16 @@ func TestRefusals(t *testing.T) {
 		f      measure
 		want   string
 	}{
-		"baseline in flight":  {func(o *bench.Options) { o.InFlight, o.Baselines = 2, []string{bench.Raw} }, bench.Latency, "leave one of them out"},
-		"warm bandwidth":      {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Bandwidth, "--mode warm"},
-		"bandwidth over http": {func(o *bench.Options) { o.Baselines = []string{bench.HTTP} }, bench.Bandwidth, "raw only"},
-		"warm throughput":     {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Throughput, "--mode warm"},
-		"warm scale":          {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Scale, "--mode warm"},
+		"baseline in flight": {func(o *bench.Options) { o.InFlight, o.Baselines = 2, []string{bench.TCP} }, bench.Latency, "leave one of them out"},
+		"in flight over libfabric": {func(o *bench.Options) {
+			o.Transport, o.Provider, o.InFlight, o.Baselines = "ofi", "tcp", 2, []string{bench.Raw}
+		}, bench.Latency, "leave --inflight out"},
+		"throughput over libfabric": {func(o *bench.Options) { o.Transport, o.Provider, o.Baselines = "ofi", "tcp", []string{bench.Raw} }, bench.Throughput, "of the ring"},
+		"throughput over http":      {func(o *bench.Options) { o.Baselines = []string{bench.HTTP} }, bench.Throughput, "raw only"},
+		"warm bandwidth":            {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Bandwidth, "--mode warm"},
+		"bandwidth over http":       {func(o *bench.Options) { o.Baselines = []string{bench.HTTP} }, bench.Bandwidth, "raw only"},
+		"warm throughput":           {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Throughput, "--mode warm"},
+		"warm scale":                {func(o *bench.Options) { o.Mode = bench.Warm }, bench.Scale, "--mode warm"},
 	} {
 		o := options()
 		path(t, o, "ring", "")
@@ -200,14 +232,42 @@ func TestRawWithoutItsProvider(t *testing.T) {
 	}
 }
 
-// A run that is interrupted ends, and says so.
+// A run that is interrupted ends, says so, and keeps what it has measured.
 func TestInterrupted(t *testing.T) {
+	for name, f := range map[string]measure{"latency": bench.Latency, "bandwidth": bench.Bandwidth, "throughput": bench.Throughput, "scale": bench.Scale, "cold": bench.Cold} {
+		o := options()
+		path(t, o, "ring", "")
+		o.Repetitions, o.Warmup = 1000, 0
+		ctx, cancel := context.WithCancel(within(t))
+		o.Progress = func(_ string, done, _ int) {
+			if done == 4 { // of scale, three are blocks that are thrown away
+				cancel()
+			}
+		}
+		run, err := f(ctx, o)
+		if !errors.Is(err, context.Canceled) || run == nil || len(run.Series) == 0 {
+			t.Errorf("%s: %v, %+v", name, err, run)
+			continue
+		}
+		for _, s := range run.Series {
+			if n := len(s.Blocks); n < 1 || n > 4 {
+				t.Errorf("%s: %d blocks of %s", name, n, s.Name)
+			}
+		}
+		if !strings.Contains(strings.Join(run.Notes, " "), "Interrupted") {
+			t.Errorf("%s: the notes are %q", name, run.Notes)
+		}
+	}
+}
+
+// Before there is anything, there is nothing to keep.
+func TestInterruptedAtOnce(t *testing.T) {
 	o := options()
 	path(t, o, "ring", "")
 	ctx, cancel := context.WithCancel(within(t))
-	o.Progress = func(string, int, int) { cancel() }
-	if _, err := bench.Latency(ctx, o); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+	o.Progress = func(string, int, int) { cancel() } // after the first block, which is thrown away
+	if run, err := bench.Latency(ctx, o); !errors.Is(err, context.Canceled) || run == nil || len(run.Series) != 0 {
+		t.Errorf("%v, %+v", err, run)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/bench/record"
 )
@@ -35,6 +38,8 @@ func mpiLatency(ctx context.Context, o *Options, run *record.Run) error {
 			"--warmup", strconv.Itoa(p.warmup), "--touch="+strconv.FormatBool(o.Touch))
 		command := exec.CommandContext(ctx, o.MPIRun[0], args...)
 		command.Env = append(os.Environ(), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+		// mpirun ends its ranks when it is asked to, and leaves them behind when it is killed.
+		command.Cancel, command.WaitDelay = func() error { return command.Process.Signal(unix.SIGTERM) }, 5*time.Second
 		var stdout, stderr bytes.Buffer
 		command.Stdout, command.Stderr = &stdout, &stderr
 		if err := command.Run(); err != nil {

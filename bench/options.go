@@ -21,11 +21,13 @@ const (
 	HTTP = "http" // a request on a connection that is kept, blocking
 	// Invoke is no baseline, but Sublet's other way: Invoke, which can be left to run, and Wait.
 	Invoke = "invoke"
-	MPI    = "mpi" // the program pingpong under mpirun, before Sublet's turn
+	// Smallest is none either, but Sublet with the smallest of the sizes.
+	Smallest = "smallest"
+	MPI      = "mpi" // the program pingpong under mpirun, before Sublet's turn
 )
 
 // Baselines are all there are.
-var Baselines = []string{Raw, TCP, HTTP, MPI, Invoke}
+var Baselines = []string{Raw, TCP, HTTP, MPI, Invoke, Smallest}
 
 // MaxInFlight is how many invocations an executor can hold.
 const MaxInFlight = fabric.DefaultSlots
@@ -87,6 +89,8 @@ func (o *Options) Check() error {
 		return fmt.Errorf("--mode %s: it is hot or warm", o.Mode)
 	case o.InFlight < 1 || o.InFlight > MaxInFlight:
 		return fmt.Errorf("--inflight %d: an executor holds 1 to %d invocations", o.InFlight, MaxInFlight)
+	case o.Mode == Warm && o.InFlight > 1:
+		return errors.New("--mode warm with --inflight: with several invocations in flight nobody sleeps; leave one of them out")
 	case o.Repetitions < 0 || o.Repetitions > 10_000_000:
 		return errors.New("--repetitions: 1 to 10000000, or 0 for as many as are worth it")
 	case o.Blocks < 1 || o.Blocks > 10_000:
@@ -101,6 +105,9 @@ func (o *Options) Check() error {
 type plan struct {
 	blocks, count, warmup int
 }
+
+// capacity is how many operations a block has at most.
+func (p plan) capacity() int { return max(p.count, p.warmup) + settle }
 
 // most is how many operations are worth it by default, where each moves that many bytes.
 func (o *Options) plan(bytes int) plan {

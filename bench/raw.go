@@ -14,21 +14,26 @@ import (
 
 // newRaw is the floor of the transport that the lease really uses.
 func newRaw(ctx context.Context, s *stage, size int, p plan) (contestant, error) {
-	if s.lease.Path().Transport == fabric.Ring {
+	switch {
+	case s.lease.Path().Transport == fabric.Ring && s.options.InFlight > 1:
+		return newPairs(s, s.series(record.Latency, Raw, size), p.capacity(), 0)
+	case s.lease.Path().Transport == fabric.Ring:
 		return newLines(s, size, 1, p)
+	case s.options.InFlight > 1:
+		return nil, errors.New("over libfabric the floor has one operation at a time; leave --inflight out")
 	}
 	return newRawOFI(ctx, s, size, 0, p)
 }
 
-// takeOver invokes a function that takes the executor over, lets run do its part of the block, and
+// takeOver invokes a function that takes an executor over, lets run do its part of the block, and
 // waits for the function's end.
-func (s *stage) takeOver(ctx context.Context, name string, call []byte, out offload.Payload, run func() ([]int64, error)) (record.Block, error) {
+func (s *stage) takeOver(ctx context.Context, executor int, name string, call []byte, out offload.Payload, run func() ([]int64, error)) (record.Block, error) {
 	in, err := offload.TryAlloc[byte](s.session, len(call))
 	if err != nil {
 		return record.Block{}, err
 	}
 	copy(in.Slice(), call)
-	f := s.lease.Invoke(context.Background(), name, in, out)
+	f := s.lease.Executors()[executor].Invoke(context.Background(), name, in, out)
 	began := now()
 	samples, err := run()
 	elapsed := now() - began
@@ -65,7 +70,7 @@ func newLines(s *stage, size, window int, p plan) (contestant, error) {
 		return nil, err
 	}
 	clear(shared.Slice()) // touches it
-	ends, err := floor.NewLines(shared.Slice(), size, max(p.count, p.warmup))
+	ends, err := floor.NewLines(shared.Slice(), size, p.capacity())
 	if err != nil {
 		return nil, errors.Join(err, shared.Free())
 	}
@@ -84,10 +89,16 @@ func (l *lines) series() *record.Series { return l.result }
 
 func (l *lines) block(ctx context.Context, count int) (record.Block, error) {
 	b := l.block0
-	b.Count = count
-	return l.stage.takeOver(ctx, floor.Serve, l.ends.Call(&b, l.hot), l.shared, func() ([]int64, error) {
-		return l.ends.Run(&b, l.hot, make([]int64, 0, count))
+	if b.Count = count; b.Window == 0 {
+		b.Count += settle
+	}
+	block, err := l.stage.takeOver(ctx, 0, floor.Serve, l.ends.Call(&b, l.hot), l.shared, func() ([]int64, error) {
+		return l.ends.Run(&b, l.hot, make([]int64, 0, b.Count))
 	})
+	if err != nil || b.Window > 0 {
+		return block, err
+	}
+	return settled(block.Samples[settle:]), nil
 }
 
 func (l *lines) close() error {
@@ -128,7 +139,7 @@ func newRawOFI(ctx context.Context, s *stage, size, window int, p plan) (contest
 	if _, err := s.lease.Invoke(context.Background(), floor.OpenOFI, in, out).Wait(ctx); err != nil {
 		return nil, err
 	}
-	end, err := floor.NewOFI(append([]byte(nil), out.Slice()...), max(p.count, p.warmup))
+	end, err := floor.NewOFI(append([]byte(nil), out.Slice()...), p.capacity())
 	if err = errors.Join(err, in.Free(), out.Free()); err != nil {
 		return nil, err
 	}
@@ -144,14 +155,19 @@ func (r *rawOFI) series() *record.Series { return r.result }
 
 func (r *rawOFI) block(ctx context.Context, count int) (record.Block, error) {
 	b := r.block0
-	b.Count = count
-	block, err := r.stage.takeOver(ctx, floor.ServeOFI, r.end.Call(&b), nil, func() ([]int64, error) {
-		return r.end.Run(&b, make([]int64, 0, count))
-	})
-	if err != nil {
-		return block, fmt.Errorf("%s: %w", r.result.Provider, err)
+	if b.Count = count; b.Window == 0 {
+		b.Count += settle
 	}
-	return block, nil
+	block, err := r.stage.takeOver(ctx, 0, floor.ServeOFI, r.end.Call(&b), nil, func() ([]int64, error) {
+		return r.end.Run(&b, make([]int64, 0, b.Count))
+	})
+	switch {
+	case err != nil:
+		return block, fmt.Errorf("%s: %w", r.result.Provider, err)
+	case b.Window > 0:
+		return block, nil
+	}
+	return settled(block.Samples[settle:]), nil
 }
 
 func (r *rawOFI) close() error {

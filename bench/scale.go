@@ -12,12 +12,6 @@ import (
 	"github.com/sublet-hpc/sublet/offload"
 )
 
-// Baselines of scale.
-const (
-	OneCore = "one core" // the same work by one thread of the client
-	Threads = "threads"  // by as many threads of the client as cores are used otherwise
-)
-
 // Scale measures what 1, 2, ... executors speed a step up whose work can be divided: against one
 // core, and against as many cores as the client and the executors have together.
 func Scale(ctx context.Context, o *Options) (*record.Run, error) {
@@ -30,7 +24,7 @@ func Scale(ctx context.Context, o *Options) (*record.Run, error) {
 	}
 	// Threads of the client run where the executors do, which sleep when it is the client's turn.
 	if err := s.unbind(); err != nil {
-		return nil, errors.Join(err, s.session.Close())
+		return s.finish(ctx, err)
 	}
 	p := plan{blocks: o.Blocks, count: 5, warmup: 2}
 	if o.Repetitions > 0 {
@@ -39,18 +33,16 @@ func Scale(ctx context.Context, o *Options) (*record.Run, error) {
 	}
 	var contestants []contestant
 	for n := 1; n <= o.Executors; n++ {
-		one := newStep(s, OneCore, n)
+		one := newStep(s, record.OneCore, n)
 		one.local = 1
-		threads := newStep(s, Threads, n)
+		threads := newStep(s, record.Threads, n)
 		threads.local = n + 1
 		ours := newStep(s, record.Sublet, n)
 		ours.local, ours.remote = 1, s.lease.Executors()[:n]
 		contestants = append(contestants, ours, one, threads)
 	}
-	if err := s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1); err != nil {
-		return nil, errors.Join(err, s.session.Close())
-	}
-	return s.close(ctx)
+	err = s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1)
+	return s.finish(ctx, err)
 }
 
 // step is work divided evenly between threads here and executors.

@@ -43,9 +43,6 @@ func (k *socket) series() *record.Series { return k.result }
 
 func (k *socket) close() error { return nil }
 
-// settle is how many round trips are thrown away before a block: a new connection is slow.
-const settle = 5
-
 func (k *socket) block(ctx context.Context, count int) (record.Block, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +60,7 @@ func (k *socket) block(ctx context.Context, count int) (record.Block, error) {
 	if k.result.Name == HTTP {
 		name = floor.HTTP
 	}
-	return k.stage.takeOver(ctx, name, call, nil, func() ([]int64, error) {
+	return k.stage.takeOver(ctx, 0, name, call, nil, func() ([]int64, error) {
 		conn, err := tcp.Accept()
 		if err != nil {
 			return nil, err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/bench/record"
+	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/fabric/floor"
 	"github.com/sublet-hpc/sublet/offload"
 )
 
@@ -64,6 +66,9 @@ func openStage(ctx context.Context, o *Options, executors int, hot time.Duration
 	for _, e := range s.lease.Executors() {
 		s.run.Executors = append(s.run.Executors, record.Executor{Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed()})
 	}
+	if s.lease.Path().Transport != fabric.Ring {
+		s.run.Versions.Libfabric = floor.LibfabricVersion()
+	}
 	if err := s.bind(); err != nil {
 		return nil, errors.Join(err, s.session.Close())
 	}
@@ -85,15 +90,25 @@ func (s *stage) series(kind, name string, bytes int) *record.Series {
 	}
 }
 
-// close ends the measurement: the record then says what disturbed it.
-func (s *stage) close(ctx context.Context) (*record.Run, error) {
+// finish ends the measurement, after err or without one. The record then says what disturbed it. What was
+// measured until an interruption is kept, and returned with it.
+func (s *stage) finish(ctx context.Context, err error) (*record.Run, error) {
+	interrupted := ctx.Err()
+	if err != nil && interrupted == nil {
+		return nil, errors.Join(err, s.session.Close())
+	}
 	if s.lease.Lost() > 0 {
 		s.run.Notes = append(s.run.Notes, fmt.Sprintf("%d executors were lost during the run.", s.lease.Lost()))
 	}
 	s.load.note(s.run)
 	s.run.Seconds = time.Since(s.load.began).Seconds()
-	if err := s.session.Close(); err != nil {
+	err = s.session.Close()
+	if interrupted != nil {
+		s.run.Interrupted()
+		return s.run, interrupted
+	}
+	if err != nil {
 		return nil, err
 	}
-	return s.run, ctx.Err()
+	return s.run, nil
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sublet-hpc/sublet/bench/record"
+	"github.com/sublet-hpc/sublet/internal/fabric"
 	"github.com/sublet-hpc/sublet/internal/fabric/floor"
 	"github.com/sublet-hpc/sublet/offload"
 )
@@ -22,15 +23,17 @@ func Throughput(ctx context.Context, o *Options) (*record.Run, error) {
 	if o.Mode == Warm {
 		return nil, errors.New("--mode warm: executors that always have something to do do not sleep; leave it out")
 	}
+	for _, b := range o.Baselines {
+		if b != Raw {
+			return nil, fmt.Errorf("--baseline %s: throughput is compared with raw only", b)
+		}
+	}
 	s, err := openStage(ctx, o, o.Executors, o.hotTimeout())
 	if err != nil {
 		return nil, err
 	}
-	var contestants []contestant
-	for n := 1; n <= o.Executors; n++ {
-		f := &flood{stage: s, executors: s.lease.Executors()[:n], result: s.series(record.Throughput, record.Sublet, 0)}
-		f.result.Executors, f.result.InFlight, f.result.Operations = n, o.InFlight, batch
-		contestants = append(contestants, f)
+	if o.has(Raw) && s.lease.Path().Transport != fabric.Ring {
+		return s.finish(ctx, fmt.Errorf("--baseline raw: the floor of throughput is that of the ring, and the executors are reached by %s; leave it out", s.lease.Path().Transport))
 	}
 	p := o.plan(0)
 	if o.Repetitions == 0 {
@@ -39,10 +42,38 @@ func Throughput(ctx context.Context, o *Options) (*record.Run, error) {
 			p.warmup = p.count
 		}
 	}
-	if err := s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1); err != nil {
-		return nil, errors.Join(err, s.session.Close())
+	contestants, err := s.floods(p)
+	if err == nil {
+		err = s.compete(ctx, contestants, p, fmt.Sprintf("1 to %d executors", o.Executors), 0, 1)
 	}
-	return s.close(ctx)
+	for _, c := range contestants {
+		if closed := c.close(); ctx.Err() == nil {
+			err = errors.Join(err, closed)
+		}
+	}
+	return s.finish(ctx, err)
+}
+
+// floods are the contestants for 1, 2, ... executors.
+func (s *stage) floods(p plan) ([]contestant, error) {
+	o := s.options
+	var contestants []contestant
+	for n := 1; n <= o.Executors; n++ {
+		f := &flood{stage: s, executors: s.lease.Executors()[:n], result: s.series(record.Throughput, record.Sublet, 0)}
+		f.result.Executors, f.result.InFlight, f.result.Operations = n, o.InFlight, batch
+		contestants = append(contestants, f)
+		if !o.has(Raw) {
+			continue
+		}
+		result := s.series(record.Throughput, Raw, 0)
+		result.Executors, result.Operations = n, batch
+		raw, err := newPairs(s, result, p.capacity(), batch)
+		if err != nil {
+			return contestants, fmt.Errorf("--baseline raw: %w", err)
+		}
+		contestants = append(contestants, raw)
+	}
+	return contestants, nil
 }
 
 // flood is some executors with more to do than they can.

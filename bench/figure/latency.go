@@ -3,18 +3,14 @@ package figure
 import (
 	"errors"
 	"fmt"
-	"image/color"
 	"math"
 	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/sublet-hpc/sublet/bench/record"
-	"github.com/sublet-hpc/sublet/bench/report"
 	"github.com/sublet-hpc/sublet/bench/stats"
 )
 
@@ -33,57 +29,61 @@ type curve struct {
 // ErrNothing says that there is nothing to draw.
 var ErrNothing = errors.New("there is no latency of payloads above 0 bytes in what was given")
 
-// Width and Height are a figure's.
-const (
-	Width  = 18 * vg.Centimeter
-	Height = 12 * vg.Centimeter
-)
-
 // Latency draws latency over payload size: medians as lines, the 99th percentiles dashed, for the sizes
 // that have enough samples for one.
-func Latency(title string, inputs []Input) (*plot.Plot, error) {
+func Latency(title string, inputs []Input) (*Drawing, error) {
 	curves := curvesOf(inputs)
 	if len(curves) == 0 {
 		return nil, ErrNothing
 	}
-	p := plot.New()
-	p.Title.Text = title
-	p.X.Label.Text = "payload, there and back"
-	p.Y.Label.Text = "round trip: median, and dashed 99th percentile"
+	d := newDrawing(title)
+	p := d.plot
+	p.X.Label.Text, p.Y.Label.Text = "payload, there and back", "round trip"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	p.X.Tick.Marker, p.Y.Tick.Marker = sizeTicks{}, timeTicks{}
-	p.Add(plotter.NewGrid())
-	p.Legend.Top, p.Legend.Left = true, true
+	tails := false
 	for i, c := range curves {
-		if err := c.add(p, plotutil.Color(i), plotutil.Shape(i/len(plotutil.DefaultColors))); err != nil {
+		if err := d.add(c, look(i)); err != nil {
 			return nil, err
 		}
+		tails = tails || len(c.p99) > 0
+	}
+	d.explain("median", nil)
+	if tails {
+		d.explain("99th percentile", dashes)
 	}
 	// A logarithmic axis needs some room, also where there is one size only.
-	p.X.Min, p.X.Max = p.X.Min/1.5, p.X.Max*1.5
-	p.Y.Min, p.Y.Max = p.Y.Min/1.5, p.Y.Max*3
-	return p, nil
+	p.X.Min, p.X.Max = p.X.Min/1.3, p.X.Max*1.3
+	p.Y.Min, p.Y.Max = p.Y.Min/1.5, p.Y.Max*1.5
+	return d, nil
 }
 
-func (c *curve) add(p *plot.Plot, colored color.Color, shape draw.GlyphDrawer) error {
+func (d *Drawing) add(c *curve, look style) error {
 	line, points, err := plotter.NewLinePoints(c.p50)
 	if err != nil {
 		return err
 	}
-	line.Color, points.Color = colored, colored
-	points.Shape = shape // the colors come again after a few
-	p.Add(line, points)
-	p.Legend.Add(c.label, line, points)
-	if len(c.p99) == 0 {
-		return nil
+	line.Color, line.Width = look.color, vg.Points(1.2)
+	points.Color, points.Shape, points.Radius = look.color, look.shape, vg.Points(2.2)
+	if len(c.p99) > 0 {
+		tail, err := plotter.NewLine(c.p99)
+		if err != nil {
+			return err
+		}
+		tail.Color, tail.Width, tail.Dashes = look.color, vg.Points(0.7), dashes
+		d.plot.Add(tail)
 	}
-	dashed, err := plotter.NewLine(c.p99)
-	if err != nil {
-		return err
-	}
-	dashed.Color, dashed.Dashes = colored, []vg.Length{vg.Points(4), vg.Points(3)}
-	p.Add(dashed)
+	d.plot.Add(line, points)
+	d.legend.Add(c.label, line, points)
 	return nil
+}
+
+// HasLatency tells whether there is something to draw in a run.
+func HasLatency(run *record.Run) bool { return slices.ContainsFunc(run.Series, drawn) }
+
+// drawn tells whether a series is: others have no place on the axes.
+func drawn(s *record.Series) bool {
+	return s.Kind == record.Latency && s.Bytes > 0 && s.Against == 0
 }
 
 func curvesOf(inputs []Input) []*curve {
@@ -91,7 +91,7 @@ func curvesOf(inputs []Input) []*curve {
 	byLabel := map[string]*curve{}
 	for _, input := range inputs {
 		for _, s := range input.Run.Series {
-			if s.Kind != record.Latency || s.Bytes == 0 {
+			if !drawn(s) {
 				continue
 			}
 			label := labelOf(s)
@@ -120,8 +120,15 @@ func curvesOf(inputs []Input) []*curve {
 }
 
 func labelOf(s *record.Series) string {
-	label := s.Name + ", " + s.Transport
-	if s.Provider != "" && s.Provider != s.Transport {
+	label := s.Name
+	if s.Transport != s.Name {
+		label += ", " + s.Transport
+	}
+	switch {
+	case s.Provider == "" || s.Provider == s.Transport || s.Provider == "memfd": // the ring has no other
+	case s.Transport == s.Name:
+		label += ", " + s.Provider
+	default:
 		label += " (" + s.Provider + ")"
 	}
 	if s.Mode != "hot" {
@@ -134,38 +141,4 @@ func labelOf(s *record.Series) string {
 		label += ", untouched"
 	}
 	return label
-}
-
-// sizeTicks are at powers of two, at most a dozen with a label.
-type sizeTicks struct{}
-
-// Ticks implements plot.Ticker.
-func (sizeTicks) Ticks(lo, hi float64) []plot.Tick {
-	first, last := int(math.Ceil(math.Log2(lo))), int(math.Floor(math.Log2(hi)))
-	every := max(1, (last-first+11)/12)
-	var ticks []plot.Tick
-	for e := max(first, 0); e <= last; e++ {
-		tick := plot.Tick{Value: math.Pow(2, float64(e))}
-		if e%every == 0 {
-			tick.Label = report.Size(1 << e)
-		}
-		ticks = append(ticks, tick)
-	}
-	return ticks
-}
-
-// timeTicks are at 1, 2 and 5 times powers of ten.
-type timeTicks struct{}
-
-// Ticks implements plot.Ticker.
-func (timeTicks) Ticks(lo, hi float64) []plot.Tick {
-	var ticks []plot.Tick
-	for e := math.Floor(math.Log10(lo)); e <= math.Log10(hi); e++ {
-		for _, digit := range []float64{1, 2, 5} {
-			if value := digit * math.Pow(10, e); value >= lo && value <= hi {
-				ticks = append(ticks, plot.Tick{Value: value, Label: report.Clock(value)})
-			}
-		}
-	}
-	return ticks
 }

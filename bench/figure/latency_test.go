@@ -32,7 +32,7 @@ func TestLatency(t *testing.T) {
 	}
 	folder := t.TempDir()
 	for _, name := range []string{"f.svg", "f.png"} {
-		if err := p.Save(figure.Width, figure.Height, filepath.Join(folder, name)); err != nil {
+		if err := p.Save(filepath.Join(folder, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,7 +40,7 @@ func TestLatency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<svg", "a machine", "old: sublet, ring (memfd)", "new: sublet, ring (memfd)", "4 MiB", "1.00 µs"} {
+	for _, want := range []string{"<svg", "a machine", "old: sublet, ring", "new: sublet, ring", "2 MiB", "1 µs", "median", "99th percentile"} {
 		if !bytes.Contains(svg, []byte(want)) {
 			t.Errorf("no %q in the SVG", want)
 		}
@@ -56,6 +56,41 @@ func TestLatency(t *testing.T) {
 	}
 	if size := picture.Bounds().Size(); size.X <= size.Y || size.X < 600 {
 		t.Errorf("the PNG is %v", size)
+	}
+}
+
+// Names that tell curves apart are short where nothing else is possible.
+func TestLabels(t *testing.T) {
+	r := &record.Run{}
+	for _, s := range []record.Series{
+		{Name: record.Sublet, Transport: "ring", Provider: "memfd"},
+		{Name: record.Sublet, Transport: "ofi-write", Provider: "tcp"},
+		{Name: "tcp", Transport: "tcp", Provider: "loopback"},
+		{Name: "mpi", Transport: "mpi", Provider: "Open MPI v4.1.4"},
+		{Name: "raw", Transport: "libfabric write", Provider: "shm"},
+	} {
+		s.Kind, s.Mode, s.Bytes, s.Touched, s.InFlight, s.Blocks = record.Latency, "hot", 8, true, 1, []record.Block{{Elapsed: 1, Samples: []int64{1}}}
+		r.Series = append(r.Series, &s)
+	}
+	p, err := figure.Latency("", []figure.Input{{Label: "a", Run: r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "f.svg")
+	if err := p.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	svg, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{">sublet, ring<", ">sublet, ofi-write (tcp)<", ">tcp, loopback<", ">mpi, Open MPI v4.1.4<", ">raw, libfabric write (shm)<"} {
+		if !bytes.Contains(svg, []byte(want)) {
+			t.Errorf("no %q in the SVG", want)
+		}
+	}
+	if bytes.Contains(svg, []byte("99th")) {
+		t.Error("a 99th percentile is explained, and there is none")
 	}
 }
 

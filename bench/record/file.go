@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 )
 
 // Write writes the run: a line of JSON about it and one for each series, compressed.
@@ -57,30 +57,23 @@ func Read(r io.Reader) (*Run, error) {
 	}
 }
 
+// An operation takes less than a fortnight: what is beyond any measurement would overflow sums.
+const longest = 1e15
+
 // check finds what would make a summary fail.
 func (s *Series) check() error {
-	if s.Operations < 1 || len(s.Blocks) == 0 {
-		return fmt.Errorf("a series of %s has no samples", s.Kind)
+	if s.Kind == "" || s.Name == "" || s.Operations < 1 || s.Operations > 1e6 || s.Bytes < 0 || len(s.Blocks) == 0 {
+		return fmt.Errorf("a series of %q by %q has no samples, or is no series", s.Kind, s.Name)
 	}
 	for _, b := range s.Blocks {
-		if len(b.Samples) == 0 || b.Elapsed <= 0 {
-			return fmt.Errorf("a block of %s has no samples", s.Kind)
+		if len(b.Samples) == 0 || b.Elapsed <= 0 || b.Elapsed > longest {
+			return fmt.Errorf("a block of %s has no samples, or took no time", s.Kind)
+		}
+		if slices.Min(b.Samples) < 0 || slices.Max(b.Samples) > longest {
+			return fmt.Errorf("a sample of %s is no time", s.Kind)
 		}
 	}
 	return nil
-}
-
-// Save writes the run to a file, whole or not at all.
-func (r *Run) Save(path string) (err error) {
-	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(draft.Name()) // nothing once it is renamed
-	if err = errors.Join(r.Write(draft), draft.Chmod(0o644), draft.Close()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.Rename(draft.Name(), path)
 }
 
 // Load reads a file.

@@ -2,14 +2,17 @@ package record_test
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/bench/record"
 )
@@ -94,5 +97,49 @@ func TestValues(t *testing.T) {
 	}
 	if rate := s.Rate(); rate != 1.4e9 {
 		t.Errorf("rate %v", rate)
+	}
+}
+
+// A place that can not be written to is found out before there is anything to write, and what is no file is
+// not replaced.
+func TestDraftRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		dir: "is no file", "/dev/null": "is no file", filepath.Join(dir, "gone", "a"): "no such file", filepath.Join("/proc", "a"): "/proc",
+	} {
+		if _, err := record.NewDraft(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// A full disk: the error says so, an older file stays as it was, and nothing is left beside it. A limit of the
+// size of files stands for it.
+func TestSaveOnAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.bench")
+	if err := example(80).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(unix.SIGXFSZ) // else the limit ends the process
+	defer signal.Reset(unix.SIGXFSZ)
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4096, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := example(200_000).Save(path)
+	if failed := unix.Setrlimit(unix.RLIMIT_FSIZE, &before); failed != nil {
+		t.Fatal(failed)
+	}
+	if !errors.Is(err, unix.EFBIG) || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+	if run, err := record.Load(path); err != nil || len(run.Series[0].Samples()) != 80 {
+		t.Errorf("the older file: %v", err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("beside the file there is something: %v, %v", entries, err)
 	}
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -24,6 +25,12 @@ type Run struct {
 	Series []*Series `json:"-"` // a line each
 }
 
+// Interrupted notes that the run was ended before its time. What has no sample is left out.
+func (r *Run) Interrupted() {
+	r.Notes = append(r.Notes, "Interrupted: it was to measure more.")
+	r.Series = slices.DeleteFunc(r.Series, func(s *Series) bool { return len(s.Blocks) == 0 })
+}
+
 // Machine is the client's.
 type Machine struct {
 	Host      string `json:"host"`
@@ -40,6 +47,8 @@ type Versions struct {
 	Sublet string `json:"sublet"`
 	Go     string `json:"go"`
 	MPI    string `json:"mpi,omitempty"`
+	// Libfabric is set where it took part.
+	Libfabric string `json:"libfabric,omitempty"`
 }
 
 // Executor is one that took part.
@@ -61,8 +70,23 @@ const (
 // Sublet is the name of the series that baselines are compared with.
 const Sublet = "sublet"
 
-// Series are samples of one thing. Two series whose fields but Name, Transport and Provider are equal are
-// comparable, block by block.
+// Phases of a cold start, as a client sees them: the modes of its series.
+const (
+	PhaseConnect = "connect"      // a session, with a helper or a resource manager that runs
+	PhaseLease   = "lease"        // until the executors are there, their library loaded, their transport tried
+	PhaseFirst   = "first result" // of each executor, in turn
+	PhaseTotal   = "lease to first result"
+	PhaseLast    = "last client ready" // the same, of the client that was last, when several came at once
+	PhaseRelease = "release"
+)
+
+// Baselines of scale.
+const (
+	OneCore = "one core" // the same work by one thread of the client
+	Threads = "threads"  // by as many threads of the client as Sublet uses cores
+)
+
+// Series are samples of one thing. Two series with the same Key are comparable, block by block.
 type Series struct {
 	Kind      string `json:"kind"`
 	Name      string `json:"name"` // Sublet, or a baseline's
@@ -70,10 +94,14 @@ type Series struct {
 	Transport string `json:"transport"`
 	Provider  string `json:"provider"`
 	Bytes     int    `json:"bytes"` // of an input, and of an output unless the kind is one way
-	Touched   bool   `json:"touched"`
-	InFlight  int    `json:"in_flight"`
-	Executors int    `json:"executors"`
-	Clients   int    `json:"clients"`
+	// Against is set where the payload is another one than that of the series that it is compared with.
+	Against   int  `json:"against_bytes,omitempty"`
+	Touched   bool `json:"touched"`
+	InFlight  int  `json:"in_flight"`
+	Executors int  `json:"executors"`
+	Clients   int  `json:"clients"`
+	// Pooled: executors were processes that had been started before, and waited.
+	Pooled bool `json:"pooled,omitempty"`
 	// Operations is how many of them a sample is the time of.
 	Operations int `json:"operations"`
 	// Beside: blocks were not measured in turns with Sublet's, but before or after.
@@ -92,6 +120,15 @@ func (s *Series) Samples() []int64 {
 	var all []int64
 	for _, b := range s.Blocks {
 		all = append(all, b.Samples...)
+	}
+	return all
+}
+
+// BlockSamples are those of each block.
+func (s *Series) BlockSamples() [][]int64 {
+	all := make([][]int64, len(s.Blocks))
+	for i := range s.Blocks {
+		all[i] = s.Blocks[i].Samples
 	}
 	return all
 }
@@ -131,10 +168,10 @@ func (s *Series) Values() []float64 {
 type Key struct {
 	Kind, Mode                          string
 	Bytes, InFlight, Executors, Clients int
-	Touched                             bool
+	Touched, Pooled                     bool
 }
 
 // Key names what was measured.
 func (s *Series) Key() Key {
-	return Key{s.Kind, s.Mode, s.Bytes, s.InFlight, s.Executors, s.Clients, s.Touched}
+	return Key{s.Kind, s.Mode, cmp.Or(s.Against, s.Bytes), s.InFlight, s.Executors, s.Clients, s.Touched, s.Pooled}
 }

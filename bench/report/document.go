@@ -29,6 +29,7 @@ type Result struct {
 	Transport string    `json:"transport"`
 	Provider  string    `json:"provider"`
 	Bytes     int       `json:"bytes"`
+	Against   int       `json:"against_bytes,omitempty"`
 	Touched   bool      `json:"touched"`
 	InFlight  int       `json:"in_flight"`
 	Executors int       `json:"executors"`
@@ -49,10 +50,14 @@ type Ratio struct {
 	Kind      string      `json:"kind"`
 	Bytes     int         `json:"bytes"`
 	Mode      string      `json:"mode"`
+	InFlight  int         `json:"in_flight"`
+	Touched   bool        `json:"touched"`
 	Executors int         `json:"executors"`
 	Baseline  string      `json:"baseline"`
 	P50       float64     `json:"p50"`
 	CI95      *[2]float64 `json:"ci95"`
+	P99       *float64    `json:"p99"` // of the 99th percentiles; of latency only
+	P99CI95   *[2]float64 `json:"p99_ci95"`
 	N         int         `json:"n"`      // pairs of blocks
 	Beside    bool        `json:"beside"` // they did not take turns
 }
@@ -80,21 +85,33 @@ func New(run *record.Run) *Document {
 			if other.Name == record.Sublet || other.Key() != ours.Key() {
 				continue
 			}
-			if r, ok := stats.Paired(ours.Values(), other.Values()); ok {
-				d.Ratios = append(d.Ratios, Ratio{
-					Kind: ours.Kind, Bytes: ours.Bytes, Mode: ours.Mode, Executors: ours.Executors, Baseline: other.Name,
-					P50: r.P50, CI95: r.CI95, N: r.N, Beside: other.Beside,
-				})
+			if r, ok := compareWith(ours, other); ok {
+				d.Ratios = append(d.Ratios, r)
 			}
 		}
 	}
 	return d
 }
 
+// compareWith pairs the blocks of both; not ok: there are none.
+func compareWith(ours, other *record.Series) (Ratio, bool) {
+	paired, ok := stats.Paired(ours.Values(), other.Values())
+	r := Ratio{
+		Kind: ours.Kind, Bytes: ours.Bytes, Mode: ours.Mode, InFlight: ours.InFlight, Touched: ours.Touched, Executors: ours.Executors,
+		Baseline: other.Name, P50: paired.P50, CI95: paired.CI95, N: paired.N, Beside: other.Beside,
+	}
+	if ours.Kind == record.Latency {
+		if tail, enough := stats.PairedQuantile(ours.BlockSamples(), other.BlockSamples(), 0.99); enough {
+			r.P99, r.P99CI95 = &tail.P50, tail.CI95
+		}
+	}
+	return r, ok
+}
+
 func summarize(s *record.Series) Result {
 	sum := stats.Summarize(slices.Clone(s.Samples()))
 	return Result{
-		Kind: s.Kind, Mode: s.Mode, Transport: s.Transport, Provider: s.Provider, Bytes: s.Bytes, Touched: s.Touched,
+		Kind: s.Kind, Mode: s.Mode, Transport: s.Transport, Provider: s.Provider, Bytes: s.Bytes, Against: s.Against, Touched: s.Touched,
 		InFlight: s.InFlight, Executors: s.Executors, Clients: s.Clients, N: sum.N, P50: sum.P50, P99: sum.P99, P999: sum.P999,
 		Min: sum.Min, CI95: sum.CI95, PerSecond: s.Rate(), Operations: s.Operations,
 	}

@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +134,64 @@ func TestCompare(t *testing.T) {
 	here := run(series(record.Sublet, 1, steady...))
 	if err := report.WriteChanges(&b, elsewhere, here, report.Compare(elsewhere, here)); err != nil || !strings.Contains(b.String(), "not the same machine") {
 		t.Errorf("%v\n%s", err, &b)
+	}
+}
+
+// A baseline that got slower as well is no change of ours: the ratio says so.
+func TestCompareRatios(t *testing.T) {
+	steady := []int64{300, 301, 302, 303, 304, 305, 306, 307}
+	slow := []int64{600, 602, 604, 606, 608, 610, 612, 614}
+	older := run(series(record.Sublet, 1, steady...), series("raw", 1, steady...))
+	newer := run(series(record.Sublet, 1, slow...), series("raw", 1, slow...))
+	got := map[string]string{}
+	for _, c := range report.Compare(older, newer) {
+		got[c.Name+"/"+c.Baseline] = c.Verdict
+	}
+	if diff := cmp.Diff(map[string]string{"sublet/": "worse", "raw/": "worse", "sublet/raw": "same"}, got); diff != "" {
+		t.Error(diff)
+	}
+	newer.Series = newer.Series[:1]
+	var b bytes.Buffer
+	if err := report.WriteChanges(&b, older, newer, report.Compare(older, newer)); err != nil || !strings.Contains(b.String(), "1 series are in the older file alone") {
+		t.Errorf("%v\n%s", err, &b)
+	}
+}
+
+// A p99 is compared with a p99; the table has a column for it.
+func TestTails(t *testing.T) {
+	tailed := func(name string, ns, tail int64) *record.Series {
+		s := series(name, 98, ns, ns, ns, ns, ns, ns, ns, ns, ns, ns, ns)
+		for i := range s.Blocks {
+			s.Blocks[i].Samples = append(s.Blocks[i].Samples, tail, tail)
+		}
+		return s
+	}
+	d := report.New(run(tailed(record.Sublet, 300, 9000), tailed("raw", 200, 3000)))
+	if r := d.Ratios[0]; r.P50 != 1.5 || r.P99 == nil || *r.P99 != 3 || r.P99CI95 == nil || *r.P99CI95 != [2]float64{3, 3} {
+		t.Errorf("%+v", r)
+	}
+	var b bytes.Buffer
+	if err := d.WriteTable(&b); err != nil || !strings.Contains(b.String(), "1.50 (1.50 to 1.50)  3.00 (3.00 to 3.00)") {
+		t.Errorf("%v\n%s", err, &b)
+	}
+}
+
+// How much faster a step is, on twice the cores and on as many.
+func TestSpeedUp(t *testing.T) {
+	var all []*record.Series
+	for name, ns := range map[string]int64{record.Sublet: 100, record.OneCore: 190, record.Threads: 98} {
+		s := series(name, 1, ns, ns, ns, ns, ns, ns)
+		s.Kind = record.Scale
+		all = append(all, s)
+	}
+	var b bytes.Buffer
+	if err := report.New(run(all...)).WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`sublet +1 +2 `, `one core +1 +1 .* 1\.90 \(1\.90 to 1\.90\)`, `threads +1 +2 .* 0\.98 \(0\.98 to 0\.98\)`} {
+		if !regexp.MustCompile(want).Match(b.Bytes()) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func Summarize(samples []int64) Summary {
 	return s
 }
 
-// Ratio is the median of paired ratios.
+// Ratio is the median of paired ratios, or the ratio of quantiles.
 type Ratio struct {
 	N    int
 	P50  float64

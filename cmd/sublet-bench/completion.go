@@ -73,7 +73,7 @@ func offered() (names []string, words map[string]string) {
 // files is a shell's pattern of the flags that take a file, and of the commands that do.
 const (
 	fileFlags    = "--save|--library|--out"
-	fileCommands = "report plot compare"
+	fileCommands = "report bars plot compare"
 )
 
 func bashCompletion() string {

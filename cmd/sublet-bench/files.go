@@ -84,6 +84,9 @@ func plotCommand() *command {
 				}
 				var inputs []figure.Input
 				for i, run := range runs {
+					if !figure.HasLatency(run) {
+						return fmt.Errorf("plot: %s: it has no latency of payloads above 0 bytes; leave it out", args[i])
+					}
 					base := filepath.Base(args[i])
 					inputs = append(inputs, figure.Input{Label: strings.TrimSuffix(base, filepath.Ext(base)), Run: run})
 				}
@@ -104,7 +107,7 @@ func plotCommand() *command {
 					return usagef("plot: --out %s: it ends in .svg or .png, or in neither for both", *out)
 				}
 				for _, path := range paths {
-					if err := drawing.Save(figure.Width, figure.Height, path); err != nil {
+					if err := drawing.Save(path); err != nil {
 						return fmt.Errorf("plot: %w", err)
 					}
 					fmt.Fprintln(stdout, path)

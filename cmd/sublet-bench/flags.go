@@ -100,24 +100,39 @@ func (m *measurement) measure(ctx context.Context, args []string, run func(conte
 			return err
 		}
 	}
-	if m.save != "" { // better now than after the measuring
-		if _, err := os.Stat(filepath.Dir(m.save)); err != nil {
+	var draft *record.Draft
+	if m.save != "" {
+		if draft, err = record.NewDraft(m.save); err != nil {
 			return fmt.Errorf("--save: %w", err)
 		}
+		defer draft.Discard()
 	}
 	bar := newProgress(stderr)
 	o.Progress = bar.show
 	result, err := run(ctx, o)
 	bar.clear()
-	if err != nil {
+	if result == nil || len(result.Series) == 0 {
 		return err
 	}
-	if m.save != "" {
-		if err := result.Save(m.save); err != nil {
-			return fmt.Errorf("--save: %w", err)
-		}
+	if failed := m.keep(result, draft, stdout); failed != nil {
+		return failed
 	}
-	return write(stdout, result, *m.format)
+	return err
+}
+
+// keep reports, and saves if there is a draft. The report comes first: it is there also where the samples
+// can not be saved.
+func (m *measurement) keep(result *record.Run, draft *record.Draft, stdout io.Writer) error {
+	if err := write(stdout, result, *m.format); err != nil {
+		return err
+	}
+	if draft == nil {
+		return nil
+	}
+	if err := draft.Save(result); err != nil {
+		return fmt.Errorf("--save: the samples are lost: %w", err)
+	}
+	return nil
 }
 
 func write(w io.Writer, run *record.Run, format output.Format) error {

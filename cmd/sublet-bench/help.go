@@ -15,7 +15,7 @@ import (
 func commands() []*command {
 	return []*command{
 		latencyCommand(), bandwidthCommand(), throughputCommand(), coldCommand(), scaleCommand(),
-		reportCommand(), plotCommand(), compareCommand(), helpCommand(), completionCommand(), versionCommand(),
+		reportCommand(), barsCommand(), plotCommand(), compareCommand(), helpCommand(), completionCommand(), versionCommand(),
 	}
 }
 

@@ -53,7 +53,7 @@ func doMain(args []string, stdout, stderr *os.File) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintln(stderr, "sublet-bench:", err)
 		return exitUsage
-	case ctx.Err() != nil:
+	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "sublet-bench: interrupted")
 	default:
 		fmt.Fprintln(stderr, "sublet-bench:", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,17 +10,50 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 )
 
+// bin has the programs and the function library, built as make builds them: what is measured is real.
+var bin string
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sublet-bench": func() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }})
+	testscript.Main(built{m}, map[string]func(){"sublet-bench": func() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }})
 }
 
-// What the scripts measure is real: the programs and the function library are built as make builds
-// them, into a folder of the test's.
+// built runs the tests when what they run is built. The program as a command of scripts needs no building.
+type built struct{ *testing.M }
+
+func (b built) Run() (code int) {
+	var err error
+	if bin, err = os.MkdirTemp("", "sublet-bench"); err == nil {
+		defer os.RemoveAll(bin)
+		err = build(bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return b.M.Run()
+}
+
+func build(dir string) error {
+	if err := buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor", "cmd/sublet-bench"); err != nil {
+		return err
+	}
+	var sources []string
+	for _, pattern := range []string{"../../internal/fabric/floor/*.c", "../../internal/fabric/floor/peer/*.c"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, found...)
+	}
+	_, err := buildtest.Library(dir, library, sources...)
+	return err
+}
+
 func TestScripts(t *testing.T) {
-	bin := t.TempDir()
-	build(t, bin)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
@@ -50,40 +84,6 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit status %d, not %s", code, args[0])
 	}
-}
-
-func build(t *testing.T, dir string) {
-	t.Helper()
-	run := func(environment []string, name string, args ...string) {
-		t.Helper()
-		command := exec.Command(name, args...)
-		command.Env = append(os.Environ(), environment...)
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", command.Args, err, out)
-		}
-	}
-	run([]string{"CGO_ENABLED=0"}, "go", "build", "-buildvcs=false", "-o", dir, "../sublet")
-	run(nil, "go", "build", "-buildvcs=false", "-o", dir, "../sublet-executor")
-	header, err := os.ReadFile("../../internal/fabric/function.h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	include := filepath.Join(dir, "include", "sublet")
-	if err := os.MkdirAll(include, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(include, "function.h"), header, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-std=gnu11", "-O2", "-fvisibility=hidden", "-fPIC", "-shared", "-I", filepath.Join(dir, "include"), "-o", filepath.Join(dir, library)}
-	for _, pattern := range []string{"../../internal/fabric/floor/*.c", "../../internal/fabric/floor/peer/*.c"} {
-		sources, err := filepath.Glob(pattern)
-		if err != nil || len(sources) == 0 {
-			t.Fatalf("%s: %q, %v", pattern, sources, err)
-		}
-		args = append(args, sources...)
-	}
-	run(nil, "cc", append(args, "-ldl", "-lpthread")...)
 }
 
 // Every command explains itself, and shows how.

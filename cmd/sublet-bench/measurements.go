@@ -27,12 +27,13 @@ The client calls a function that copies its input to its output (Lease.Call). A 
 with that, in the same two processes on the same cores, and the last column is the median of the
 ratios of blocks that followed one another, with its 95 % interval:
 
-  raw     the same transport without Sublet: on shared memory two cache lines, one per direction, and
-          memcpy in and out; over libfabric the same provider's ping-pong
-  tcp     a socket of the loopback interface, blocking
-  http    a request on a connection that is kept, blocking
-  mpi     two ranks of the program pingpong under mpirun; they spin, so they come after the others
-  invoke  Sublet by Lease.Invoke and Future.Wait, between which a program can compute
+  raw       the same transport without Sublet: on shared memory two cache lines, one per direction, and
+            memcpy in and out; over libfabric the same provider's ping-pong
+  tcp       a socket of the loopback interface, blocking
+  http      a request on a connection that is kept, blocking
+  mpi       two ranks of the program pingpong under mpirun; they spin, so they come after the others
+  invoke    Sublet by Lease.Invoke and Future.Wait, between which a program can compute
+  smallest  Sublet with the smallest of the sizes: what a larger payload costs beyond it
 
 hot: the executor spins all the time. warm: it sleeps, and 1 ms passes before each round trip.`,
 		examples: []string{
@@ -40,6 +41,7 @@ hot: the executor spins all the time. warm: it sleeps, and 1 ms passes before ea
 			"sublet-bench latency --sizes 1..4MiB --baseline raw,tcp,http,mpi --save ring.bench",
 			"sublet-bench latency --transport ofi --provider tcp --sizes 8,1KiB --baseline raw",
 			"sublet-bench latency --mode warm --baseline raw --output json",
+			"sublet-bench latency --sizes 8,64MiB --touch=false --baseline smallest",
 		},
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			m := declare(flags)
@@ -78,9 +80,13 @@ column is the median of the ratios to the baseline's rate: 1 is equal, less is s
 func throughputCommand() *command {
 	return &command{
 		name: "throughput", summary: "empty invocations per second, for 1 to N executors",
-		examples: []string{"sublet-bench throughput --executors 4"},
+		details: `
+Each executor has a goroutine of the client that keeps invocations in flight on it. "raw" is the ring's
+floor: pairs of cache lines, as many as invocations are in flight, and a loop in C.`,
+		examples: []string{"sublet-bench throughput --baseline raw", "sublet-bench throughput --executors 4"},
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			m := declare(flags)
+			m.declareBaselines(bench.Raw)
 			m.declareBlocks()
 			flags.IntVar(&m.options.Executors, "executors", 1, "measure 1 to `N` of them")
 			flags.IntVar(&m.options.InFlight, "inflight", bench.MaxInFlight, "keep `N` invocations in flight on each")

@@ -4,6 +4,8 @@
 //	rank: bench                                      executor
 //	Lines.Run ── cache line, bytes ─────────────▶ serve_lines (a function of the library in peer)
 //	          ◀─ cache line, bytes ──────────────
+//	Pairs.Run ── several cache lines ───────────▶ serve_pairs, with so many operations in flight
+//	          ◀─ several cache lines ────────────
 //	Endpoint.Run ── fi_writedata or fi_send ────▶ serve_ofi
 //	             ◀─ fi_writedata or fi_send ─────
 //

@@ -16,14 +16,16 @@ import (
 
 // Names of the library's functions.
 const (
-	Echo     = "echo" // copies its input to its output
-	Skip     = "skip" // touches nothing
-	Work     = "work" // computes as many items as its input, 8 bytes, says
-	Serve    = "serve_lines"
-	OpenOFI  = "open_ofi"
-	ServeOFI = "serve_ofi"
-	TCP      = "serve_tcp"
-	HTTP     = "serve_http"
+	Echo  = "echo" // copies its input to its output
+	Skip  = "skip" // touches nothing
+	Work  = "work" // computes as many items as its input, 8 bytes, says
+	Serve = "serve_lines"
+	// ServePairs has several operations in flight.
+	ServePairs = "serve_pairs"
+	OpenOFI    = "open_ofi"
+	ServeOFI   = "serve_ofi"
+	TCP        = "serve_tcp"
+	HTTP       = "serve_http"
 )
 
 // Block is some round trips.
@@ -33,6 +35,7 @@ type Block struct {
 	Gap    time.Duration // of sleep before each
 	Touch  bool          // copies the input in and the output out
 	Window int           // one way: so many inputs have a place, and are in flight over libfabric; 0: ping-pong
+	Batch  int           // of Pairs: a sample is the time of so many; 0: each is timed by itself
 }
 
 // room is what C reads and writes during blocks; outside the Go heap.
@@ -72,7 +75,7 @@ func (r *room) block(b *Block) (C.struct_floor_block, error) {
 		return C.struct_floor_block{}, fmt.Errorf("floor: %d round trips of %d bytes; there is room for %d of %d", b.Count, b.Size, r.capacity, r.size)
 	}
 	c := C.struct_floor_block{
-		size: C.uint64_t(b.Size), count: C.uint64_t(b.Count), gap: C.uint64_t(b.Gap), window: C.int(b.Window),
+		size: C.uint64_t(b.Size), count: C.uint64_t(b.Count), gap: C.uint64_t(b.Gap), batch: C.uint64_t(b.Batch), window: C.int(b.Window),
 		source: r.source, destination: r.destination, samples: r.samples, text: r.text,
 	}
 	if b.Touch {
@@ -87,7 +90,7 @@ func (r *room) collect(b *Block, samples []int64) ([]int64, error) {
 	if b.Touch && b.Window == 0 && b.Count > 0 && C.memcmp(r.source, r.destination, C.size_t(b.Size)) != 0 {
 		return samples, fmt.Errorf("floor: of %d bytes other ones came back", b.Size)
 	}
-	for _, ns := range unsafe.Slice(r.samples, b.Count) {
+	for _, ns := range unsafe.Slice(r.samples, b.Count/max(b.Batch, 1)) {
 		samples = append(samples, int64(ns))
 	}
 	return samples, nil

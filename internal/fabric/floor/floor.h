@@ -35,6 +35,7 @@ struct floor_block {
     int touch;       /* copy input in and output out */
     int window;      /* one way, answered by nothing: so many inputs have a place, and over libfabric are in
                         flight at once; 0: ping-pong */
+    uint64_t batch;     /* of pairs: a sample is the time of so many; 0: each is timed by itself */
     const void *source; /* size bytes */
     void *destination;
     uint64_t *samples; /* of each: nanoseconds */
@@ -75,6 +76,30 @@ int floor_lines_run(void *shared, uint64_t *last, int doze, const struct floor_b
 /* The executor's end: until it is stopped. */
 int floor_lines_serve(void *shared, const struct floor_lines_call *, char *text);
 
+/* ---------------------------------------------------------------- several pairs of them */
+
+/* What does not fit into the lines lies on the pages behind all pairs. */
+struct floor_pair {
+    struct floor_line request;
+    uint8_t apart[64]; /* or a prefetcher couples them */
+    struct floor_line response;
+    uint8_t rest[64];
+};
+
+/* How the peer of a block of pairs is called. */
+struct floor_pairs_call {
+    uint64_t last;   /* id of the last request before */
+    uint32_t window; /* pairs */
+    uint32_t touch;  /* copies input to output */
+};
+
+size_t floor_pairs_size(uint64_t size, uint64_t window);
+/* The rank's end, as floor_lines_run, with so many operations in flight as the block's window says; a block
+ * has at least that many. */
+int floor_pairs_run(void *shared, uint64_t *last, const struct floor_block *);
+/* The executor's end: until it is stopped. */
+int floor_pairs_serve(void *shared, const struct floor_pairs_call *, char *text);
+
 /* ---------------------------------------------------------------- libfabric */
 
 enum { FLOOR_NAME = 128 };
@@ -90,6 +115,9 @@ struct floor_ofi_card {
     char host[64]; /* where the executor's end listens */
     uint8_t name[FLOOR_NAME];
 };
+
+/* Major in the upper half, minor in the lower; 0: there is no libfabric. */
+uint32_t floor_libfabric_version(void);
 
 struct floor_ofi;
 

@@ -54,6 +54,18 @@ SUBLET_FUNCTION(serve_lines) {
     return ended(call, floor_lines_serve(call->output, &block, text), text);
 }
 
+/* The same for a block of pairs. */
+SUBLET_FUNCTION(serve_pairs) {
+    struct floor_pairs_call block;
+    char text[FLOOR_TEXT] = "";
+    if (call->input_size != sizeof block || call->output_capacity < sizeof(struct floor_pair))
+        return sublet_fail(call, 1, "serve_pairs: this is not sublet-bench");
+    memcpy(&block, call->input, sizeof block);
+    if (block.window < 1 || floor_pairs_size(0, block.window) > call->output_capacity)
+        return sublet_fail(call, 1, "serve_pairs: this is not sublet-bench");
+    return ended(call, floor_pairs_serve(call->output, &block, text), text);
+}
+
 /* The executor's end of a libfabric floor; there is one at a time. */
 static struct floor_ofi *end_of_ofi;
 static int met;
