@@ -63,7 +63,11 @@ func (c *connection) call(f *Future) (sent bool) {
 	}
 	c.watchStalls()
 	c.load.Add(1) // before it spins: others choose meanwhile
-	id, responses, err := c.client.SubmitAndHarvest(&f.request, spinSlice)
+	slice := spinSlice
+	if c.client.Submitted() == c.client.Harvested() { // nobody else's response would wait for ours
+		slice = aloneSlice
+	}
+	id, responses, err := c.client.SubmitAndHarvest(&f.request, slice)
 	if id == 0 {
 		c.load.Add(-1)
 		return false // all slots are in use, or the executor is lost: the general way knows what to do
