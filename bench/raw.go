@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sublet-hpc/sublet/bench/record"
@@ -122,11 +123,7 @@ func newRawOFI(ctx context.Context, s *stage, size, window int, p plan) (contest
 	if !s.sameNode(executor) {
 		return nil, errors.New("the floor over libfabric needs the executor on this node for now")
 	}
-	host := "127.0.0.1"
-	if path.Provider == fabric.SharedMemory {
-		host = ""
-	}
-	card := floor.Card(path.Provider, host, path.Transport == fabric.OFISend, max(size, 8))
+	card := floor.Card(path.Provider, hostOf(path.Provider), path.Transport == fabric.OFISend, max(size, 8))
 	in, err := offload.TryAlloc[byte](s.session, len(card))
 	if err != nil {
 		return nil, err
@@ -149,6 +146,15 @@ func newRawOFI(ctx context.Context, s *stage, size, window int, p plan) (contest
 	}
 	r.result.Transport = "libfabric " + map[bool]string{true: "send", false: "write"}[path.Transport == fabric.OFISend]
 	return r, nil
+}
+
+// hostOf is the address on this node at which the executor's end listens: shared memory has none, and no
+// RDMA device has the loopback address, so that it is the first device's.
+func hostOf(provider string) string {
+	if provider == fabric.SharedMemory || strings.HasPrefix(provider, "verbs") {
+		return ""
+	}
+	return "127.0.0.1"
 }
 
 func (r *rawOFI) series() *record.Series { return r.result }

@@ -43,7 +43,11 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 	if len(l.executors) > 1 {
 		c.load.Add(1) // before it spins: others choose meanwhile
 	}
-	id, responses, err := c.client.SubmitAndHarvest(&f.request, spinSlice)
+	slice := spinSlice
+	if c.client.Submitted() == c.client.Harvested() { // nobody else's response would wait for ours
+		slice = aloneSlice
+	}
+	id, responses, err := c.client.SubmitAndHarvest(&f.request, slice)
 	n := len(responses)
 	if id > 0 && n > 0 && responses[n-1].ID == id { // the last of all that were in flight
 		if n > 1 {

@@ -17,6 +17,9 @@ const (
 	maxConstants = fabric.MaxConstants
 	// spinSlice is how long one spin in C lasts before it comes back to look at contexts.
 	spinSlice = 50 * time.Microsecond
+	// aloneSlice is the same while there is one invocation in flight: over a network a round trip takes
+	// longer than spinSlice. Whoever else wants the connection ends the spin.
+	aloneSlice = 500 * time.Microsecond
 )
 
 // connection is the way to one executor process. A replacement is a new connection, with memory

@@ -1,10 +1,7 @@
 package fabric_test
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -62,37 +59,5 @@ func BenchmarkWarm(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkMedian is the median of hot round trips over libfabric, of 8 bytes and of 1 KiB each way:
-// what scripts/rdma-lab compares with a ping-pong of the device's own.
-func BenchmarkMedian(b *testing.B) {
-	for _, transport := range overFabric {
-		for _, size := range []int{8, 1024} {
-			b.Run(fmt.Sprintf("%s/%d bytes", transport.name, size), func(b *testing.B) {
-				p := startPeer(b, transport, peerOptions{slots: 8, hot: -1})
-				buffer := p.region(fabric.Buffers, 2*size)
-				input, output := buffer.memory.Bytes()[:size], buffer.memory.Bytes()[size:]
-				request := &fabric.Request{Function: p.functions["echo"], Input: buffer.payload(0, size), Output: buffer.payload(size, size)}
-				took := make([]time.Duration, 0, b.N)
-				for i := range b.N {
-					start := time.Now()
-					binary.NativeEndian.PutUint64(input, uint64(i))
-					id, responses, err := p.client.SubmitAndHarvest(request, time.Second)
-					check(b, err)
-					for len(responses) == 0 {
-						responses, err = p.client.Harvest(id, time.Second)
-						check(b, err)
-					}
-					if !bytes.Equal(input, output) {
-						b.Fatal("wrong output")
-					}
-					took = append(took, time.Since(start))
-				}
-				slices.Sort(took)
-				b.ReportMetric(float64(took[len(took)/2]), "ns/median")
-			})
-		}
 	}
 }

@@ -117,6 +117,9 @@ struct ofi_link {
     int brought;          // completions that the last poll brought
     int connected;        // the event queue is ofi_events' to read
     int posts_receives;   // ofi-write: the provider takes a posted receive for each message (verbs)
+    uint32_t receives;    // of which so many are posted
+    uint32_t receives_most;
+    uint32_t slots;
     int over;             // why the link is of no more use, or 0
     struct ofi_operation flush, loosely, greeting;
     uint8_t greeting_room[256];
@@ -214,6 +217,9 @@ int ofi_try_message(struct ofi_link *, uint64_t id, const struct ofi_part *parts
 // Sends a small message of the meeting, and waits at most that long until it is on its way.
 int ofi_greet(struct ofi_link *, const void *message, size_t size, fi_addr_t to, int milliseconds);
 int ofi_await_greeting(struct ofi_link *);
+
+// ofi-write, where messages take receives: posts those that are missing.
+int ofi_receive_writes(struct ofi_link *);
 
 // Moves what is to be moved and notes what has arrived.
 int ofi_poll(struct ofi_link *);

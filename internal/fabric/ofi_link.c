@@ -114,11 +114,10 @@ int ofi_endpoint(struct ofi_link *l, struct fi_info *info, uint32_t slots) {
         result = ofi_failed(l->text, FABRIC_FAILED, l->av ? "fi_enable (shm needs room in /dev/shm)" : "fi_enable", result);
     if (l->av)
         ofi_restore_signals(&before);
-    for (uint32_t i = 0; result == FABRIC_OK && l->posts_receives && i < slots; i++) {
-        result = (int)fi_recv(l->ep, NULL, 0, NULL, FI_ADDR_UNSPEC, NULL);
-        if (result)
-            return ofi_failed(l->text, FABRIC_FAILED, "fi_recv", result);
-    }
+    l->slots = slots;
+    l->receives_most = info->rx_attr->size < 2 * slots ? slots : 2 * slots;
+    if (result == FABRIC_OK && l->posts_receives)
+        result = ofi_receive_writes(l);
     if (result == FABRIC_OK && l->av)
         return ofi_await_greeting(l);
     if (result == FABRIC_OK && l->sends)

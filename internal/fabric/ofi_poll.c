@@ -126,10 +126,25 @@ static int written(struct ofi_link *l, uint32_t number) {
         return ofi_over(l, FABRIC_PROTOCOL);
     }
     atomic_store_explicit(&l->arrived, next, memory_order_release);
-    if (!l->posts_receives)
-        return FABRIC_OK;
-    int result = (int)fi_recv(l->ep, NULL, 0, NULL, FI_ADDR_UNSPEC, NULL);
-    return result ? ofi_over(l, ofi_failed(l->text, FABRIC_BROKEN, "fi_recv", result)) : FABRIC_OK;
+    if (l->posts_receives)
+        l->receives--;
+    return FABRIC_OK;
+}
+
+int ofi_receive_writes(struct ofi_link *l) {
+    while (l->receives < l->receives_most) {
+        ssize_t result = fi_recv(l->ep, NULL, 0, NULL, FI_ADDR_UNSPEC, NULL);
+        if (result)
+            return ofi_over(l, ofi_failed(l->text, FABRIC_BROKEN, "fi_recv", result));
+        l->receives++;
+    }
+    return FABRIC_OK;
+}
+
+// Receives are posted again while there is nothing else to do, but before the peer could have used
+// them up: it has as many messages on their way as there are slots.
+static int must_receive(const struct ofi_link *l, int idle) {
+    return l->posts_receives && l->receives < (idle ? l->receives_most : (l->slots + l->receives_most) / 2);
 }
 
 void ofi_came_again(struct ofi_link *l, uint64_t id) {
@@ -193,6 +208,8 @@ int ofi_poll(struct ofi_link *l) {
         if (result < 0)
             return result;
     }
+    if (must_receive(l, !count) && ofi_receive_writes(l) < 0)
+        return l->over;
     // What has not ended may need the peer's polling as often as ours.
     if (l->loose)
         ofi_ring(l);

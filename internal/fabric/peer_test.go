@@ -27,8 +27,12 @@ const (
 	asHostile  = "FABRIC_TEST_HOSTILE" // the plan of one that is
 )
 
-// withLibrary is the test library where it has been built before: no compiler is needed.
-const withLibrary = "FABRIC_TEST_LIBRARY"
+// withLibrary and withExample are the test library and that of the example where they have been built
+// before: no compiler is needed.
+const (
+	withLibrary = "FABRIC_TEST_LIBRARY"
+	withExample = "FABRIC_TEST_EXAMPLE"
+)
 
 var testLibrary string
 
@@ -143,7 +147,7 @@ var (
 )
 
 // onRDMA, if it is set, is where an RDMA device is: in the guest of scripts/rdma-lab. What the tests
-// are to find there is built before: see withLibrary.
+// are to find there is built before: see withLibrary and withExample.
 const onRDMA = "FABRIC_TEST_VERBS"
 
 // overVerbs are both transports over an RDMA device, if there is said to be one; then it must be there.
