@@ -47,6 +47,9 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 		warmup = 1
 	}
 	for i := -warmup; i < repetitions; i++ {
+		if _, err := s.session.AwaitPool(ctx); err != nil {
+			return fail(err)
+		}
 		o.progress(fmt.Sprintf("%d clients", o.Clients), max(i, 0), repetitions)
 		times, err := s.coldStart(ctx)
 		if err != nil {

@@ -124,6 +124,7 @@ func (l *lease) run() {
 	}
 	l.cancel()
 	l.manager.capacity.release(l.record.ID)
+	l.manager.pool.kick()
 	if l.ticket != nil {
 		l.manager.tickets.over(l.ticket.Lease)
 	}
@@ -158,6 +159,10 @@ func (l *lease) grant() error {
 	}
 	l.record = record
 	l.log = l.log.With("lease", record.ID)
+	defer l.manager.pool.hold()()
+	if l.request.Libfabric {
+		l.manager.pool.useNetwork()
+	}
 	if len(record.Executors) > control.MaxDescriptors {
 		return &control.Failed{Code: control.CodeLimit, Text: fmt.Sprintf("a lease of %d executors; on one node it can be at most %d, for their descriptors travel in one frame; ask for several leases",
 			len(record.Executors), control.MaxDescriptors)}
