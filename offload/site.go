@@ -114,6 +114,8 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	var files []*os.File
 	if s.local {
 		files = []*os.File{os.Stderr}
+	} else {
+		request.Content = s.lease.content()
 	}
 	frame, err := link.callFrame(ctx, control.TypeLease, theManager, request, files...)
 	if err != nil {
@@ -194,6 +196,11 @@ func (s *site) descriptors(n int) int {
 // unasked handles what the manager says by itself; it runs on the link's receiving goroutine.
 func (s *site) unasked(frame *control.Frame) {
 	switch frame.Type {
+	case control.TypeContent:
+		var wanted control.Content
+		if frame.Decode(&wanted) == nil {
+			go s.sendLibrary(wanted)
+		}
 	case control.TypeEnded:
 		var ended control.Ended
 		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(s.berths) {

@@ -113,7 +113,11 @@ func (e *executor) start() error {
 		e.reply(frame, control.TypeFailed, failed)
 		return failed
 	}
-	functions, err := e.fabric.Load(start.Library)
+	library, err := content(&start, frame)
+	if err != nil {
+		return err
+	}
+	functions, err := e.fabric.Load(start.Library, library)
 	if err != nil {
 		failed := &control.Failed{Code: control.CodeLibrary, Text: err.Error()}
 		e.reply(frame, control.TypeFailed, failed)

@@ -25,7 +25,10 @@ func (e *executor) prepare(libfabric bool) error {
 //
 // Its command line stays that of a spare, and so does /proc/self/environ.
 func become(start *control.Start, frame *control.Frame) error {
-	if len(frame.Files) > 0 {
+	if start.Output {
+		if len(frame.Files) == 0 {
+			return &control.ProtocolError{Reason: "a start without the output of functions"}
+		}
 		output := int(frame.Files[0].Fd())
 		for _, fd := range []int{unix.Stdout, unix.Stderr} {
 			if err := unix.Dup3(output, fd, 0); err != nil {
@@ -43,6 +46,20 @@ func become(start *control.Start, frame *control.Frame) error {
 		return nil
 	}
 	return pin(start.CPUs)
+}
+
+// content is the library, if it came with the start; nil: it is read from its path.
+func content(start *control.Start, frame *control.Frame) (*os.File, error) {
+	if !start.Content {
+		return nil, nil
+	}
+	if len(frame.Files) == 0 {
+		return nil, &control.ProtocolError{Reason: "a start without the function library"}
+	}
+	last := len(frame.Files) - 1
+	library := frame.Files[last]
+	frame.Files = frame.Files[:last]
+	return library, nil
 }
 
 // pin has all threads run on some CPUs. A thread that one of them starts meanwhile is found the next

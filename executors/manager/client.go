@@ -229,6 +229,11 @@ func (c *client) answer(frame *control.Frame) {
 		if err = frame.Decode(&kill); err == nil && c.lease != nil {
 			c.lease.kill(kill)
 		}
+	case control.TypePart:
+		var part control.ContentPart
+		if err = frame.Decode(&part); err == nil && c.lease != nil {
+			err = c.lease.deliver(part)
+		}
 	case control.TypePool:
 		err = c.askPool(frame)
 	default:

@@ -142,8 +142,12 @@ func (i *instance) load(l *lease, index int, place api.Executor) error {
 	}
 	var files []*os.File
 	if i.spare {
-		start.Environment, start.CPUs = l.request.Environment, l.manager.cpusOf(place.Core)
-		files = []*os.File{l.output}
+		start.Output, start.Environment, start.CPUs = true, l.request.Environment, l.manager.cpusOf(place.Core)
+		files = append(files, l.output)
+	}
+	if l.library != nil {
+		start.Content = true
+		files = append(files, l.library.file)
 	}
 	if err := i.conn.Send(control.TypeStart, call, index, start, files...); err != nil && !isReset(err) {
 		return err

@@ -37,8 +37,11 @@ type lease struct {
 	freed  chan struct{} // closed when cores and processes are
 	ended  chan struct{} // closed when the client has been told as well
 
+	library *libraryCopy // nil: the path will do
+
 	mu        sync.Mutex
 	executors []*executor // nil until all have started
+	delivery  *delivery   // of the library, while the client sends it
 }
 
 // newLease checks a request and makes a lease of it that run begins. It takes the files if it
@@ -129,6 +132,9 @@ func (l *lease) run() {
 		l.manager.tickets.over(l.ticket.Lease)
 	}
 	l.output.Close()
+	if l.library != nil {
+		l.manager.libraries.giveBack(l.library)
+	}
 	l.log.Info("lease ended")
 	close(l.freed) // before the answer, after which the client may ask again
 	if failure != nil {
@@ -159,6 +165,9 @@ func (l *lease) grant() error {
 	}
 	l.record = record
 	l.log = l.log.With("lease", record.ID)
+	if err := l.content(); err != nil {
+		return err
+	}
 	defer l.manager.pool.hold()()
 	if l.request.Libfabric {
 		l.manager.pool.useNetwork()

@@ -54,6 +54,8 @@ type Manager struct {
 	tickets  *tickets // nil: this manager grants leases itself
 	pool     *pool
 
+	libraries *libraries
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
@@ -110,6 +112,7 @@ func New(options Options) (*Manager, error) {
 		}
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.libraries = newLibraries()
 	m.pool = newPool(m, options.Pool)
 	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores, "memory", m.node.Memory, "pool", m.pool.size)
 	return m, nil
@@ -216,6 +219,7 @@ func (m *Manager) Close() {
 	m.cancel()
 	m.clients.Wait()
 	m.pool.close()
+	m.libraries.close()
 	m.starter.Close()
 	m.capacity.close()
 }

@@ -2,15 +2,11 @@ package manager
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 )
@@ -21,8 +17,10 @@ const (
 	maxDefaultPool = 4
 	// MaxPool is the largest that a pool can be.
 	MaxPool = 1024
-	// deathPause is how long to wait, when a spare has ended of itself, before there is another.
-	deathPause = time.Second
+	// deathPause is how long to wait, when a spare has ended of itself, before there is another; twice as
+	// long each time that another is of no use either, up to maxDeathPause.
+	deathPause    = time.Second
+	maxDeathPause = time.Minute
 )
 
 // pool keeps spares: executors that have started and belong to no lease yet. A lease that finds some is
@@ -42,31 +40,22 @@ type pool struct {
 	kicked  chan struct{} // has room for one: there may be something to do
 
 	mu       sync.Mutex
-	spares   []*spare // the oldest first
-	granting int      // leases that are
-	network  bool     // spares load libfabric
-	resting  time.Time
+	spares   []*spare      // the oldest first
+	granting int           // leases that are
+	network  bool          // spares load libfabric
+	resting  time.Time     // until when no spare is started
+	vain     int           // spares in a row that have not become ready
 	changed  chan struct{} // closed, and made anew, with each change
 
 	work sync.WaitGroup
-}
-
-// spare is one executor of the pool.
-type spare struct {
-	*instance
-	program identity
-	network bool
-	ready   bool          // the pool's
-	settled chan struct{} // closed when it is ready, or has failed
-	failure error         // set before
-	taken   chan struct{} // closed when a lease has it
 }
 
 func newPool(m *Manager, size int) *pool {
 	if size == DefaultPool {
 		size = min(len(m.node.Cores), maxDefaultPool)
 	}
-	p := &pool{manager: m, size: size, kicked: make(chan struct{}, 1), changed: make(chan struct{})}
+	// A resource manager's leases are those of other hosts as well, which reach executors over libfabric.
+	p := &pool{manager: m, size: size, network: m.tickets != nil, kicked: make(chan struct{}, 1), changed: make(chan struct{})}
 	p.kick()
 	if size > 0 {
 		p.work.Go(p.run)
@@ -142,8 +131,17 @@ func (p *pool) begin() (*spare, time.Duration) {
 	free := p.manager.capacity.freeCPUs()
 	p.mu.Lock()
 	wanted, pause, network := min(p.size, len(free)), time.Until(p.resting), p.network
-	idle := p.granting > 0 || len(p.spares) >= wanted
+	outdated := network && slices.ContainsFunc(p.spares, func(s *spare) bool { return !s.network })
+	granting := p.granting > 0
+	idle := granting || len(p.spares) >= wanted
+	outdated = outdated && !granting
 	p.mu.Unlock()
+	if outdated {
+		for _, old := range p.drop(func(s *spare) bool { return !s.network }) {
+			old.end()
+		}
+		idle = false
+	}
 	switch {
 	case idle || p.manager.ctx.Err() != nil:
 		return nil, 0
@@ -152,16 +150,28 @@ func (p *pool) begin() (*spare, time.Duration) {
 	}
 	s, err := p.start(slices.Concat(free...), network)
 	if err != nil {
-		p.manager.log.Warn("a spare executor could not be started", "error", err)
-		p.mu.Lock()
-		p.resting = time.Now().Add(deathPause)
-		p.mu.Unlock()
-		return nil, deathPause
+		return nil, p.rest("a spare executor could not be started", "error", err)
 	}
 	p.mu.Lock()
 	p.spares = append(p.spares, s)
 	p.mu.Unlock()
 	return s, 0
+}
+
+// rest has no spare started for a while, because the last one was of no use, and says why the first time.
+func (p *pool) rest(why string, details ...any) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	level := slog.LevelDebug
+	if p.vain == 0 {
+		level = slog.LevelWarn
+	}
+	p.manager.log.Log(p.manager.ctx, level, why, details...)
+	pause := min(deathPause<<min(p.vain, 10), maxDeathPause)
+	p.vain++
+	p.resting = time.Now().Add(pause)
+	p.kick()
+	return pause
 }
 
 func (p *pool) start(cpus []int, network bool) (*spare, error) {
@@ -197,7 +207,9 @@ func (p *pool) settle(s *spare) {
 	stop()
 	cancel()
 	p.mu.Lock()
-	s.ready = s.failure == nil
+	if s.failure == nil {
+		s.ready, p.vain = true, 0
+	}
 	p.change()
 	p.mu.Unlock()
 	close(s.settled)
@@ -212,31 +224,11 @@ func (p *pool) settle(s *spare) {
 		if p.drop(func(other *spare) bool { return other == s }) == nil {
 			return // a lease's, or the pool ends
 		}
-		p.mu.Lock()
-		p.resting = time.Now().Add(deathPause)
-		p.mu.Unlock()
 		s.end()
 		if p.manager.ctx.Err() == nil {
-			p.manager.log.Warn("a spare executor has ended", "pid", s.process.PID, "how", describeStatus(s.process.Status()), "error", s.failure)
+			p.rest("a spare executor has ended", "pid", s.process.PID, "how", describeStatus(s.process.Status()), "error", s.failure)
 		}
 	})
-}
-
-// awaitReady receives what a spare says first.
-func (i *instance) awaitReady() error {
-	defer i.bounded()()
-	frame, err := i.conn.Receive()
-	if err != nil {
-		return err
-	}
-	defer frame.Close()
-	if err := frame.Decode(nil); err != nil {
-		return err
-	}
-	if frame.Type != control.TypeReady {
-		return &control.ProtocolError{Reason: "a spare executor begins with " + frame.Type}
-	}
-	return nil
 }
 
 // take gives a spare to a lease; nil: there is none that fits. One that is about to be ready is waited
@@ -312,7 +304,8 @@ func (p *pool) hold() (done func()) {
 	}
 }
 
-// useNetwork has spares load libfabric from now on: the manager has clients who want it.
+// useNetwork has spares load libfabric from now on: the manager has clients who want it. Those that have
+// not are replaced.
 func (p *pool) useNetwork() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -353,33 +346,3 @@ func (p *pool) await(ctx context.Context, patience time.Duration) control.Pool {
 
 // close returns when no spare is left; the manager's context has ended.
 func (p *pool) close() { p.work.Wait() }
-
-// atStart begin the names of variables that are read when a process starts, by the dynamic linker, the C
-// library or the Go runtime, or when libfabric and what it stands on are loaded.
-var atStart = []string{"LD_", "GLIBC_", "MALLOC_", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK", "FI_", "PSM", "HFI_", "IPATH_", "IBV_", "RDMAV_", "MLX", "NUMA_"}
-
-// fits tells whether a process that has started can serve a lease with this environment. All else that
-// a lease says can be told to it.
-func fits(environment []string) bool {
-	return !slices.ContainsFunc(environment, func(variable string) bool {
-		return slices.ContainsFunc(atStart, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
-	})
-}
-
-// identity tells versions of a program apart.
-type identity struct {
-	device, file uint64
-	size         int64
-	changed      unix.Timespec
-}
-
-func identify(path string) (identity, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat(path, &stat); err != nil {
-		return identity{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return identity{uint64(stat.Dev), stat.Ino, stat.Size, stat.Ctim}, nil
-}
-
-// errSpareEnded says that a spare has ended when its lease began; another process may do.
-var errSpareEnded = errors.New("the spare executor has ended")

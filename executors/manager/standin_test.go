@@ -98,8 +98,8 @@ func standIn() int {
 
 // become is what a spare does with what it is told; the real one's is tested with the real one.
 func become(start *control.Start, output []*os.File) error {
-	for _, file := range output {
-		if err := unix.Dup3(int(file.Fd()), 1, 0); err != nil {
+	if start.Output {
+		if err := unix.Dup3(int(output[0].Fd()), 1, 0); err != nil {
 			return err
 		}
 	}
