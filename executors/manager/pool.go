@@ -209,6 +209,7 @@ func (p *pool) settle(s *spare) {
 	p.mu.Lock()
 	if s.failure == nil {
 		s.ready, p.vain = true, 0
+		p.manager.log.Debug("a spare executor is ready", "pid", s.process.PID)
 	}
 	p.change()
 	p.mu.Unlock()

@@ -24,8 +24,11 @@ func TestLibraryIsSentToAnotherHost(t *testing.T) {
 	check(t, os.WriteFile("libsent.so", text, 0o600))
 	const path = "/proc/self/cwd/libsent.so" // which is no file where the manager is
 	s := session(t)
+	leases := 0
 	borrow := func(want int) {
 		t.Helper()
+		leases++ // each has taken a spare, and so have some of the replacements
+		hosts.Eventually(t, "a spare", func() bool { return strings.Count(manager.Logged(), "a spare executor is ready") >= leases })
 		began := time.Now()
 		l, err := s.Lease(within(t), offload.Want{Executors: 1, Library: path})
 		check(t, err)
