@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,6 +15,9 @@ import (
 )
 
 var phases = []string{record.PhaseConnect, record.PhaseLease, record.PhaseFirst, record.PhaseTotal, record.PhaseRelease}
+
+// poolPatience is how long the pool of started executors may take to be full before each repetition.
+const poolPatience = 5 * time.Second
 
 // Cold measures what it takes from nothing to a first result, for one client or several at once. A
 // session stays open meanwhile, so that it is not the node's helper that is started each time.
@@ -47,6 +51,9 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 		warmup = 1
 	}
 	for i := -warmup; i < repetitions; i++ {
+		if _, err := s.session.AwaitPool(ctx, poolPatience); err != nil {
+			return fail(err)
+		}
 		o.progress(fmt.Sprintf("%d clients", o.Clients), max(i, 0), repetitions)
 		times, err := s.coldStart(ctx)
 		if err != nil {

@@ -31,7 +31,7 @@ func TestChooseTransport(t *testing.T) {
 		wished, err := readWish()
 		var got transport
 		if err == nil {
-			got, err = wished.between(true)
+			got, err = between(wished, true)
 		}
 		if test.problem != "" {
 			if err == nil || !strings.Contains(err.Error(), test.problem) {
@@ -57,7 +57,7 @@ func TestTransportBetweenHosts(t *testing.T) {
 		{wish{"ring", ""}, transport{}, "another host"},
 		{wish{"ofi", "shm"}, transport{}, "another host"},
 	} {
-		got, err := test.wish.between(false)
+		got, err := between(test.wish, false)
 		if test.problem == "" && (err != nil || got != test.want) || test.problem != "" && (err == nil || !strings.Contains(err.Error(), test.problem)) {
 			t.Errorf("%+v: %+v, %v", test, got, err)
 		}
@@ -91,4 +91,16 @@ func TestHelperSocket(t *testing.T) {
 	if hydra := helperSocket(); hydra != launched || hydra == alone {
 		t.Errorf("ranks of one launcher: %s and %s", launched, hydra)
 	}
+}
+
+// between is the transport of a rank and an executor.
+func between(w wish, sameHost bool) (transport, error) {
+	ring, err := w.isRing(sameHost)
+	if err != nil {
+		return transport{}, err
+	}
+	if ring {
+		return transport{name: fabric.Ring}, nil
+	}
+	return w.overLibfabric()
 }

@@ -30,6 +30,7 @@ func hostileLease(t *testing.T, plan hostile.Plan) (*offload.Session, *offload.L
 	check(t, err)
 	check(t, os.Symlink(self, filepath.Join(dir, "sublet-executor")))
 	t.Setenv("SUBLET_BIN", dir)
+	t.Setenv("SUBLET_POOL", "0") // this program is a hostile executor by what the lease says
 	s := session(t)
 	plan.Only = []int{0}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/fabric"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -99,17 +100,22 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	if at, ok := link.conn.Stream().RemoteAddr().(*net.TCPAddr); ok {
 		s.address = at.IP.String()
 	}
-	if s.transport, err = s.lease.wish.between(s.local); err != nil {
+	chosen, err := s.chooseTransport()
+	if err != nil {
 		return err
 	}
+	defer func() { <-chosen.done }()
 	want := &s.lease.want
 	request := control.LeaseRequest{
 		Executors: len(s.berths), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
 		Environment: want.Environment, StackSize: want.StackSize, Memory: want.Memory, Ticket: ticket, Wait: wait,
+		Libfabric: chosen.overLibfabric,
 	}
 	var files []*os.File
 	if s.local {
 		files = []*os.File{os.Stderr}
+	} else {
+		request.Content = s.lease.content()
 	}
 	frame, err := link.callFrame(ctx, control.TypeLease, theManager, request, files...)
 	if err != nil {
@@ -125,6 +131,10 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	}
 	s.functions = granted.Functions
 	s.name = granted.Lease
+	<-chosen.done
+	if s.transport, err = chosen.transport, chosen.err; err != nil {
+		return err
+	}
 	met := make(chan error, len(s.berths))
 	s.living.Add(len(s.berths))
 	go func() { // berths may be left long before
@@ -147,6 +157,34 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	return failure
 }
 
+// choice is a transport that is being chosen.
+type choice struct {
+	overLibfabric bool
+	done          chan struct{} // closed when what follows is set
+	transport     transport
+	err           error
+}
+
+// chooseTransport fails at once where the wish makes no sense. Else it goes on beside the asking for
+// executors, because to load libfabric takes long, here and in the executors.
+func (s *site) chooseTransport() (*choice, error) {
+	ring, err := s.lease.wish.isRing(s.local)
+	if err != nil {
+		return nil, err
+	}
+	c := &choice{overLibfabric: !ring, done: make(chan struct{})}
+	if ring {
+		c.transport = transport{name: fabric.Ring}
+		close(c.done)
+		return c, nil
+	}
+	go func() {
+		defer close(c.done)
+		c.transport, c.err = s.lease.wish.overLibfabric()
+	}()
+	return c, nil
+}
+
 // descriptors is how many come for n processes.
 func (s *site) descriptors(n int) int {
 	if s.local {
@@ -158,6 +196,11 @@ func (s *site) descriptors(n int) int {
 // unasked handles what the manager says by itself; it runs on the link's receiving goroutine.
 func (s *site) unasked(frame *control.Frame) {
 	switch frame.Type {
+	case control.TypeContent:
+		var wanted control.Content
+		if frame.Decode(&wanted) == nil {
+			go s.sendLibrary(wanted)
+		}
 	case control.TypeEnded:
 		var ended control.Ended
 		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(s.berths) {

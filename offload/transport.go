@@ -46,24 +46,31 @@ func readWish() (wish, error) {
 	return w, nil
 }
 
-// between picks the transport of a rank and an executor. On one host it is the ring. Over
-// libfabric it is ofi-write where the provider keeps the order of writes, and else ofi-send. What
-// is picked is tried when the two meet (probe.go), and if it does not work that is an error.
-func (w wish) between(sameHost bool) (transport, error) {
+// isRing tells whether a rank and an executor meet over shared memory, as they do on one host unless
+// something else is asked for.
+func (w wish) isRing(sameHost bool) (bool, error) {
 	if w.transport == fabric.Ring && !sameHost {
-		return transport{}, fmt.Errorf("offload: SUBLET_TRANSPORT=%s, but the executor is on another host, with which no memory can be shared", w.transport)
+		return false, fmt.Errorf("offload: SUBLET_TRANSPORT=%s, but the executor is on another host, with which no memory can be shared", w.transport)
 	}
 	if w.transport == fabric.Ring || w.transport == "" && sameHost {
-		return transport{name: fabric.Ring}, nil
+		return true, nil
 	}
+	if w.provider == fabric.SharedMemory && !sameHost {
+		return false, fmt.Errorf("offload: SUBLET_PROVIDER=%s, but the executor is on another host, with which no memory can be shared", w.provider)
+	}
+	return false, nil
+}
+
+// overLibfabric picks the transport of those who do not meet over shared memory: ofi-write where the
+// provider keeps the order of writes, and else ofi-send. What is picked is tried when the two meet
+// (probe.go), and if it does not work that is an error.
+func (w wish) overLibfabric() (transport, error) {
 	t := transport{name: w.transport, provider: w.provider}
 	if t.provider == "" {
 		t.provider = defaultProvider
 	}
-	if t.provider == fabric.SharedMemory && !sameHost {
-		return transport{}, fmt.Errorf("offload: SUBLET_PROVIDER=%s, but the executor is on another host, with which no memory can be shared", t.provider)
-	}
 	if t.name == fabric.OFIWrite || t.name == fabric.OFISend {
+		fabric.PreloadLibfabric()
 		return t, nil
 	}
 	ordered, err := fabric.OrdersWrites(t.provider)

@@ -21,6 +21,8 @@ func doMain(args []string) int {
 	flags := pflag.NewFlagSet("sublet-executor", pflag.ContinueOnError)
 	flags.String("lease", "", "the lease it belongs to, for ps")
 	flags.Int("index", 0, "its index in the lease, for ps")
+	spare := flags.Bool("spare", false, "wait for a lease")
+	libfabric := flags.Bool("libfabric", false, "load libfabric before the lease comes")
 	flags.Usage = func() {
 		fmt.Fprintln(os.Stderr, "sublet-executor runs the functions of a lease. Executor managers start it; it is of no use by hand.")
 	}
@@ -31,7 +33,7 @@ func doMain(args []string) int {
 	// The loop holds one thread in C for ever; pinned to one core, Go would give the rest none.
 	runtime.GOMAXPROCS(4)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	err := executor.Run(log)
+	err := executor.Run(executor.Options{Spare: *spare, Libfabric: *libfabric, Log: log})
 	if err == nil {
 		return 0
 	}

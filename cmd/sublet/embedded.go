@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ The first rank of a job on a node starts this helper where no resource manager i
 of the job there share it, and it ends when the last of them has gone. If another helper has the
 socket, it ends at once, successfully.
 
+SUBLET_POOL says how many executors it keeps started for leases; if it is not set, one for each free core, at most 4.
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; warn if not set.`,
 		internal: true,
 		setUp: func(flags *pflag.FlagSet) runFunc {
@@ -52,11 +54,28 @@ func runEmbedded(socket string, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
-	err = manager.RunEmbedded(ctx, socket, manager.Options{Log: log})
+	pool, err := poolSize()
+	if err != nil {
+		return err
+	}
+	err = manager.RunEmbedded(ctx, socket, manager.Options{Log: log, Pool: pool})
 	if errors.Is(err, manager.ErrSocketTaken) {
 		return nil
 	}
 	return err
+}
+
+// poolSize is what SUBLET_POOL says.
+func poolSize() (int, error) {
+	wish := os.Getenv("SUBLET_POOL")
+	if wish == "" {
+		return manager.DefaultPool, nil
+	}
+	size, err := strconv.Atoi(wish)
+	if err != nil || size < 0 || size > manager.MaxPool {
+		return 0, usagef("SUBLET_POOL is %q; it is how many executors to keep started for leases, from 0 to %d", wish, manager.MaxPool)
+	}
+	return size, nil
 }
 
 // newLogger logs from the level on that SUBLET_LOG names.

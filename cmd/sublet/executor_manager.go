@@ -25,6 +25,9 @@ deregisters.
 
 --cores 4 lends the first four cores; --cores 0-3,8 those cores; "4," core 4 alone.
 
+It keeps some executors started for leases that come, on free cores (--pool); they cost nothing but some
+megabytes each until then.
+
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set. What functions
 print goes there too, if their client is on another host.`,
 		examples: []string{
@@ -36,6 +39,7 @@ print goes there too, if their client is on another host.`,
 			flags.StringVar(&options.Directory, "dir", "", runDirectoryHelp)
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: any free port of the interface towards the resource manager)")
 			flags.StringVar(&options.Name, "name", "", "`NAME` of the node (default: this host's)")
+			pool := flags.Int("pool", manager.DefaultPool, "keep `N` executors started for leases; 0: none; -1: one for each free core, at most 4")
 			cores := flags.String("cores", "", "how many of its cores to lend, or a `LIST` of them (default: all)")
 			return func(args []string, _, stderr io.Writer) error {
 				if err := noArguments("executor-manager", args); err != nil {
@@ -48,6 +52,10 @@ print goes there too, if their client is on another host.`,
 					}
 					options.Cores = choice
 				}
+				if *pool < manager.DefaultPool || *pool > manager.MaxPool {
+					return usagef("executor-manager: --pool %d: it is from 0 to %d, or -1 for one for each free core, at most 4", *pool, manager.MaxPool)
+				}
+				options.Pool = *pool
 				return runExecutorManager(options, stderr)
 			}
 		},

@@ -12,6 +12,9 @@
 //	    │                                    │                               │
 //	    └─ failed: exits 1                   └──── end of the manager ───────┴──▶ exits at once
 //
+// A spare has started before there is a lease for it: it says ready before it is told to start, and
+// takes its environment, its CPUs and its output from that.
+//
 // Hot and warm are the states of the loop in internal/fabric: spinning, and asleep on a doorbell.
 // A manager ends an executor with SIGKILL: it holds nothing that would have to be put in order,
 // and a function that hangs could not be asked anyway. When the manager itself dies, the control

@@ -28,9 +28,19 @@ type executor struct {
 	log       *slog.Logger
 }
 
+// Options of an executor process.
+type Options struct {
+	// Spare is started before there is a lease for it: it says when it is ready, and is told with its
+	// task what it would have inherited.
+	Spare bool
+	// Libfabric is loaded by a spare before it is ready.
+	Libfabric bool
+	Log       *slog.Logger
+}
+
 // Run is the life of an executor process, on the descriptors that it inherited. It returns nil
 // when the manager has ended the connection, and a *control.Failed that the manager was told.
-func Run(log *slog.Logger) error {
+func Run(options Options) error {
 	conn, err := inherit()
 	if err != nil {
 		return err
@@ -40,8 +50,16 @@ func Run(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	e := &executor{conn: conn, fabric: core, log: log}
+	e := &executor{conn: conn, fabric: core, log: options.Log}
+	if options.Spare {
+		if err := e.prepare(options.Libfabric); err != nil {
+			return err
+		}
+	}
 	if err := e.start(); err != nil {
+		if options.Spare && errors.Is(err, io.EOF) {
+			return nil // it was not needed
+		}
 		return err
 	}
 	for {
@@ -83,6 +101,11 @@ func (e *executor) start() error {
 		return &control.ProtocolError{Reason: "the first frame of an executor is a " + frame.Type}
 	}
 	e.log = e.log.With("lease", start.Lease, "executor", start.Index)
+	if err := become(&start, frame); err != nil {
+		failed := &control.Failed{Code: control.CodeStart, Text: err.Error()}
+		e.reply(frame, control.TypeFailed, failed)
+		return failed
+	}
 	e.stackSize = start.StackSize
 	e.fabric.SetHotTimeout(start.HotTimeout)
 	if err := e.fabric.SetMemory(start.Memory); err != nil {
@@ -90,7 +113,11 @@ func (e *executor) start() error {
 		e.reply(frame, control.TypeFailed, failed)
 		return failed
 	}
-	functions, err := e.fabric.Load(start.Library)
+	library, err := content(&start, frame)
+	if err != nil {
+		return err
+	}
+	functions, err := e.fabric.Load(start.Library, library)
 	if err != nil {
 		failed := &control.Failed{Code: control.CodeLibrary, Text: err.Error()}
 		e.reply(frame, control.TypeFailed, failed)
@@ -101,7 +128,13 @@ func (e *executor) start() error {
 		started.Functions[i] = control.Function{Name: f.Name, ABI: f.ABI}
 	}
 	err = e.conn.Send(control.TypeStarted, frame.Call, start.Index, started)
-	e.fabric.Provision() // while manager and client are busy with that
+	// While manager and client are busy with that:
+	if start.Memory > 0 {
+		e.fabric.Provision()
+	}
+	if start.Libfabric {
+		e.fabric.PreloadLibfabric()
+	}
 	return err
 }
 

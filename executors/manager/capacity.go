@@ -60,6 +60,18 @@ func newCapacity(node api.Node, cores []core, log *slog.Logger) (*capacity, erro
 // cpus are those that an executor on a core may run on.
 func (c *capacity) cpus(core int) []int { return c.cores[core].CPUs }
 
+// freeCPUs are those of each core that could be lent now.
+func (c *capacity) freeCPUs() (free [][]int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, core := range c.state.Nodes[c.node.Name].Cores {
+		if core.Occupant == "" && core.Lease == "" {
+			free = append(free, c.cores[core.ID].CPUs)
+		}
+	}
+	return free
+}
+
 // lendable is how many cores can be lent at all: those that no rank is on.
 func (c *capacity) lendable() int {
 	c.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
@@ -31,6 +32,7 @@ type client struct {
 	lease  *lease      // the receiving goroutine's; it may have ended by itself
 	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
 	known  bool        // it has shown a ticket, or needs none
+	asking sync.WaitGroup
 }
 
 // newClient admits a client of our own user. If it fails the stream stays the caller's.
@@ -87,6 +89,7 @@ func (c *client) serve() {
 	if c.lease != nil {
 		<-c.lease.ended
 	}
+	c.asking.Wait()
 	stop()
 	c.conn.Close()
 	if c.process != nil {
@@ -226,6 +229,13 @@ func (c *client) answer(frame *control.Frame) {
 		if err = frame.Decode(&kill); err == nil && c.lease != nil {
 			c.lease.kill(kill)
 		}
+	case control.TypePart:
+		var part control.ContentPart
+		if err = frame.Decode(&part); err == nil && c.lease != nil {
+			err = c.lease.deliver(part)
+		}
+	case control.TypePool:
+		err = c.askPool(frame)
 	default:
 		err = &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("an executor manager does not know frames of type %q", frame.Type)}
 	}
@@ -260,6 +270,19 @@ func (c *client) begin(frame *control.Frame) error {
 	}
 	c.identify()
 	go l.run()
+	return nil
+}
+
+// askPool answers how full the pool is, when it is full or the client has waited long enough.
+func (c *client) askPool(frame *control.Frame) error {
+	var wanted control.Pool
+	if err := frame.Decode(&wanted); err != nil {
+		return err
+	}
+	request := *frame
+	c.asking.Go(func() {
+		c.reply(&request, control.TypePool, c.manager.pool.await(c.ctx, wanted.Wait))
+	})
 	return nil
 }
 

@@ -33,6 +33,13 @@
 // Executors hold no state that would have to be put in order, so they are ended with SIGKILL. What
 // the manager starts dies with it.
 //
+// # The pool
+//
+// Spares are executors that have started before there is a lease for them, so that granting one needs no
+// process to start. A lease tells a spare what it would have inherited; only what is read when a process
+// starts, such as LD_LIBRARY_PATH, can not be told, and such a lease has new processes. A spare belongs to
+// nobody, holds no core and no memory of the book, and serves one lease.
+//
 // # Cores
 //
 // Lendable are the whole physical cores of the job's cpuset (never of the inherited affinity), but

@@ -36,23 +36,36 @@ type instance struct {
 	page      *statspage.Page
 	functions []control.Function
 	started   time.Time // when its library was loaded
+	spare     bool      // it was started for the pool, and is told what it would have inherited
 	killedFor string    // why the manager has killed it, if nobody had asked; set before it exits
 
 	mu    sync.Mutex
 	calls map[uint64]struct{} // requests passed on and not answered yet; nil when it is gone
 }
 
-// start starts a process for an executor and has it load the library.
+// start has a process for an executor, which loads the library: a spare, or a new one.
 func (l *lease) start(ctx context.Context, index int, place api.Executor) (*instance, error) {
+	if i := l.manager.pool.take(ctx, l); i != nil {
+		i, err := l.set(ctx, i, index, place)
+		if !errors.Is(err, errSpareEnded) {
+			return i, err
+		}
+		l.log.Info("a spare executor was of no use; a new one is started", "error", err)
+	}
 	i, err := l.spawn(index, place.Core)
 	if err != nil {
 		return nil, &control.Failed{Code: control.CodeStart, Text: fmt.Sprintf("executor %d of the lease on %s: %v", index, l.manager.node.Name, err)}
 	}
-	// From here on the process is killed when it takes too long or is not wanted any more.
+	return l.set(ctx, i, index, place)
+}
+
+// set has a process load the library; if it does not, it is ended.
+func (l *lease) set(ctx context.Context, i *instance, index int, place api.Executor) (*instance, error) {
+	// The process is killed when it takes too long or is not wanted any more.
 	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("it has not loaded %s within %v", l.request.Library, startPatience))
 	defer cancel()
 	stop := context.AfterFunc(ctx, i.process.Kill)
-	err = i.load(l, index, place.Memory)
+	err := i.load(l, index, place)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -64,6 +77,9 @@ func (l *lease) start(ctx context.Context, index int, place api.Executor) (*inst
 		err = cause
 	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("it %s before it had loaded %s", describeStatus(i.process.Status()), l.request.Library)
+		if i.spare { // which may have happened before it was asked to
+			return nil, fmt.Errorf("%w: %w", errSpareEnded, err)
+		}
 	}
 	var failed *control.Failed
 	if !errors.As(err, &failed) {
@@ -72,8 +88,25 @@ func (l *lease) start(ctx context.Context, index int, place api.Executor) (*inst
 	return nil, failed
 }
 
-// spawn starts the process.
+// spawn starts a process for an executor.
 func (l *lease) spawn(index, core int) (*instance, error) {
+	return l.manager.spawn(&Command{
+		Path: l.program,
+		Args: []string{"sublet-executor", "--lease", l.record.ID, "--index", strconv.Itoa(index)},
+		Env:  l.env, CPUs: l.manager.cpusOf(core), Output: l.output,
+	})
+}
+
+// cpusOf are those that an executor on a core runs on.
+func (m *Manager) cpusOf(core int) []int {
+	if core == api.NoCore {
+		return m.cpus
+	}
+	return m.capacity.cpus(core)
+}
+
+// spawn starts a process with a control connection and a stats page.
+func (m *Manager) spawn(command *Command) (*instance, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("a socket for its control connection: %w", err)
@@ -90,15 +123,8 @@ func (l *lease) spawn(index, core int) (*instance, error) {
 		return nil, err
 	}
 	defer pageFile.Close()
-	cpus := l.manager.cpus
-	if core != api.NoCore {
-		cpus = l.manager.capacity.cpus(core)
-	}
-	process, err := l.manager.starter.Start(&Command{
-		Path: l.program,
-		Args: []string{"sublet-executor", "--lease", l.record.ID, "--index", strconv.Itoa(index)},
-		Env:  l.env, CPUs: cpus, Output: l.output, Files: []*os.File{theirs, pageFile},
-	})
+	command.Files = []*os.File{theirs, pageFile}
+	process, err := m.starter.Start(command)
 	if err != nil {
 		conn.Close()
 		page.Close()
@@ -108,13 +134,22 @@ func (l *lease) spawn(index, core int) (*instance, error) {
 }
 
 // load sends the task and waits for the library to be loaded.
-func (i *instance) load(l *lease, index int, memory int64) error {
+func (i *instance) load(l *lease, index int, place api.Executor) error {
 	const call = 1
 	start := control.Start{
 		Lease: l.record.ID, Index: index, Library: l.request.Library, HotTimeout: l.request.HotTimeout, StackSize: l.request.StackSize,
-		Memory: memory,
+		Memory: place.Memory, Libfabric: l.request.Libfabric,
 	}
-	if err := i.conn.Send(control.TypeStart, call, index, start); err != nil && !isReset(err) {
+	var files []*os.File
+	if i.spare {
+		start.Output, start.Environment, start.CPUs = true, l.request.Environment, l.manager.cpusOf(place.Core)
+		files = append(files, l.output)
+	}
+	if l.library != nil {
+		start.Content = true
+		files = append(files, l.library.file)
+	}
+	if err := i.conn.Send(control.TypeStart, call, index, start, files...); err != nil && !isReset(err) {
 		return err
 	}
 	stop := i.bounded()

@@ -37,8 +37,11 @@ type lease struct {
 	freed  chan struct{} // closed when cores and processes are
 	ended  chan struct{} // closed when the client has been told as well
 
+	library *libraryCopy // nil: the path will do
+
 	mu        sync.Mutex
 	executors []*executor // nil until all have started
+	delivery  *delivery   // of the library, while the client sends it
 }
 
 // newLease checks a request and makes a lease of it that run begins. It takes the files if it
@@ -124,10 +127,14 @@ func (l *lease) run() {
 	}
 	l.cancel()
 	l.manager.capacity.release(l.record.ID)
+	l.manager.pool.kick()
 	if l.ticket != nil {
 		l.manager.tickets.over(l.ticket.Lease)
 	}
 	l.output.Close()
+	if l.library != nil {
+		l.manager.libraries.giveBack(l.library)
+	}
 	l.log.Info("lease ended")
 	close(l.freed) // before the answer, after which the client may ask again
 	if failure != nil {
@@ -158,6 +165,13 @@ func (l *lease) grant() error {
 	}
 	l.record = record
 	l.log = l.log.With("lease", record.ID)
+	if err := l.content(); err != nil {
+		return err
+	}
+	defer l.manager.pool.hold()()
+	if l.request.Libfabric {
+		l.manager.pool.useNetwork()
+	}
 	if len(record.Executors) > control.MaxDescriptors {
 		return &control.Failed{Code: control.CodeLimit, Text: fmt.Sprintf("a lease of %d executors; on one node it can be at most %d, for their descriptors travel in one frame; ask for several leases",
 			len(record.Executors), control.MaxDescriptors)}

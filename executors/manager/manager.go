@@ -19,7 +19,7 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// Options of a manager. The zero value of each is what an embedded helper uses.
+// Options of a manager. Zero values are sensible; an embedded helper sets Pool.
 type Options struct {
 	// Executor is the path of sublet-executor. Empty: it is looked for when a lease needs it.
 	Executor string
@@ -31,6 +31,9 @@ type Options struct {
 	Name string
 	// Cores says which of the cores that could be lent are; nil: all.
 	Cores func(all []int) ([]int, error)
+	// Pool is how many spare executors to keep ready for leases, where as many cores are free.
+	// DefaultPool: one for each core, at most 4.
+	Pool int
 
 	// tickets are what leases need; nil: none is needed.
 	tickets *tickets
@@ -49,6 +52,9 @@ type Manager struct {
 	starter  Starter
 	capacity *capacity
 	tickets  *tickets // nil: this manager grants leases itself
+	pool     *pool
+
+	libraries *libraries
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -106,7 +112,9 @@ func New(options Options) (*Manager, error) {
 		}
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores, "memory", m.node.Memory)
+	m.libraries = newLibraries()
+	m.pool = newPool(m, options.Pool)
+	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores, "memory", m.node.Memory, "pool", m.pool.size)
 	return m, nil
 }
 
@@ -210,6 +218,8 @@ func (m *Manager) Close() {
 	m.mu.Unlock()
 	m.cancel()
 	m.clients.Wait()
+	m.pool.close()
+	m.libraries.close()
 	m.starter.Close()
 	m.capacity.close()
 }

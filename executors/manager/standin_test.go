@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +45,11 @@ func standIn() int {
 	if err != nil {
 		return 101
 	}
+	if slices.Contains(os.Args, "--spare") {
+		if err := conn.Send(control.TypeReady, 0, 0, nil); err != nil {
+			return 105
+		}
+	}
 	frame, err := conn.Receive()
 	if err != nil {
 		return 102
@@ -50,6 +57,9 @@ func standIn() int {
 	var start control.Start
 	if err := frame.Decode(&start); err != nil {
 		return 103
+	}
+	if err := become(&start, frame.Files); err != nil {
+		return 106
 	}
 	standInMemory = start.Memory
 	switch start.Library {
@@ -86,9 +96,30 @@ func standIn() int {
 	}
 }
 
+// become is what a spare does with what it is told; the real one's is tested with the real one.
+func become(start *control.Start, output []*os.File) error {
+	if start.Output {
+		if err := unix.Dup3(int(output[0].Fd()), 1, 0); err != nil {
+			return err
+		}
+	}
+	for _, variable := range start.Environment {
+		name, value, _ := strings.Cut(variable, "=")
+		os.Setenv(name, value)
+	}
+	if len(start.CPUs) == 0 {
+		return nil
+	}
+	var set unix.CPUSet
+	for _, cpu := range start.CPUs {
+		set.Set(cpu)
+	}
+	return unix.SchedSetaffinity(os.Getpid(), &set)
+}
+
 func affinity() string {
 	var set unix.CPUSet
-	_ = unix.SchedGetaffinity(0, &set)
+	_ = unix.SchedGetaffinity(os.Getpid(), &set)
 	return fmt.Sprint(cpus.List(&set))
 }
 

@@ -16,7 +16,8 @@ const (
 	TypeLease    = "lease"    // LeaseRequest; on the same host one descriptor: the client's standard error
 	TypeGranted  = "granted"  // Granted; on the same host one pidfd per executor
 	TypeFailed   = "failed"   // Failed: the reply to a request that could not be met
-	TypeStart    = "start"    // Start
+	TypeReady    = "ready"    // no body: a spare executor waits for its start
+	TypeStart    = "start"    // Start; up to two descriptors
 	TypeStarted  = "started"  // Started
 	TypeOpen     = "open"     // Open; ring: slots, the executor's end of the doorbell
 	TypeOpened   = "opened"   // Opened
@@ -30,6 +31,9 @@ const (
 	TypeKill     = "kill"     // Kill; no reply but the ended that follows
 	TypeRelease  = "release"  // no body
 	TypeReleased = "released" // no body
+	TypeContent  = "content"  // Content: the manager wants the function library; it comes in parts
+	TypePart     = "part"     // ContentPart
+	TypePool     = "pool"     // Pool, the state that is waited for; answered by a Pool
 	TypeLeaving  = "leaving"  // no body: the manager was told to end; the connection's end follows
 	TypeBeat     = "beat"     // no body: between hosts; Receive keeps it to itself
 )
@@ -75,6 +79,28 @@ type LeaseRequest struct {
 	Ticket string `json:"ticket,omitempty"`
 	// Wait is how long to wait for cores that are lent to others. With a ticket there is no need.
 	Wait time.Duration `json:"wait,omitempty"`
+	// Content is what the client's own file Library has, if the client is on another host and has one.
+	// Where the path is another file on the node, or none, the manager asks for it.
+	Content *Content `json:"content,omitempty"`
+	// Libfabric says that the executors will be reached over it: they load it ahead.
+	Libfabric bool `json:"libfabric,omitempty"`
+}
+
+// Content is a file's.
+type Content struct {
+	Hash string `json:"hash"` // SHA-256, in hexadecimal
+	Size int64  `json:"size"` // bytes
+}
+
+// MaxPart is the most bytes of a part: as JSON they must fit into a frame.
+const MaxPart = 512 << 10
+
+// ContentPart is a part of a function library on its way to a manager. Parts come in order.
+type ContentPart struct {
+	Offset int64  `json:"offset"`
+	Data   []byte `json:"data,omitempty"`
+	// Problem is why there will be no more of them.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Granted answers LeaseRequest.
@@ -111,6 +137,16 @@ type Start struct {
 	StackSize  int64         `json:"stack_size,omitempty"`
 	// Memory that it may use, in bytes; 0: as much as there is.
 	Memory int64 `json:"memory,omitempty"`
+	// Libfabric is to be loaded, once the library is.
+	Libfabric bool `json:"libfabric,omitempty"`
+	// Output and Content say that descriptors come with the frame, in this order: where functions print
+	// to, for a spare; and the library, which Library then only names.
+	Output  bool `json:"output,omitempty"`
+	Content bool `json:"content,omitempty"`
+	// Environment and CPUs are for a spare, which was started without them: NAME=VALUE pairs that it
+	// is to set, and where all of its threads are to run.
+	Environment []string `json:"environment,omitempty"`
+	CPUs        []int    `json:"cpus,omitempty"`
 }
 
 // Started answers Start: the library is loaded.
@@ -196,6 +232,16 @@ type Kill struct {
 	Executor int `json:"executor"`
 	// PID of the one that is meant, so that its replacement is not hit.
 	PID int `json:"pid"`
+}
+
+// Pool is about a manager's spare executors: processes that have started and belong to no lease.
+type Pool struct {
+	// Ready is how many wait for a lease.
+	Ready int `json:"ready"`
+	// Wanted is how many there will be: no more than cores are free.
+	Wanted int `json:"wanted"`
+	// Wait, of a request, is how long to wait for as many as are wanted.
+	Wait time.Duration `json:"wait,omitempty"`
 }
 
 // Code says what kind of failure a Failed is.

@@ -32,6 +32,8 @@ type Executor struct {
 	regions  map[uint32]*executorRegion
 	memory   uint64 // most bytes of regions; 0: as many as there are
 	held     uint64 // bytes of regions
+
+	provisioned bool
 }
 
 // executorRegion is what has to be undone when a region is unmapped.

@@ -62,11 +62,13 @@ func (e *Executor) MakeRoom() (done func()) {
 
 // Provision has the Go runtime take the threads and address space that it may want later: it ends the
 // process when it can not have them, and functions may have left nothing. It takes most of a
-// millisecond, so it comes when the manager has been told that the library is loaded.
+// millisecond, so it comes when the manager has been told that the library is loaded, or before there is
+// a lease. Without a bound there is no need of it.
 func (e *Executor) Provision() {
-	if e.memory == 0 {
+	if e.provisioned {
 		return
 	}
+	e.provisioned = true
 	runtime.KeepAlive(make([]byte, spareHeap)) // given back to the heap, which keeps the addresses
 	// The heap's books of each size of small values grow outside of it, when it has filled a few pages.
 	for size := 16; size <= largestSmall; size += 16 {

@@ -160,6 +160,8 @@ enum {
 
 // 1 if a provider keeps the order of writes, which ofi-write needs; 0 if not; FABRIC_FAILED and the
 // text if it can not be had.
+// Loads libfabric, which takes long, ahead of its first use.
+int fabric_ofi_preload(char *text);
 int fabric_ofi_orders_writes(const char *provider, char *text);
 
 struct fabric_client *fabric_ofi_connect(struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);

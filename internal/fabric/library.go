@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -33,16 +34,23 @@ const (
 	descriptorPrefix = "sublet_function_"
 )
 
-// Load opens a function library and returns its functions. It runs the library's constructors.
-func (e *Executor) Load(path string) ([]Function, error) {
+// Load opens a function library and returns its functions. It runs the library's constructors. content is
+// a file to be opened instead of the one at path, which it only names then; Load takes it. nil: there is
+// none.
+func (e *Executor) Load(path string, content *os.File) ([]Function, error) {
 	if e.library != nil {
 		return nil, errors.New("fabric: an executor loads one function library")
 	}
-	functions, err := exported(path)
+	file := path
+	if content != nil {
+		defer content.Close()
+		file = fmt.Sprintf("/proc/self/fd/%d", content.Fd())
+	}
+	functions, err := exported(file)
 	if err != nil {
 		return nil, fmt.Errorf("function library %s: %w", path, err)
 	}
-	cPath := C.CString(path)
+	cPath := C.CString(file)
 	defer C.free(unsafe.Pointer(cPath))
 	text := (*C.char)(C.calloc(1, C.FABRIC_TEXT))
 	defer C.free(unsafe.Pointer(text))
@@ -56,6 +64,10 @@ func (e *Executor) Load(path string) ([]Function, error) {
 			return nil, fmt.Errorf("function library %s has %s of variables, which is more than the executor's memory of %s; raise Want.Memory",
 				path, bytesize.Format(int64(taken)), bytesize.Format(int64(e.memory)))
 		}
+	}
+	if opened != C.FABRIC_OK && content != nil {
+		return nil, fmt.Errorf("function library %s, as it was sent to this node, which has no such file, can not be loaded: %s; libraries that lie beside it are not sent: install them here, name their folder in LD_LIBRARY_PATH of Want.Environment, or put all on a file system that both nodes have",
+			path, strings.ReplaceAll(C.GoString(text), file+": ", ""))
 	}
 	if opened != C.FABRIC_OK {
 		return nil, fmt.Errorf("function library %s can not be loaded on this node: %s", path, C.GoString(text))

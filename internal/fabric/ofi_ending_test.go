@@ -222,7 +222,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	e, err := fabric.NewExecutor(file)
 	check(t, err)
 	defer e.Close()
-	functions, err := e.Load(testLibrary)
+	functions, err := e.Load(testLibrary, nil)
 	check(t, err)
 	var echo uint32
 	for i, f := range functions {

@@ -35,11 +35,7 @@ type OFIListen struct {
 // this process into which the client writes inputs and constants, and from which outputs go back.
 // It is freed by Unmap, or when Serve returns.
 func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
-	// This process is ours alone, and registers only memory that it unregisters before it frees
-	// it: libfabric need not watch what functions allocate. (A rank's environment is its MPI's.)
-	if os.Getenv("FI_MR_CACHE_MONITOR") == "" {
-		os.Setenv("FI_MR_CACHE_MONITOR", "disabled")
-	}
+	setUpLibfabric()
 	if o.Transport == "" {
 		o.Transport = OFIWrite
 	}
@@ -93,6 +89,21 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 		unhang()
 	}
 	return &Endpoint{c: c, ofi: true, release: release}, C.GoBytes(unsafe.Pointer(name), C.int(size)), nil
+}
+
+// PreloadLibfabric is the package's, in an executor: ahead of ListenOFI.
+func (e *Executor) PreloadLibfabric() {
+	setUpLibfabric()
+	PreloadLibfabric()
+}
+
+// setUpLibfabric says what libfabric is to do in an executor: the process is ours alone, and registers
+// only memory that it unregisters before it frees it, so that libfabric need not watch what functions
+// allocate. (A rank's environment is its MPI's.)
+func setUpLibfabric() {
+	if os.Getenv("FI_MR_CACHE_MONITOR") == "" {
+		os.Setenv("FI_MR_CACHE_MONITOR", "disabled")
+	}
 }
 
 // ofiMirrors are an executor's copies of its client's regions. Executor.mu is held.

@@ -78,6 +78,8 @@ const struct ofi_library *ofi_load(char *text) {
     return result == FABRIC_OK ? &library : NULL;
 }
 
+int fabric_ofi_preload(char *text) { return ofi_load(text) ? FABRIC_OK : FABRIC_FAILED; }
+
 int ofi_failed(char *text, int result, const char *step, long error) {
     snprintf(text, FABRIC_TEXT, "%s: %s", step, library.strerror((int)-error));
     return result;

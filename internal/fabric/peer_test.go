@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	if os.Getenv(asExecutor) != "" {
-		if err := executor.Run(slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+		if err := executor.Run(executor.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)

@@ -150,7 +150,7 @@ func (e *executor) start(frame *control.Frame) (*control.Started, error) {
 		e.plan = Plan{}
 	}
 	e.fabric.SetHotTimeout(start.HotTimeout)
-	functions, err := e.fabric.Load(start.Library)
+	functions, err := e.fabric.Load(start.Library, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,349 @@
+package manager
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+)
+
+const (
+	// DefaultPool is the size of a pool where nobody says: a spare for each core, at most maxDefaultPool.
+	DefaultPool    = -1
+	maxDefaultPool = 4
+	// MaxPool is the largest that a pool can be.
+	MaxPool = 1024
+	// deathPause is how long to wait, when a spare has ended of itself, before there is another; twice as
+	// long each time that another is of no use either, up to maxDeathPause.
+	deathPause    = time.Second
+	maxDeathPause = time.Minute
+)
+
+// pool keeps spares: executors that have started and belong to no lease yet. A lease that finds some is
+// granted without waiting for processes to start. A spare serves one lease, and ends with it as any other
+// executor does.
+//
+//	starting ── it says that it is ready ──▶ ready ── a lease takes it ──▶ the lease's
+//	   │                                      │
+//	   └────────── its process ends ──────────┴──▶ another is started, after a pause
+//
+// There are no more of them than cores are free: no lease could use others, and to start them would
+// disturb those who compute. For the same reason they start one after the other, on free cores, and
+// not while a lease is being granted.
+type pool struct {
+	manager *Manager
+	size    int
+	kicked  chan struct{} // has room for one: there may be something to do
+
+	mu       sync.Mutex
+	spares   []*spare      // the oldest first
+	granting int           // leases that are
+	network  bool          // spares load libfabric
+	resting  time.Time     // until when no spare is started
+	vain     int           // spares in a row that have not become ready
+	changed  chan struct{} // closed, and made anew, with each change
+
+	work sync.WaitGroup
+}
+
+func newPool(m *Manager, size int) *pool {
+	if size == DefaultPool {
+		size = min(len(m.node.Cores), maxDefaultPool)
+	}
+	// A resource manager's leases are those of other hosts as well, which reach executors over libfabric.
+	p := &pool{manager: m, size: size, network: m.tickets != nil, kicked: make(chan struct{}, 1), changed: make(chan struct{})}
+	p.kick()
+	if size > 0 {
+		p.work.Go(p.run)
+	}
+	return p
+}
+
+// kick has the pool look whether there is something to do.
+func (p *pool) kick() {
+	select {
+	case p.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// change says that something is different. mu is held.
+func (p *pool) change() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+	p.kick()
+}
+
+// run fills the pool until the manager ends.
+func (p *pool) run() {
+	defer p.empty()
+	for {
+		s, pause := p.begin()
+		if s != nil {
+			p.settle(s)
+			continue
+		}
+		var rested <-chan time.Time
+		if pause > 0 {
+			rested = time.After(pause)
+		}
+		select {
+		case <-p.kicked:
+		case <-rested:
+		case <-p.manager.ctx.Done():
+			return
+		}
+	}
+}
+
+// empty ends all spares, when the manager ends.
+func (p *pool) empty() {
+	for _, s := range p.drop(func(*spare) bool { return true }) {
+		s.end()
+	}
+}
+
+// drop takes spares out of the pool, which are the caller's to end.
+func (p *pool) drop(which func(*spare) bool) (dropped []*spare) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spares = slices.DeleteFunc(p.spares, func(s *spare) bool {
+		if !which(s) {
+			return false
+		}
+		close(s.taken)
+		dropped = append(dropped, s)
+		return true
+	})
+	if len(dropped) > 0 {
+		p.change()
+	}
+	return dropped
+}
+
+// begin starts a spare, if one is wanted; else it says how long not to look again, 0 for as long as
+// nothing changes.
+func (p *pool) begin() (*spare, time.Duration) {
+	free := p.manager.capacity.freeCPUs()
+	p.mu.Lock()
+	wanted, pause, network := min(p.size, len(free)), time.Until(p.resting), p.network
+	outdated := network && slices.ContainsFunc(p.spares, func(s *spare) bool { return !s.network })
+	granting := p.granting > 0
+	idle := granting || len(p.spares) >= wanted
+	outdated = outdated && !granting
+	p.mu.Unlock()
+	if outdated {
+		for _, old := range p.drop(func(s *spare) bool { return !s.network }) {
+			old.end()
+		}
+		idle = false
+	}
+	switch {
+	case idle || p.manager.ctx.Err() != nil:
+		return nil, 0
+	case pause > 0:
+		return nil, pause
+	}
+	s, err := p.start(slices.Concat(free...), network)
+	if err != nil {
+		return nil, p.rest("a spare executor could not be started", "error", err)
+	}
+	p.mu.Lock()
+	p.spares = append(p.spares, s)
+	p.mu.Unlock()
+	return s, 0
+}
+
+// rest has no spare started for a while, because the last one was of no use, and says why the first time.
+func (p *pool) rest(why string, details ...any) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	level := slog.LevelDebug
+	if p.vain == 0 {
+		level = slog.LevelWarn
+	}
+	p.manager.log.Log(p.manager.ctx, level, why, details...)
+	pause := min(deathPause<<min(p.vain, 10), maxDeathPause)
+	p.vain++
+	p.resting = time.Now().Add(pause)
+	p.kick()
+	return pause
+}
+
+func (p *pool) start(cpus []int, network bool) (*spare, error) {
+	program, err := p.manager.executorProgram()
+	if err != nil {
+		return nil, err
+	}
+	file, err := identify(program)
+	if err != nil {
+		return nil, err
+	}
+	env, err := environment(os.Environ(), nil)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"sublet-executor", "--spare"}
+	if network {
+		args = append(args, "--libfabric")
+	}
+	i, err := p.manager.spawn(&Command{Path: program, Args: args, Env: env, CPUs: cpus, Output: os.Stderr})
+	if err != nil {
+		return nil, err
+	}
+	i.spare = true
+	return &spare{instance: i, program: file, network: network, settled: make(chan struct{}), taken: make(chan struct{})}, nil
+}
+
+// settle waits until a spare is ready. Its process is watched from then on.
+func (p *pool) settle(s *spare) {
+	ctx, cancel := context.WithTimeout(p.manager.ctx, startPatience)
+	stop := context.AfterFunc(ctx, s.process.Kill)
+	s.failure = s.awaitReady()
+	stop()
+	cancel()
+	p.mu.Lock()
+	if s.failure == nil {
+		s.ready, p.vain = true, 0
+		p.manager.log.Debug("a spare executor is ready", "pid", s.process.PID)
+	}
+	p.change()
+	p.mu.Unlock()
+	close(s.settled)
+	p.work.Go(func() {
+		if s.failure == nil {
+			select {
+			case <-s.taken:
+				return
+			case <-s.process.Exited():
+			}
+		}
+		if p.drop(func(other *spare) bool { return other == s }) == nil {
+			return // a lease's, or the pool ends
+		}
+		s.end()
+		if p.manager.ctx.Err() == nil {
+			p.rest("a spare executor has ended", "pid", s.process.PID, "how", describeStatus(s.process.Status()), "error", s.failure)
+		}
+	})
+}
+
+// take gives a spare to a lease; nil: there is none that fits. One that is about to be ready is waited
+// for, as another would have to be.
+func (p *pool) take(ctx context.Context, l *lease) *instance {
+	if p.size == 0 || !fits(l.request.Environment) {
+		return nil
+	}
+	file, err := identify(l.program)
+	if err != nil {
+		return nil // starting one will say so
+	}
+	for _, old := range p.drop(func(s *spare) bool { return s.program != file }) {
+		old.end() // somebody has built another version
+	}
+	s := p.pick(l.request.Libfabric)
+	if s == nil {
+		return nil
+	}
+	select {
+	case <-s.settled:
+		if s.failure == nil {
+			return s.instance
+		}
+	case <-ctx.Done():
+		s.process.Kill()
+		<-s.settled
+	}
+	s.end()
+	return nil
+}
+
+// pick takes out the best: one that is ready, one that has libfabric if that is wanted. One that loads
+// libfabric is not ready soon.
+func (p *pool) pick(network bool) *spare {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	best, rank := -1, -1
+	for i, s := range p.spares {
+		value := 0
+		if s.ready {
+			value += 2
+		} else if s.network && !network {
+			continue
+		}
+		if s.network == network {
+			value++
+		}
+		if value > rank {
+			best, rank = i, value
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	s := p.spares[best]
+	p.spares = slices.Delete(p.spares, best, best+1)
+	close(s.taken)
+	p.change()
+	return s
+}
+
+// hold keeps the pool from starting spares until done.
+func (p *pool) hold() (done func()) {
+	p.mu.Lock()
+	p.granting++
+	p.mu.Unlock()
+	return func() {
+		p.mu.Lock()
+		p.granting--
+		p.mu.Unlock()
+		p.kick()
+	}
+}
+
+// useNetwork has spares load libfabric from now on: the manager has clients who want it. Those that have
+// not are replaced.
+func (p *pool) useNetwork() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network = true
+}
+
+// state is how full the pool is.
+func (p *pool) state() (control.Pool, <-chan struct{}) {
+	free := len(p.manager.capacity.freeCPUs())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state := control.Pool{Wanted: min(p.size, free)}
+	for _, s := range p.spares {
+		if s.ready {
+			state.Ready++
+		}
+	}
+	return state, p.changed
+}
+
+// await returns when the pool is full, patience is over or ctx has ended.
+func (p *pool) await(ctx context.Context, patience time.Duration) control.Pool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		p.kick() // a rank may have gone
+		state, changed := p.state()
+		if state.Ready >= state.Wanted {
+			return state
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return state
+		}
+	}
+}
+
+// close returns when no spare is left; the manager's context has ended.
+func (p *pool) close() { p.work.Wait() }
