@@ -18,7 +18,7 @@ import (
 const batch = 64
 
 // Throughput measures how many empty invocations 1, 2, ... executors answer in a second. Each has a
-// goroutine that keeps as many in flight as were asked for.
+// goroutine that keeps as many in flight as were asked for, by CallAll.
 func Throughput(ctx context.Context, o *Options) (*record.Run, error) {
 	if o.Mode == Warm {
 		return nil, errors.New("--mode warm: executors that always have something to do do not sleep; leave it out")
@@ -108,31 +108,28 @@ func (f *flood) block(ctx context.Context, count int) (record.Block, error) {
 	return block, nil
 }
 
+// keepBusy calls in batches. As many as were asked for are in flight: the executor's slots, or fewer.
 func (f *flood) keepBusy(ctx context.Context, executor *offload.Executor, batches int) ([]int64, error) {
 	samples := make([]int64, batches)
-	futures := make([]offload.Future, f.result.InFlight)
-	next := 0
+	calls := make([]offload.Operands, batch)
 	before := now()
 	for i := range samples {
-		for j := range batch {
-			if i*batch+j >= len(futures) {
-				if _, err := futures[next].Wait(ctx); err != nil {
-					return nil, err
-				}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for rest := calls; len(rest) > 0; {
+			n := len(rest)
+			if f.result.InFlight < MaxInFlight {
+				n = min(n, f.result.InFlight)
 			}
-			futures[next] = executor.Invoke(context.Background(), floor.Skip, nil, nil)
-			if next++; next == len(futures) {
-				next = 0
+			if err := executor.CallAll(context.Background(), floor.Skip, rest[:n]); err != nil {
+				return nil, err
 			}
+			rest = rest[n:]
 		}
 		after := now()
 		samples[i] = after - before
 		before = after
-	}
-	for _, f := range futures[:min(len(futures), batches*batch)] {
-		if _, err := f.Wait(ctx); err != nil {
-			return nil, err
-		}
 	}
 	return samples, nil
 }

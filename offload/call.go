@@ -72,13 +72,7 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 	if len(l.executors) == 1 {
 		c.load.Add(1)
 	}
-	f.ctx, f.anywhere, f.id = ctx, true, id
-	future := f.future()
-	c.inFlight[c.slot(id)] = f
-	f.connection.Store(c)
-	if ctx.Done() != nil {
-		f.unwatch = context.AfterFunc(ctx, f.expire)
-	}
+	future := c.goOn(ctx, f, id, true)
 	c.file(responses, err)
 	c.mu.Unlock()
 	size, err = future.Wait(ctx)

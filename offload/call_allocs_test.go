@@ -21,6 +21,7 @@ func TestInvokingAllocatesNothing(t *testing.T) {
 			in[i], out[i] = offload.Alloc[uint64](s, 1), offload.Alloc[uint64](s, 1)
 		}
 		var futures [slots]offload.Future
+		calls, _ := many(s, 100)
 		for what, invoke := range map[string]func(){
 			"Call": func() {
 				_, err := l.Call(ctx, "echo", in[0], out[0])
@@ -30,6 +31,7 @@ func TestInvokingAllocatesNothing(t *testing.T) {
 				_, err := l.Invoke(ctx, "echo", in[0], out[0]).Wait(ctx)
 				check(t, err)
 			},
+			"CallAll": func() { check(t, l.CallAll(ctx, "square", calls)) },
 			"Invoke into all slots": func() {
 				for i := range slots {
 					futures[i] = l.Invoke(ctx, "echo", in[i], out[i])

@@ -44,9 +44,11 @@ type connection struct {
 	mu          sync.Mutex
 	client      *fabric.Client
 	closeClient func()
-	inFlight    []*invocation // by id mod slots
-	next        *invocation   // of Call; nobody else knows it
-	orphans     []*invocation // could not be sent, and end with the executor
+	inFlight    []*invocation     // by id mod slots
+	next        *invocation       // of Call; nobody else knows it
+	streamed    []*invocation     // of CallAll; nobody else knows them
+	requests    []*fabric.Request // theirs
+	orphans     []*invocation     // could not be sent, and end with the executor
 	closed      bool
 	driving     bool // the driver exists
 	sleepers    int
@@ -187,6 +189,19 @@ func (c *connection) harvest(until uint64, budget time.Duration) (ok bool) {
 
 // file ends the futures whose responses came, and what is of no use. mu is held.
 func (c *connection) file(responses []fabric.Response, err error) (ok bool) {
+	c.endAnswered(responses)
+	if err != nil {
+		c.kill(err)
+		return false
+	}
+	if len(responses) > 0 {
+		c.endExpired()
+	}
+	return true
+}
+
+// endAnswered ends what responses came for. mu is held.
+func (c *connection) endAnswered(responses []fabric.Response) {
 	for i := range responses {
 		response := &responses[i]
 		f := c.inFlight[c.slot(response.ID)]
@@ -198,14 +213,6 @@ func (c *connection) file(responses []fabric.Response, err error) (ok bool) {
 		f.inCall = response.InCall
 		f.end(response.Size, c.berth.executor.explain(f, response))
 	}
-	if err != nil {
-		c.kill(err)
-		return false
-	}
-	if len(responses) > 0 {
-		c.endExpired()
-	}
-	return true
 }
 
 // collect files what has come, unless somebody else is about to.

@@ -108,6 +108,9 @@ int fabric_cross(uintptr_t address) {
             return got;
     }
     if (!x->count && x->max) {
+        if (next != x->submissions && c->submitted - c->harvested == 1)
+            for (uint32_t i = 0; i < c->grace; i++)
+                clock_pause();
         result = fabric_harvest(c, until, x->nanoseconds, wanted, x->responses + got, x->max - got);
         if (result > 0)
             got += result;

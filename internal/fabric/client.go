@@ -207,7 +207,7 @@ const Batch = C.FABRIC_BATCH
 // Stream submits requests, in their order, as slots become free, and harvests until the last of them
 // has been answered, in one crossing into C. It ends early after budget, or when as many as a Batch have been
 // answered, and says how many requests it has submitted, whose ids follow one another up to Submitted.
-func (c *Client) Stream(requests []Request, budget time.Duration) (submitted int, _ []Response, _ error) {
+func (c *Client) Stream(requests []*Request, budget time.Duration) (submitted int, _ []Response, _ error) {
 	if c.broken != nil {
 		return 0, nil, c.broken
 	}

@@ -94,6 +94,8 @@ struct fabric_client {
     uint64_t harvested;  // id of the last response harvested
     struct fabric_leave leave;
     uint32_t patience;   // of the last wait: see spin.h
+    uint32_t grace;      // pauses before the first look at the response to a request just sent, if it is alone
+    uint32_t reserved;
     struct fabric_pending pending[WIRE_SLOTS_MAX];
     struct fabric_faults *faults;  // NULL: none (fault.h)
     char text[FABRIC_TEXT];  // why the last function failed

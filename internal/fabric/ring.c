@@ -6,8 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "doorbell.h"
 #include "fabric.h"
+
+// Makes the line at an address this core's own, to be written soon. It is a hint.
+static inline void prefetch_to_write(const void *address) {
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1);
+#endif
+}
 
 static inline struct wire_request *ring_request(void *memory, uint32_t slots, uint64_t id) {
     return (struct wire_request *)((uint8_t *)memory + WIRE_RING_PAGE) + (id & (slots - 1));
@@ -109,6 +119,26 @@ static const struct fabric_client_ops ring_client_ops = {
     .close = ring_close,
 };
 
+// No response comes earlier than a request and a response take from core to core; who looks at its
+// line before takes it away from the executor, which wants to write it.
+enum { GRACE_NANOSECONDS = 100 };
+
+// How many pauses that is. They take 14 ns on one processor, and 50 on another.
+static uint32_t measure_grace(void) {
+    enum { PAUSES = 64 };
+    uint64_t shortest = UINT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        const uint64_t before = clock_nanoseconds();
+        for (int j = 0; j < PAUSES; j++)
+            clock_pause();
+        const uint64_t took = clock_nanoseconds() - before;
+        if (took < shortest)
+            shortest = took;
+    }
+    const uint64_t pauses = (uint64_t)GRACE_NANOSECONDS * PAUSES / (shortest + 1);
+    return pauses > GRACE_NANOSECONDS ? GRACE_NANOSECONDS : (uint32_t)pauses;
+}
+
 struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int doorbell, int may_sleep) {
     struct ring_client *c = calloc(1, sizeof *c);
     if (!c)
@@ -118,6 +148,7 @@ struct fabric_client *fabric_ring_client(void *memory, uint32_t slots, int doorb
     c->client.descriptor = doorbell;
     c->ring = memory;
     c->may_sleep = may_sleep;
+    c->client.grace = measure_grace();
     c->ring->magic = WIRE_MAGIC;
     c->ring->version = WIRE_VERSION;
     c->ring->slots = slots;
@@ -139,6 +170,7 @@ static inline int ring_next(struct fabric_endpoint *endpoint, uint64_t id, struc
         return 0;
     arrival->payload = NULL;
     arrival->response = ring_response(e->ring, endpoint->slots, id);
+    prefetch_to_write(arrival->response);  // the client does not look at it yet
     return 1;
 }
 
