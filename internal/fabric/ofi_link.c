@@ -58,6 +58,7 @@ static void hang_bells(struct ofi_link *l, const struct fabric_ofi_options *o, i
         .mine = executor ? &o->bells->executor_sleeps : &o->bells->client_sleeps,
         .theirs = executor ? &o->bells->client_sleeps : &o->bells->executor_sleeps,
         .bell = o->doorbell,
+        .dozes = executor,
     };
 }
 
