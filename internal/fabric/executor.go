@@ -72,7 +72,7 @@ func NewExecutor(page *os.File) (*Executor, error) {
 	}
 	c.page = (*C.struct_stats_page)(unsafe.Pointer(&mapping[0]))
 	c.page.magic = C.WIRE_MAGIC
-	c.page.version = C.WIRE_VERSION
+	c.page.version = C.WIRE_STATS_VERSION
 	c.hot_nanoseconds = -1
 	e := &Executor{c: c, page: mapping, regions: map[uint32]*executorRegion{}}
 	if C.fabric_note_deaths(c) != C.FABRIC_OK {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define WIRE_VERSION 2
+#define WIRE_STATS_VERSION 1  // internal/statspage reads it
 #define WIRE_MAGIC UINT64_C(0x31544c4255530a0d)
 
 enum {
