@@ -53,6 +53,6 @@ func (b *Bells) Close() {
 }
 
 // openBells is the executor's side; it takes the files.
-func openBells(files RingFiles, slots int) (*C.struct_wire_ring, func(), error) {
+func openBells(files RingFiles, slots int) (page *C.struct_wire_ring, doorbell int, release func(), err error) {
 	return openRing(files, C.WIRE_RING_PAGE, slots)
 }

@@ -1,8 +1,14 @@
+#define _GNU_SOURCE
 #include "doorbell.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "fabric.h"
 
@@ -27,4 +33,12 @@ int doorbell_answer(int end) {
     return FABRIC_OK;
 }
 
-void doorbell_stop(int end) { shutdown(end, SHUT_RD); }
+int doorbell_doze(_Atomic uint32_t *flag, uint32_t milliseconds) {
+    const struct timespec most = {.tv_sec = milliseconds / 1000, .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    return syscall(SYS_futex, flag, FUTEX_WAIT, 1, &most, NULL, 0) != 0 && errno == ETIMEDOUT;
+}
+
+void doorbell_rouse(_Atomic uint32_t *flag) {
+    atomic_store_explicit(flag, 0, memory_order_relaxed);
+    syscall(SYS_futex, flag, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}

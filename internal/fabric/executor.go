@@ -98,11 +98,11 @@ func (e *Executor) OpenRing(files RingFiles, slots int) (*Endpoint, error) {
 		files.close()
 		return nil, err
 	}
-	ring, release, err := openRing(files, int(C.wire_ring_size(C.uint32_t(slots))), slots)
+	ring, doorbell, release, err := openRing(files, int(C.wire_ring_size(C.uint32_t(slots))), slots)
 	if err != nil {
 		return nil, err
 	}
-	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots), C.int(descriptor(files.Doorbell)))
+	c := C.fabric_ring_endpoint(e.c, unsafe.Pointer(ring), C.uint32_t(slots), C.int(doorbell))
 	if c == nil {
 		release()
 		return nil, errors.New("fabric: out of memory")
@@ -118,11 +118,11 @@ func checkSlots(slots int) error {
 }
 
 // openRing maps a client's ring, or only the page of it that doorbells need, and says how to free
-// it; it takes the files.
-func openRing(files RingFiles, size, slots int) (*C.struct_wire_ring, func(), error) {
+// it and the doorbell's descriptor; it takes the files.
+func openRing(files RingFiles, size, slots int) (ring *C.struct_wire_ring, doorbell int, release func(), err error) {
+	defer files.close()
 	if err := checkSize(files.Memory, uint64(size)); err != nil {
-		files.close()
-		return nil, nil, fmt.Errorf("fabric: the ring's memory: %w", err)
+		return nil, -1, nil, fmt.Errorf("fabric: the ring's memory: %w", err)
 	}
 	mapping, err := mapFile(files.Memory, size, unix.PROT_READ|unix.PROT_WRITE)
 	if err == nil && size > C.WIRE_RING_PAGE {
@@ -130,19 +130,22 @@ func openRing(files RingFiles, size, slots int) (*C.struct_wire_ring, func(), er
 		err = unix.Mprotect(mapping[C.WIRE_RING_PAGE:C.wire_ring_responses(C.uint32_t(slots))], unix.PROT_READ)
 	}
 	if err != nil {
-		files.close()
-		return nil, nil, fmt.Errorf("fabric: mapping the ring: %w", err)
+		return nil, -1, nil, fmt.Errorf("fabric: mapping the ring: %w", err)
 	}
-	release := func() {
+	// As a file it would be in the set that Go's poller waits for, and wake a thread beside the loop.
+	if doorbell, err = duplicate(files.Doorbell); err != nil {
+		return nil, -1, nil, errors.Join(fmt.Errorf("fabric: the ring's doorbell: %w", err), unix.Munmap(mapping))
+	}
+	release = func() {
 		_ = unix.Munmap(mapping) // can only fail on arguments that mmap did not return
-		files.close()
+		_ = unix.Close(doorbell)
 	}
-	ring := (*C.struct_wire_ring)(unsafe.Pointer(&mapping[0]))
+	ring = (*C.struct_wire_ring)(unsafe.Pointer(&mapping[0]))
 	if ring.magic != C.WIRE_MAGIC || ring.version != WireVersion || int(ring.slots) != slots {
 		release()
-		return nil, nil, fmt.Errorf("fabric: the ring is of version %d with %d slots, this executor wants version %d with %d", ring.version, ring.slots, WireVersion, slots)
+		return nil, -1, nil, fmt.Errorf("fabric: the ring is of version %d with %d slots, this executor wants version %d with %d", ring.version, ring.slots, WireVersion, slots)
 	}
-	return ring, release, nil
+	return ring, doorbell, release, nil
 }
 
 // checkSize refuses a memfd that is smaller than what was said: reading past its end is SIGBUS.

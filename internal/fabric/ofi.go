@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 	"unsafe"
 )
@@ -58,7 +57,7 @@ func ConnectOFI(o OFIOptions) (*Client, error) {
 	}
 	defer slots.freeArguments()
 	if o.Bells != nil {
-		slots.hang(o.Bells.page(), o.Bells.doorbell)
+		slots.hang(o.Bells.page(), descriptor(o.Bells.doorbell))
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultConnectTimeout
@@ -157,9 +156,9 @@ func newOFISlots(transport, provider string, nonce []byte, slots int) (*ofiSlots
 }
 
 // hang gives the connection its end of the doorbell.
-func (s *ofiSlots) hang(page *C.struct_wire_ring, doorbell *os.File) {
+func (s *ofiSlots) hang(page *C.struct_wire_ring, doorbell int) {
 	s.options.bells = page
-	s.options.doorbell = C.int(descriptor(doorbell))
+	s.options.doorbell = C.int(doorbell)
 }
 
 // stopWith makes the call return soon when ctx ends. done ends that, before the arguments are freed.

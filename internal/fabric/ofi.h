@@ -64,12 +64,13 @@ struct ofi_operation {
 };
 
 // Doorbells, where the provider has no descriptor: an end that sleeps says so in its flag, and
-// the other rings it. NULL and -1 where there are none.
+// the other wakes it. NULL and -1 where there are none.
 struct ofi_bells {
     _Atomic uint32_t *mine;
-    const _Atomic uint32_t *theirs;
+    _Atomic uint32_t *theirs;
     _Atomic uint32_t *left;  // set by the client before it goes
     int bell;                // our end
+    int dozes;               // we sleep on our flag, and the peer on its descriptor; 0: the other way round
     int hung_up;             // the peer has closed its end
 };
 
@@ -234,6 +235,10 @@ int ofi_events(struct ofi_link *);
 // ofi_awake.
 int ofi_may_sleep(struct ofi_link *);
 void ofi_awake(struct ofi_link *);
+// Sleeps, if ofi_may_sleep has allowed it, on the link's descriptors and one more, and 1 if that is
+// readable. Of the executor's end: with bells it dozes, and only ofi_rouse and the peer wake it.
+int ofi_sleep_on(struct ofi_link *, int more);
+void ofi_rouse(struct ofi_link *);
 // Wakes the peer if it sleeps; part of everything that is posted.
 void ofi_ring(struct ofi_link *);
 // How long a sleep may last, in milliseconds; -1: for ever.

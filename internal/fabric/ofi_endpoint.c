@@ -4,7 +4,6 @@
 // loop gives way.
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,22 +130,12 @@ static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     while (!ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop)) {
         take_turn(e);
         int result = ofi_look(e);
-        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link) && !ofi_has(&e->link, id);
-        int nap = ofi_nap(&e->link);
+        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link) && !ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop);
         end_turn(e);
-        if (may) {
-            struct pollfd wait[] = {
-                {.fd = e->link.cq_descriptor, .events = POLLIN},
-                {.fd = e->link.eq_descriptor, .events = POLLIN},
-                {.fd = e->link.bells.bell, .events = POLLIN},
-                {.fd = e->doorbell, .events = POLLIN},
-            };
-            poll(wait, 4, nap);
-            if (wait[3].revents) {
-                uint64_t count;
-                while (read(e->doorbell, &count, sizeof count) < 0 && errno == EINTR)
-                    ;
-            }
+        if (may && ofi_sleep_on(&e->link, e->doorbell)) {
+            uint64_t count;
+            while (read(e->doorbell, &count, sizeof count) < 0 && errno == EINTR)
+                ;
         }
         ofi_awake(&e->link);
         if (result < 0)
@@ -156,9 +145,11 @@ static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
 }
 
 static void ofi_wake(struct fabric_endpoint *endpoint) {
+    struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
     uint64_t one = 1;
-    while (write(((struct ofi_endpoint *)endpoint)->doorbell, &one, sizeof one) < 0 && errno == EINTR)
+    while (write(e->doorbell, &one, sizeof one) < 0 && errno == EINTR)
         ;
+    ofi_rouse(&e->link);
 }
 
 static void ofi_endpoint_close(struct fabric_endpoint *endpoint) {

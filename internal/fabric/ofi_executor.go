@@ -41,9 +41,10 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	}
 	unhang := func() {}
 	var page *C.struct_wire_ring
+	var doorbell int
 	if o.Bells != nil {
 		var err error
-		if page, unhang, err = openBells(*o.Bells, o.Slots); err != nil {
+		if page, doorbell, unhang, err = openBells(*o.Bells, o.Slots); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -54,7 +55,7 @@ func (e *Executor) ListenOFI(o OFIListen) (*Endpoint, []byte, error) {
 	}
 	defer slots.freeArguments()
 	if o.Bells != nil {
-		slots.hang(page, o.Bells.Doorbell)
+		slots.hang(page, doorbell)
 	}
 	address := C.CString(o.Address)
 	defer C.free(unsafe.Pointer(address))

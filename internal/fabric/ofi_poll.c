@@ -1,5 +1,6 @@
 // What has arrived, what has ended, and when one may sleep.
 #define _GNU_SOURCE
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -263,14 +264,38 @@ void ofi_awake(struct ofi_link *l) {
     if (!l->bells.mine)
         return;
     atomic_store_explicit(l->bells.mine, 0, memory_order_relaxed);
-    if (doorbell_answer(l->bells.bell) < 0)
+    if (!l->bells.dozes && doorbell_answer(l->bells.bell) < 0)
         l->bells.hung_up = 1;
+}
+
+int ofi_sleep_on(struct ofi_link *l, int more) {
+    if (l->bells.mine) {
+        const int nap = ofi_nap(l);
+        if (doorbell_doze(l->bells.mine, nap < 0 ? DOORBELL_DOZE : (uint32_t)nap) && doorbell_answer(l->bells.bell) < 0)
+            l->bells.hung_up = 1;
+        return 0;
+    }
+    struct pollfd wait[] = {
+        {.fd = l->cq_descriptor, .events = POLLIN},
+        {.fd = l->eq_descriptor, .events = POLLIN},
+        {.fd = more, .events = POLLIN},
+    };
+    return poll(wait, 3, -1) > 0 && wait[2].revents;
+}
+
+void ofi_rouse(struct ofi_link *l) {
+    if (l->bells.mine)
+        doorbell_rouse(l->bells.mine);
 }
 
 void ofi_ring(struct ofi_link *l) {
     if (!l->bells.theirs)
         return;
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(l->bells.theirs, memory_order_relaxed))
+    if (!atomic_load_explicit(l->bells.theirs, memory_order_relaxed))
+        return;
+    if (l->bells.dozes)
         doorbell_ring(l->bells.bell);
+    else
+        doorbell_rouse(l->bells.theirs);
 }

@@ -10,7 +10,6 @@
 // and only where it is idle: small requests and short functions pay nothing.
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +23,7 @@ enum { STACK = 256 << 10 };
 
 // Polls once. 1: it may sleep now, 0: there is more, negative: the connection is over, which the
 // loop will find as well.
-static int move(struct ofi_endpoint *e, int *nap) {
+static int move(struct ofi_endpoint *e) {
     pthread_mutex_lock(&e->lock);
     int result = 0;
     if (atomic_load(&e->progress.running)) {  // or the doorbell is the loop's again
@@ -32,7 +31,6 @@ static int move(struct ofi_endpoint *e, int *nap) {
         result = ofi_look(e);
         if (result == FABRIC_OK)
             result = ofi_may_sleep(&e->link);
-        *nap = ofi_nap(&e->link);
     }
     pthread_mutex_unlock(&e->lock);
     return result;
@@ -58,20 +56,12 @@ static void watch(struct ofi_endpoint *e) {
             sched_yield();
             continue;
         }
-        int nap = -1;
-        int may = move(e, &nap);
+        int may = move(e);
         if (may < 0)
             break;
         if (!may)
             continue;
-        struct pollfd wait[] = {
-            {.fd = e->link.cq_descriptor, .events = POLLIN},
-            {.fd = e->link.eq_descriptor, .events = POLLIN},
-            {.fd = e->link.bells.bell, .events = POLLIN},
-            {.fd = p->bell, .events = POLLIN},
-        };
-        poll(wait, 4, nap);
-        if (wait[3].revents)
+        if (ofi_sleep_on(&e->link, p->bell))
             be_woken(p);
     }
 }
@@ -115,8 +105,7 @@ void ofi_computing(struct fabric_endpoint *endpoint, int begins) {
         return;
     }
     if (atomic_load(&p->awake)) {
-        if (e->link.bells.mine)  // it may sleep without having said so
-            wake(p);
+        ofi_rouse(&e->link);  // it may doze on a flag that the loop has cleared
         return;
     }
     pthread_mutex_lock(&p->lock);
@@ -166,6 +155,7 @@ void ofi_progress_close(struct ofi_endpoint *e) {
     if (p->started) {
         atomic_store(&p->ending, 1);
         wake(p);
+        ofi_rouse(&e->link);
         pthread_mutex_lock(&p->lock);
         pthread_cond_signal(&p->begins);
         pthread_mutex_unlock(&p->lock);

@@ -1,7 +1,6 @@
 // The ring: both ends of the shared-memory transport. A request costs the client one cache line
 // to write and the executor one to read, a response the same the other way round.
 #define _GNU_SOURCE
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +69,7 @@ static int ring_submit(struct fabric_client *client, uint64_t id, const struct f
         // Either the executor sees the request before it sleeps, or we see that it sleeps.
         atomic_thread_fence(memory_order_seq_cst);
         if (atomic_load_explicit(&c->ring->executor_sleeps, memory_order_relaxed))
-            doorbell_ring(client->descriptor);
+            doorbell_rouse(&c->ring->executor_sleeps);
     }
     return FABRIC_OK;
 }
@@ -186,21 +185,22 @@ static inline int ring_respond(struct fabric_endpoint *endpoint, uint64_t id, co
 static int ring_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     struct ring_endpoint *e = (struct ring_endpoint *)endpoint;
     struct fabric_arrival arrival;
-    atomic_store_explicit(&e->ring->executor_sleeps, 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!ring_next(endpoint, id, &arrival) && !atomic_load(&endpoint->executor->stop)) {
-        struct pollfd doorbell = {.fd = e->doorbell, .events = POLLIN};
-        poll(&doorbell, 1, -1);
+    for (;;) {
+        atomic_store_explicit(&e->ring->executor_sleeps, 1, memory_order_relaxed);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (ring_next(endpoint, id, &arrival) || atomic_load(&endpoint->executor->stop))
+            break;
+        if (doorbell_doze(&e->ring->executor_sleeps, DOORBELL_DOZE) && doorbell_answer(e->doorbell) < 0) {
+            snprintf(endpoint->text, FABRIC_TEXT, "it has closed its doorbell");
+            return FABRIC_BROKEN;
+        }
     }
     atomic_store_explicit(&e->ring->executor_sleeps, 0, memory_order_relaxed);
-    if (doorbell_answer(e->doorbell) == FABRIC_OK || atomic_load(&endpoint->executor->stop))
-        return FABRIC_OK;
-    snprintf(endpoint->text, FABRIC_TEXT, "it has closed its doorbell");
-    return FABRIC_BROKEN;
+    return FABRIC_OK;
 }
 
 static void ring_wake(struct fabric_endpoint *endpoint) {
-    doorbell_stop(((struct ring_endpoint *)endpoint)->doorbell);
+    doorbell_rouse(&((struct ring_endpoint *)endpoint)->ring->executor_sleeps);
 }
 
 static void ring_endpoint_close(struct fabric_endpoint *endpoint) { free(endpoint); }

@@ -105,6 +105,15 @@ func newDoorbell() (ours, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
+// duplicate makes a descriptor of a file's, which the caller closes.
+func duplicate(file *os.File) (number int, err error) {
+	err = control(file, func(fd int) (err error) {
+		number, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	return number, err
+}
+
 // descriptor is the number of a file, for C, which must not outlive the file.
 func descriptor(file *os.File) (number int) {
 	number = -1

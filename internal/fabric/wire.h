@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_MAGIC UINT64_C(0x31544c4255530a0d)
 
 enum {
@@ -92,7 +92,7 @@ struct wire_ring {
     uint32_t version;
     uint32_t slots;
     uint8_t pad0[WIRE_LINE - 16];
-    _Atomic uint32_t executor_sleeps;  // set by the executor before it sleeps on its doorbell
+    _Atomic uint32_t executor_sleeps;  // 1: the executor sleeps on this (doorbell.h); 0 wakes it
     uint8_t pad1[WIRE_LINE - 4];
     _Atomic uint32_t client_sleeps;  // set by the client before it sleeps on its doorbell
     _Atomic uint32_t client_left;    // set by the client before it goes, where the page is libfabric's bells
