@@ -31,8 +31,9 @@ type Machine struct {
 
 // Omitted is something that is no device, and why.
 type Omitted struct {
-	Name   string
-	Reason string
+	Name     string
+	Provider string // that would serve it
+	Reason   string
 }
 
 func (o Omitted) String() string { return o.Name + ": " + o.Reason }
@@ -45,7 +46,7 @@ func (m Machine) Devices() ([]Device, []Omitted) {
 	var omitted []Omitted
 	take := func(device Device, why string) {
 		if why != "" {
-			omitted = append(omitted, Omitted{device.Name, why})
+			omitted = append(omitted, Omitted{Name: device.Name, Provider: device.Provider, Reason: why})
 			return
 		}
 		device.State = Active
@@ -80,11 +81,8 @@ const loopback = "lo"
 
 // adapter makes a device of an adapter, or says why not.
 func (m Machine) adapter(a adapter) (device Device, why string) {
-	device = Device{Name: a.name, NetDev: a.netdev, NUMANode: a.numa}
+	device = Device{Name: a.name, NetDev: a.netdev, Provider: a.provider, NUMANode: a.numa}
 	offer, offered := m.offer(a.provider, func(o Offer) bool { return bareDomain(o) == a.name || o.Device == a.name })
-	if offered || m.Offers == nil {
-		device.Provider = a.provider // else it is one for rFaaS, which uses such a device without libfabric
-	}
 	if a.state == Down || a.state == "" && offer.Up != nil && !*offer.Up {
 		return device, "it is down: " + cmp.Or(a.reason, "libfabric says so")
 	}
@@ -96,6 +94,9 @@ func (m Machine) adapter(a adapter) (device Device, why string) {
 	}
 	switch {
 	case device.Address != "" || a.provider == EFA:
+		if m.Offers != nil && !offered {
+			device.Provider = "" // it is one for rFaaS, which uses such a device without libfabric
+		}
 		return device, ""
 	case a.netdev == "":
 		return device, "it has no network interface, and so no address to connect to"
@@ -140,6 +141,13 @@ func (m Machine) byspeed(s sysfs) []Interface {
 	}
 	slices.SortStableFunc(sorted, func(a, b Interface) int { return cmp.Compare(speed(b), speed(a)) })
 	return sorted
+}
+
+// HasAddress tells whether an address is one of this machine's. Of none, and of names of hosts, it does
+// not know better.
+func (m Machine) HasAddress(address string) bool {
+	wanted, err := netip.ParseAddr(address)
+	return err != nil || slices.ContainsFunc(m.Interfaces, func(i Interface) bool { return slices.Contains(i.Addresses, wanted.WithZone("")) })
 }
 
 // offer is libfabric's first of a provider that fits.

@@ -294,6 +294,15 @@ func TestThisMachine(t *testing.T) {
 	}
 }
 
+func TestHasAddress(t *testing.T) {
+	machine := Machine{Interfaces: []Interface{lo(), nic(2, "eth0", "", "10.0.0.1", "fe80::1")}}
+	for address, want := range map[string]bool{"10.0.0.1": true, "::1": true, "fe80::1%eth0": true, "10.0.0.2": false, "": true, "a-host": true} {
+		if machine.HasAddress(address) != want {
+			t.Errorf("%q: %v", address, !want)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	database := Database{Devices: []Device{{Name: "a", Node: "n1"}, {Name: "b", Node: "n2"}, {Name: "c"}, {Name: "a", Node: "n2"}}}
 	for _, c := range []struct{ node, name, want, reason string }{
