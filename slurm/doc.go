@@ -6,6 +6,7 @@
 //
 // Both do what `scontrol show hostnames` and `scontrol show hostlist` do, without a Slurm that must
 // answer: order and repetitions stay, leading zeros are kept, and several brackets in one name
-// multiply. What Expand returns can be given to ssh or srun: no name is empty, begins with a hyphen or
+// multiply. Beyond that, a name can go on behind its brackets (n[1-2].cluster), and a comma too many is an
+// error. What Expand returns can be given to ssh or srun: no name is empty, begins with a hyphen or
 // has a character that a host's name can not have.
 package slurm

@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The right-hand sides are what scontrol show hostnames of Slurm 22.05 prints.
+// The right-hand sides are what scontrol show hostnames of Slurm 22.05 prints, but for the name that goes on
+// behind its brackets, which it refuses.
 func TestExpand(t *testing.T) {
 	for list, want := range map[string]string{
 		"n1":                   "n1",
