@@ -76,7 +76,7 @@ func (n noSandbox) allowed() string {
 }
 
 func (n noSandbox) read(r *reader, path string) error {
-	if err := (truth{n.into}).read(r, path); err != nil || !*n.into {
+	if err := truth(n).read(r, path); err != nil || !*n.into {
 		return err
 	}
 	return r.note(r.line(), "%s is true; it is %s", path, n.allowed())

@@ -257,7 +257,7 @@ func TestKeysAreDocumented(t *testing.T) {
 		section, _, _ = strings.Cut(section, "\n## ")
 		for _, part := range schema {
 			for _, k := range part.value.(object) {
-				if line := fmt.Sprintf("| `%s` | %s | %s |", k.name, k.value.allowed(), k.means); !strings.Contains(section, line) {
+				if line := "| `" + k.name + "` | " + k.value.allowed() + " | " + k.means + " |"; !strings.Contains(section, line) {
 					t.Errorf("docs/configuration.md, section %s, lacks\n%s", name, line)
 				}
 			}

@@ -60,17 +60,20 @@ var errStop = errors.New("stop")
 func parse(file string, content []byte, schema object) error {
 	r := &reader{file: file, content: content, decoder: json.NewDecoder(bytes.NewReader(content))}
 	r.decoder.UseNumber()
-	err := schema.read(r, "")
-	if err == nil {
-		if _, err = r.decoder.Token(); errors.Is(err, io.EOF) {
-			err = nil
-		} else if err == nil {
-			_ = r.note(r.line(), "something follows the end of the file's object")
-		} else {
-			_ = r.broken(err)
-		}
+	if schema.read(r, "") == nil {
+		r.end()
 	}
 	return errors.Join(r.errs...)
+}
+
+// end notes what follows the file's object.
+func (r *reader) end() {
+	switch _, err := r.decoder.Token(); {
+	case err == nil:
+		_ = r.note(r.line(), "something follows the end of the file's object")
+	case !errors.Is(err, io.EOF):
+		_ = r.broken(err)
+	}
 }
 
 // line is where the last token ended; no token has more than one line.

@@ -60,7 +60,7 @@ func ask(t *testing.T, way devices.Way, answer func(*control.Conn, *control.Fram
 		if ends[i], err = control.FromFile(os.NewFile(uintptr(fd), "end")); err != nil {
 			t.Fatal(err)
 		}
-		defer ends[i].Close()
+		t.Cleanup(func() { ends[i].Close() })
 	}
 	asked := make(chan error, 1)
 	go func() { asked <- probe.Ask(t.Context(), ends[0], way) }()
