@@ -23,6 +23,7 @@ func doMain(args []string) int {
 	flags.Int("index", 0, "its index in the lease, for ps")
 	spare := flags.Bool("spare", false, "wait for a lease")
 	libfabric := flags.Bool("libfabric", false, "load libfabric before the lease comes")
+	probing := declareProbe(flags)
 	flags.Usage = func() {
 		fmt.Fprintln(os.Stderr, "sublet-executor runs the functions of a lease. Executor managers start it; it is of no use by hand.")
 	}
@@ -33,7 +34,11 @@ func doMain(args []string) int {
 	// The loop holds one thread in C for ever; pinned to one core, Go would give the rest none.
 	runtime.GOMAXPROCS(4)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	err := executor.Run(executor.Options{Spare: *spare, Libfabric: *libfabric, Log: log})
+	run := func() error { return executor.Run(executor.Options{Spare: *spare, Libfabric: *libfabric, Log: log}) }
+	if probing.mode != "" {
+		run = func() error { return probing.run(os.Stdout, log) }
+	}
+	err := run()
 	if err == nil {
 		return 0
 	}

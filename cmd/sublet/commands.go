@@ -5,7 +5,7 @@ import "strings"
 // commands are all there are, in the order in which help lists them.
 func commands() []*command {
 	return []*command{
-		resourceManagerCommand(), executorManagerCommand(), nodeCommand(), leaseCommand(), invokeCommand(),
+		resourceManagerCommand(), executorManagerCommand(), nodeCommand(), leaseCommand(), invokeCommand(), devicesCommand(),
 		versionCommand(), helpCommand(), completionCommand(), embeddedCommand(),
 	}
 }

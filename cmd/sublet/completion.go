@@ -92,13 +92,26 @@ func fileFlags() []string {
 			switch kind, _ := pflag.UnquoteUsage(flag); kind {
 			case "DIR", "FILE", "PATH":
 				add("--" + flag.Name)
-				if flag.Shorthand != "" {
+				if flag.Shorthand != "" && flag.Shorthand != "o" { // -o: see fileByO
 					add("-" + flag.Shorthand)
 				}
 			}
 		})
 	}
 	return found
+}
+
+// fileByO are the commands whose -o is a file, each behind the prefix: as in rFaaS's generator.
+func fileByO(prefix, separator string) string {
+	var found []string
+	for _, c := range commands() {
+		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+		c.setUp(flags)
+		if flag := flags.ShorthandLookup("o"); flag != nil && flag.Name != "output" {
+			found = append(found, prefix+c.name)
+		}
+	}
+	return strings.Join(found, separator)
 }
 
 func transports() string { return strings.Join(options.Transports, " ") }
@@ -116,6 +129,7 @@ _sublet() {
         words=%q
     else
         case "${COMP_WORDS[COMP_CWORD-1]},${COMP_WORDS[1]}" in
+        %s) ;; # a file
         --output,*|-o,*) words=%q ;;
         --transport,*) words=%q ;;
         %s,*) ;; # a file: what bash does by default
@@ -124,7 +138,7 @@ _sublet() {
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _sublet sublet
-`, strings.Join(names, " "), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
+`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
 }
 
 func zshCompletion() string {
@@ -138,12 +152,13 @@ if (( CURRENT == 2 )); then
     compadd -- %s
 else
     case "${words[CURRENT-1]},${words[2]}" in
+    %s) _files ;;
     --output,*|-o,*) compadd -- %s ;;
     --transport,*) compadd -- %s ;;
     %s,*) _files ;;
 %s    esac
 fi
-`, strings.Join(names, " "), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
+`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
 }
 
 func fishCompletion() string {
@@ -158,7 +173,7 @@ func fishCompletion() string {
 		fmt.Fprintf(&b, "complete -c sublet -n __fish_use_subcommand -a %s -d '%s'\n", name, strings.ReplaceAll(c.summary, "'", `\'`))
 		fmt.Fprintf(&b, "complete -c sublet -n '__fish_seen_subcommand_from %s' -a '%s'\n", name, strings.Join(words[name], " "))
 	}
-	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --output -o' -a '%s'\n", formats())
+	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --output -o; and not __fish_seen_subcommand_from %s' -a '%s'\n", fileByO("", " "), formats())
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --transport' -a '%s'\n", transports())
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in %s' -F\n", strings.Join(fileFlags(), " "))
 	return b.String()

@@ -96,6 +96,24 @@ var forbiddenDependencies = []forbidden{
 		"everything that talks to the resource manager imports api, so it imports none of ours",
 	},
 	{
+		[]string{"devices", "slurm"},
+		[]string{
+			"apps/...", "bench/...", "cmd/...", "config", "executors/...", "internal/...", "launcher/...",
+			"offload/...", "resources/...",
+		},
+		"they know the machine and Slurm, and nothing of Sublet: everything may import them",
+	},
+	{
+		[]string{"config"},
+		[]string{"apps/...", "bench/...", "cmd/...", "executors/...", "internal/...", "launcher/...", "offload/...", "resources/...", "slurm/..."},
+		"it reads files for daemons and commands; what they do with them is their business",
+	},
+	{
+		[]string{"devices"},
+		[]string{"slurm/..."},
+		"a machine is the same with and without Slurm",
+	},
+	{
 		[]string{"resources/ledger"},
 		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "resources/replica/...", "resources/server/..."},
 		"resources/server → replica → ledger → api",

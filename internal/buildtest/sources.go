@@ -18,7 +18,7 @@ func lookAtSources() error {
 		return fmt.Errorf("looking for the module: %w", err)
 	}
 	root := string(bytes.TrimSpace(out))
-	for _, folder := range []string{"apps", "cmd", "executors", "internal", "offload", "resources"} {
+	for _, folder := range []string{"apps", "cmd", "config", "devices", "executors", "internal", "offload", "resources", "slurm"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				_, err = os.Stat(path)

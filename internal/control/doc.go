@@ -29,6 +29,9 @@
 // node or a network that has vanished is noticed within a second ([NetworkLimit]), and a peer that has
 // stopped within [SilenceLimit].
 //
+// `sublet devices check` has two processes talk to each other through pipes ([NewPipes]), in the words of a
+// client and an executor: open, map, and, at the end, tried.
+//
 // # Ownership
 //
 // Descriptors given to [Conn.Send] stay the caller's. Those that [Conn.Receive] returns belong to

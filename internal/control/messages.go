@@ -34,6 +34,7 @@ const (
 	TypeContent  = "content"  // Content: the manager wants the function library; it comes in parts
 	TypePart     = "part"     // ContentPart
 	TypePool     = "pool"     // Pool, the state that is waited for; answered by a Pool
+	TypeTried    = "tried"    // devices.Trial: between the processes of sublet devices check only
 	TypeLeaving  = "leaving"  // no body: the manager was told to end; the connection's end follows
 	TypeBeat     = "beat"     // no body: between hosts; Receive keeps it to itself
 )

@@ -166,6 +166,20 @@ enum {
 int fabric_ofi_preload(char *text);
 int fabric_ofi_orders_writes(const char *provider, char *text);
 
+// What libfabric offers here: a provider on an interface. Empty texts: it does not say.
+struct fabric_ofi_offer {
+    char provider[FABRIC_OFI_PROVIDER];
+    char domain[64];
+    char device[64];
+    char address[64];
+    uint64_t bits_per_second;
+    int connects;  // FI_EP_MSG
+    int up;        // 0 and 1 tell whether the link is; -1: it does not say
+};
+
+// How many there are, at most max; or FABRIC_FAILED and the text.
+int fabric_ofi_list(struct fabric_ofi_offer *offers, int max, char *text);
+
 struct fabric_client *fabric_ofi_connect(struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);
 // Registers a region, to which the executor may write outputs if it is writable.
 int fabric_ofi_attach(struct fabric_client *, uint32_t region, void *base, uint64_t size, int writable, uint64_t *address, uint64_t *key);
