@@ -35,7 +35,7 @@ func TestInterruptedOnATerminal(t *testing.T) {
 	if _, err := keyboard.Write([]byte{3}); err != nil { // Ctrl-C
 		t.Fatal(err)
 	}
-	said := append(shown, rest(keyboard)...)
+	said := slices.Concat(shown, rest(keyboard))
 	var exit *exec.ExitError
 	if err := command.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed {
 		t.Errorf("it ended with %v\n%s", err, said)

@@ -63,7 +63,7 @@ func identify(path string) (identity, error) {
 	if err := unix.Stat(path, &stat); err != nil {
 		return identity{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return identity{uint64(stat.Dev), stat.Ino, stat.Size, stat.Ctim}, nil
+	return identity{stat.Dev, stat.Ino, stat.Size, stat.Ctim}, nil
 }
 
 // errSpareEnded says that a spare has ended when its lease began; another process may do.

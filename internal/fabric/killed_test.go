@@ -17,25 +17,28 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		if fabric.NeedsBells(transport.provider) { // which has locks in the memory of both
 			times = 6
 		}
-		for name, ends := range map[string]func(*peer, *fabric.Request) (ended chan error){
-			"waiting for it": func(p *peer, request *fabric.Request) chan error {
-				begun, ended := make(chan struct{}), make(chan error, 1)
-				go func() { ended <- p.keepBusy(request, slots, begun) }()
+		for name, ends := range map[string]func(*peer, *fabric.Request) (ended chan struct{}){
+			"waiting for it": func(p *peer, request *fabric.Request) chan struct{} {
+				begun, ended := make(chan struct{}), make(chan struct{})
+				go func() {
+					p.keepBusy(request, slots, begun)
+					close(ended)
+				}()
 				<-begun
 				killSoon(p)
 				p.client.Abandon()
 				return ended
 			},
-			"closing": func(p *peer, request *fabric.Request) chan error {
+			"closing": func(p *peer, request *fabric.Request) chan struct{} {
 				for range slots {
 					_, err := p.client.Submit(request)
 					check(t, err)
 				}
 				killSoon(p)
-				ended := make(chan error, 1)
+				ended := make(chan struct{})
 				go func() {
 					p.client.Close()
-					ended <- nil
+					close(ended)
 				}()
 				return ended
 			},
@@ -57,21 +60,21 @@ func TestKilledAtAnyMoment(t *testing.T) {
 }
 
 // keepBusy has the executor always work at something, until that fails or the executor has exited.
-func (p *peer) keepBusy(request *fabric.Request, slots uint64, begun chan struct{}) error {
+func (p *peer) keepBusy(request *fabric.Request, slots uint64, begun chan struct{}) {
 	for i := uint64(0); ; i++ {
 		_, err := p.client.Submit(request)
 		if err == nil || errors.Is(err, fabric.ErrFull) {
 			_, err = p.client.Harvest(p.client.Submitted()-slots/2, time.Millisecond)
 		}
 		if err != nil {
-			return err
+			return
 		}
 		if i == slots {
 			close(begun)
 		}
 		select {
 		case <-p.exited:
-			return nil
+			return
 		default:
 		}
 	}
