@@ -11,7 +11,7 @@ import (
 // returns at once.
 func (l *Lease) Call(ctx context.Context, function string, in, out Payload, constants ...*Constant) (int, error) {
 	if c, _ := l.choose(); c != nil {
-		if size, err, over := c.call(ctx, l, function, in, out, constants); over {
+		if size, over, err := c.call(ctx, l, function, in, out, constants); over {
 			return size, err
 		}
 	}
@@ -21,13 +21,13 @@ func (l *Lease) Call(ctx context.Context, function string, in, out Payload, cons
 // call sends an invocation that needs no preparation, and spins a while for its response, in one
 // crossing into C. If it is not over then, nothing was done, and it takes the general way, or it goes on
 // as any other does, and is waited for.
-func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, err error, over bool) {
-	if ctx.Done() != nil && ctx.Err() != nil || !c.mu.TryLock() {
-		return 0, nil, false
+func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, over bool, err error) {
+	if hasEnded(ctx) || !c.mu.TryLock() {
+		return 0, false, nil
 	}
 	if c.closed {
 		c.mu.Unlock()
-		return 0, nil, false
+		return 0, false, nil
 	}
 	f := c.next // nobody else knows it
 	if f == nil {
@@ -35,9 +35,9 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 		c.next = f
 	}
 	f.lease = l
-	if f.fill(name, in, out, constants) != nil || !c.isPrepared(f) || f.lend() != nil {
+	if !c.prepare(f, name, in, out, constants) {
 		c.mu.Unlock()
-		return 0, nil, false
+		return 0, false, nil
 	}
 	c.watchStalls()
 	if len(l.executors) > 1 {
@@ -60,13 +60,13 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 		}
 		f.giveBack()
 		c.mu.Unlock()
-		return answer.Size, err, true
+		return answer.Size, true, err
 	}
 	if id == 0 {
 		c.unload(l)
 		f.giveBack()
 		c.mu.Unlock()
-		return 0, nil, false // all slots are in use, or the executor is lost: the general way knows what to do
+		return 0, false, nil // all slots are in use, or the executor is lost: the general way knows what to do
 	}
 	c.next = nil
 	if len(l.executors) == 1 {
@@ -76,13 +76,21 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 	c.file(responses, err)
 	c.mu.Unlock()
 	size, err = future.Wait(ctx)
-	return size, err, true
+	return size, true, err
 }
 
 func (c *connection) unload(l *Lease) {
 	if len(l.executors) > 1 {
 		c.load.Add(-1)
 	}
+}
+
+func hasEnded(ctx context.Context) bool { return ctx.Done() != nil && ctx.Err() != nil }
+
+// prepare fills an invocation and lends it its buffers; false: it can not be sent the short way, and
+// nothing is lent. mu is held.
+func (c *connection) prepare(f *invocation, name string, in, out Payload, constants []*Constant) bool {
+	return f.fill(name, in, out, constants) == nil && c.isPrepared(f) && f.lend() == nil
 }
 
 // isPrepared tells whether the executor knows what an invocation names, and nobody has to move it.
