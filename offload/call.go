@@ -22,7 +22,7 @@ func (l *Lease) Call(ctx context.Context, function string, in, out Payload, cons
 // crossing into C. If it is not over then, nothing was done, and it takes the general way, or it goes on
 // as any other does, and is waited for.
 func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, over bool, err error) {
-	if ctx.Done() != nil && ctx.Err() != nil || !c.mu.TryLock() {
+	if hasEnded(ctx) || !c.mu.TryLock() {
 		return 0, false, nil
 	}
 	if c.closed {
@@ -35,7 +35,7 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 		c.next = f
 	}
 	f.lease = l
-	if f.fill(name, in, out, constants) != nil || !c.isPrepared(f) || f.lend() != nil {
+	if !c.prepare(f, name, in, out, constants) {
 		c.mu.Unlock()
 		return 0, false, nil
 	}
@@ -83,6 +83,14 @@ func (c *connection) unload(l *Lease) {
 	if len(l.executors) > 1 {
 		c.load.Add(-1)
 	}
+}
+
+func hasEnded(ctx context.Context) bool { return ctx.Done() != nil && ctx.Err() != nil }
+
+// prepare fills an invocation and lends it its buffers; false: it can not be sent the short way, and
+// nothing is lent. mu is held.
+func (c *connection) prepare(f *invocation, name string, in, out Payload, constants []*Constant) bool {
+	return f.fill(name, in, out, constants) == nil && c.isPrepared(f) && f.lend() == nil
 }
 
 // isPrepared tells whether the executor knows what an invocation names, and nobody has to move it.

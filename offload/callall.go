@@ -86,7 +86,7 @@ type batch struct {
 // a full connection, a lost executor) takes the way of Invoke and Wait.
 func (b *batch) run(ctx context.Context, calls []Operands) {
 	for len(calls) > 0 {
-		if ctx.Done() != nil && ctx.Err() != nil {
+		if hasEnded(ctx) {
 			break
 		}
 		n := 0
@@ -201,7 +201,7 @@ func (c *connection) lendAll(b *batch, calls []Operands) int {
 			c.streamed[i] = f
 		}
 		f.lease = b.lease
-		if f.fill(b.function, calls[i].In, calls[i].Out, b.constants) != nil || !c.isPrepared(f) || f.lend() != nil {
+		if !c.prepare(f, b.function, calls[i].In, calls[i].Out, b.constants) {
 			return i
 		}
 		c.requests[i] = &f.request
