@@ -140,7 +140,9 @@ func (p *pool) begin() (*spare, time.Duration) {
 		for _, old := range p.drop(func(s *spare) bool { return !s.network }) {
 			old.end()
 		}
-		idle = false
+		p.mu.Lock()
+		idle = len(p.spares) >= wanted
+		p.mu.Unlock()
 	}
 	switch {
 	case idle || p.manager.ctx.Err() != nil:
