@@ -78,11 +78,36 @@ type order struct {
 	future     offload.Future
 	ctx        context.Context
 	cancel     context.CancelFunc
+	mu         sync.Mutex
+	over       bool // a Wait has returned the result
 	size       int
 	err        error
 	settled    bool
 	pinned     bool          // to one executor
-	background chan struct{} // somebody waits
+	background chan struct{} // somebody waits, until it is closed
+	failure    error         // of that
+}
+
+// wait waits for the result. All who wait see the same one; that it was taken before is said only
+// when it was.
+func (o *order) wait(ctx context.Context) error {
+	size, err := o.future.Wait(ctx)
+	if err != nil && err == ctx.Err() { //nolint:errorlint // the waiting's own end, unwrapped
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case errors.Is(err, offload.ErrWaited):
+		if !o.over && o.background == nil { // else who took it is about to say so
+			return fmt.Errorf("order %d was waited for, but nobody has its result", o.number)
+		}
+	case o.over && (size != o.size || err != o.err): //nolint:errorlint // the very same
+		return fmt.Errorf("order %d has ended twice: with %d, %v and with %d, %v", o.number, o.size, o.err, size, err)
+	default:
+		o.over, o.size, o.err = true, size, err
+	}
+	return nil
 }
 
 // GoString is how rapid prints an order.
@@ -288,7 +313,7 @@ func (h *history) waitInBackground() {
 	o.background = make(chan struct{})
 	go func() {
 		defer close(o.background)
-		_, _ = o.future.Wait(context.Background()) // its ending is looked at by settle
+		o.failure = o.wait(context.Background())
 	}()
 }
 
@@ -331,16 +356,20 @@ func (h *history) settle(o *order, wait time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	_, _ = o.future.Wait(ctx) // the waiting may have ended before the order
+	h.must(o.wait(ctx)) // the waiting may have ended before the order
 	if o.future.Pending() {
 		if wait >= patience {
 			h.Fatalf("order %d (action %d, %d bytes) has no ending", o.number, o.action, o.in.Len())
 		}
 		return
 	}
-	size, err := o.future.Wait(context.Background())
-	o.size, o.err, o.settled = size, err, true
+	h.must(o.wait(context.Background()))
+	h.awaitBackground(o) // it may have the result
+	size, err := o.size, o.err
+	o.settled = true
 	switch {
+	case !o.over:
+		h.Fatalf("order %d has ended, and nobody has its result", o.number)
 	case err == nil && o.action != succeed:
 		h.Fatalf("order %d, of action %d, succeeded", o.number, o.action)
 	case err == nil && (size != len(o.want) || !bytes.Equal(o.out.Slice(), o.want)):
@@ -389,16 +418,8 @@ func (h *history) explained(o *order) {
 // check looks at an order once more when everything is over: it has the same ending, and nobody has
 // touched its buffers since.
 func (h *history) check(o *order) {
-	if o.background != nil {
-		select {
-		case <-o.background:
-		case <-time.After(patience):
-			h.Fatalf("who waits for order %d waits for ever", o.number)
-		}
-	}
-	size, err := o.future.Wait(within(h.test))
-	if size != o.size || err != o.err { //nolint:errorlint // the very same
-		h.Fatalf("order %d has ended twice: with %d, %v and with %d, %v", o.number, o.size, o.err, size, err)
+	if _, err := o.future.Wait(within(h.test)); !errors.Is(err, offload.ErrWaited) {
+		h.Fatalf("order %d has ended twice: with %d, %v and with %v", o.number, o.size, o.err, err)
 	}
 	want := make([]byte, o.in.Len())
 	for which, b := range []*offload.Buffer[byte]{o.in, o.out} {
@@ -406,6 +427,19 @@ func (h *history) check(o *order) {
 		if !bytes.Equal(b.Slice(), want) {
 			h.Fatalf("a buffer of order %d, which ended with %v, was written after its end", o.number, o.err)
 		}
+	}
+}
+
+// awaitBackground returns when nobody else waits for an order that has ended.
+func (h *history) awaitBackground(o *order) {
+	if o.background == nil {
+		return
+	}
+	select {
+	case <-o.background:
+		h.must(o.failure)
+	case <-time.After(patience):
+		h.Fatalf("who waits for order %d waits for ever", o.number)
 	}
 }
 
