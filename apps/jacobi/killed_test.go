@@ -32,12 +32,18 @@ type job struct {
 func startJob(t *testing.T, ranks, executors int, args ...string) *job {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), mpitest.Limit)
-	t.Cleanup(cancel)
 	j := &job{t: t, command: mpitest.Command(ctx, ranks, nil, path("jacobi"), args...), traces: map[string]bool{}}
 	j.command.Stdout, j.command.Stderr = &j.stdout, &j.stderr
 	if err := j.command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		cancel()
+		_ = j.command.Wait() // report may have waited
+		if t.Failed() {
+			t.Logf("the last job says %s", &j.stderr)
+		}
+	})
 	eventually(t, 30*time.Second, func() (bool, string) {
 		working := 0
 		for _, p := range ourProcesses(t) {
