@@ -56,7 +56,7 @@ func (m Machine) Devices() ([]Device, []Omitted) {
 	for _, a := range s.adapters() {
 		take(m.adapter(a))
 	}
-	for _, i := range m.byspeed(s) {
+	for _, i := range m.bySpeed(s) {
 		take(m.netdev(s, i))
 	}
 	take(sharedMemory())
@@ -132,8 +132,8 @@ func sharedMemory() (device Device, why string) {
 	return Device{Name: SharedMemory, Address: "127.0.0.1", Provider: SharedMemory}, ""
 }
 
-// byspeed are the interfaces, the fastest first.
-func (m Machine) byspeed(s sysfs) []Interface {
+// bySpeed are the interfaces, the fastest first.
+func (m Machine) bySpeed(s sysfs) []Interface {
 	sorted := slices.Clone(m.Interfaces)
 	speed := func(i Interface) uint64 {
 		offer, _ := m.offer(TCP, func(o Offer) bool { return o.Domain == i.Name })

@@ -141,9 +141,8 @@ func (s *libraries) close() {
 
 // delivery is a library on its way from a client.
 type delivery struct {
-	content control.Content
-	parts   chan control.ContentPart // closed by nobody; the lease's context ends
-	done    <-chan struct{}
+	parts chan control.ContentPart // closed by nobody
+	done  <-chan struct{}          // closed when the lease ends, and nobody takes parts any more
 }
 
 // content finds the lease's library where its path will not do, and has the client send it if need be.
@@ -172,7 +171,7 @@ func (l *lease) content() error {
 
 // fetch asks the client for the library and takes what comes.
 func (l *lease) fetch(wanted *control.Content) (_ *libraryCopy, err error) {
-	d := &delivery{content: *wanted, parts: make(chan control.ContentPart), done: l.ctx.Done()}
+	d := &delivery{parts: make(chan control.ContentPart), done: l.ctx.Done()}
 	l.mu.Lock()
 	l.delivery = d
 	l.mu.Unlock()

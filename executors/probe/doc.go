@@ -12,7 +12,7 @@
 //
 //	ask ── open ────▶            ──▶ answer        listens, or maps the ring
 //	ask ◀────────── opened ──────── answer
-//	ask ── map, progress ... ─▶  ──▶ answer
+//	ask ── map ────▶            ──▶ answer
 //	ask ══ requests and responses, over the transport itself ══ answer
 //	ask ── tried ──▶ the one between them
 //

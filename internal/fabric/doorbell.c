@@ -39,6 +39,7 @@ int doorbell_doze(_Atomic uint32_t *flag, uint32_t milliseconds) {
 }
 
 void doorbell_rouse(_Atomic uint32_t *flag) {
-    atomic_store_explicit(flag, 0, memory_order_relaxed);
+    // Sequentially consistent: who sets the flag again after this sees what was stored before this.
+    atomic_store(flag, 0);
     syscall(SYS_futex, flag, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

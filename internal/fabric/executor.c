@@ -235,7 +235,7 @@ static int loop(struct fabric_endpoint *endpoint) {
     const uint64_t hot = e->hot_nanoseconds < 0 ? UINT64_MAX : (uint64_t)((double)e->hot_nanoseconds / tick);
     uint64_t idle_since = clock_ticks();
     uint64_t counted = idle_since;  // up to here the spinning is in hot_ticks
-    struct spin spin = {.patience = SPIN_FIRST};
+    struct spin spin = {0};
 
     set_state(page, STATE_HOT);
     for (uint64_t id = 1;;) {

@@ -160,10 +160,11 @@ enum {
     FABRIC_OFI_PROVIDER = 64,  // most bytes of a provider's name, with its NUL
 };
 
+// Loads libfabric, which takes long, ahead of its first use: FABRIC_FAILED and the text if it can not be had.
+int fabric_ofi_preload(char *text);
+
 // 1 if a provider keeps the order of writes, which ofi-write needs; 0 if not; FABRIC_FAILED and the
 // text if it can not be had.
-// Loads libfabric, which takes long, ahead of its first use.
-int fabric_ofi_preload(char *text);
 int fabric_ofi_orders_writes(const char *provider, char *text);
 
 // What libfabric offers here: a provider on an interface. Empty texts: it does not say.
@@ -173,8 +174,7 @@ struct fabric_ofi_offer {
     char device[64];
     char address[64];
     uint64_t bits_per_second;
-    int connects;  // FI_EP_MSG
-    int up;        // 0 and 1 tell whether the link is; -1: it does not say
+    int up;  // 0 and 1 tell whether the link is; -1: it does not say
 };
 
 // How many there are, at most max; or FABRIC_FAILED and the text.

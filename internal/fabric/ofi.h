@@ -235,8 +235,9 @@ int ofi_events(struct ofi_link *);
 // ofi_awake.
 int ofi_may_sleep(struct ofi_link *);
 void ofi_awake(struct ofi_link *);
-// Sleeps, if ofi_may_sleep has allowed it, on the link's descriptors and one more, and 1 if that is
-// readable. Of the executor's end: with bells it dozes, and only ofi_rouse and the peer wake it.
+// Sleeps, if ofi_may_sleep has allowed it, on the link's descriptors and one more: 1 if that one is
+// readable. It is for the executor's end. With bells it sleeps on its flag instead, from which only
+// ofi_rouse and the peer wake it.
 int ofi_sleep_on(struct ofi_link *, int more);
 void ofi_rouse(struct ofi_link *);
 // Wakes the peer if it sleeps; part of everything that is posted.

@@ -41,7 +41,6 @@ int fabric_ofi_list(struct fabric_ofi_offer *offers, int max, char *text) {
         struct fabric_ofi_offer *offer = &offers[count++];
         memset(offer, 0, sizeof *offer);
         offer->up = -1;
-        offer->connects = info->ep_attr->type == FI_EP_MSG;
         copy(offer->provider, sizeof offer->provider, info->fabric_attr->prov_name);
         copy(offer->domain, sizeof offer->domain, info->domain_attr->name);
         if (info->addr_format == FI_SOCKADDR || info->addr_format == FI_SOCKADDR_IN || info->addr_format == FI_SOCKADDR_IN6)

@@ -15,7 +15,6 @@ type Offer struct {
 	Domain   string // of verbs the RDMA device, of tcp the network interface
 	Device   string // the adapter's name, empty where libfabric does not say
 	Address  string // empty where it is none of the internet's
-	Connects bool   // has endpoints that connect (FI_EP_MSG)
 	Up       *bool  // whether the link is; nil: libfabric does not say
 	Speed    uint64 // of the link, in bits per second; 0: libfabric does not say
 }
@@ -42,7 +41,7 @@ func Offers() ([]Offer, error) {
 		o := &list[i]
 		offer := Offer{
 			Provider: C.GoString(&o.provider[0]), Domain: C.GoString(&o.domain[0]), Device: C.GoString(&o.device[0]),
-			Address: C.GoString(&o.address[0]), Connects: o.connects != 0, Speed: uint64(o.bits_per_second),
+			Address: C.GoString(&o.address[0]), Speed: uint64(o.bits_per_second),
 		}
 		if o.up >= 0 {
 			up := o.up > 0

@@ -185,7 +185,9 @@ static int note(struct ofi_link *l, const struct fi_cq_data_entry *entry) {
 }
 
 // Whether the client has said goodbye; we are the executor then.
-static int has_left(const struct ofi_link *l) { return l->bells.left && !l->leave && atomic_load_explicit(l->bells.left, memory_order_relaxed); }
+static int has_left(const struct ofi_link *l) {
+    return l->bells.left && !l->leave && atomic_load_explicit(l->bells.left, memory_order_relaxed);
+}
 
 int ofi_poll(struct ofi_link *l) {
     struct fi_cq_data_entry entries[COMPLETIONS];

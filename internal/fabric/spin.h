@@ -3,6 +3,7 @@
 // perhaps the very process that is waited for, pauses only keep it from them. So there is a yield
 // after some pauses, and how long it takes says how it is here: after a short one, when nobody else
 // ran, twice as many pauses come before the next; after a long one, yields come one after the other.
+// Nothing is known at first, so the first turn of all is a yield.
 #ifndef SUBLET_SPIN_H
 #define SUBLET_SPIN_H
 
@@ -11,9 +12,8 @@
 #include "clock.h"
 
 enum {
-    SPIN_FIRST = 32,    // pauses before the first yield of all
-    SPIN_MOST = 512,    // 7 µs of an Intel Xeon at 2.80 GHz, 25 µs of older ones
-    SPIN_LONG = 1000,   // nanoseconds: a yield that took longer has let somebody run
+    SPIN_MOST = 512,   // pauses: 7 µs of an Intel Xeon at 2.80 GHz, 25 µs of older ones
+    SPIN_LONG = 1000,  // nanoseconds: a yield that took longer has let somebody run
 };
 
 struct spin {
