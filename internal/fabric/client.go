@@ -270,7 +270,7 @@ func (c *Client) Unwant() { atomic.AddUint32(&c.wanted, ^uint32(0)) }
 // Over shm, who hangs in a lock that the executor has taken with it is freed as well, if the executor has
 // exited before.
 func (c *Client) Abandon() {
-	C.fabric_let_go(&c.c.leave)
+	C.fabric_abandon(&c.c.abandonment)
 }
 
 // Arm prepares for sleeping on Descriptor. It returns false if there is something to harvest

@@ -33,12 +33,12 @@ int doorbell_answer(int end) {
     return FABRIC_OK;
 }
 
-int doorbell_doze(_Atomic uint32_t *flag, uint32_t milliseconds) {
+int doorbell_sleep(_Atomic uint32_t *flag, uint32_t milliseconds) {
     const struct timespec most = {.tv_sec = milliseconds / 1000, .tv_nsec = (long)(milliseconds % 1000) * 1000000};
     return syscall(SYS_futex, flag, FUTEX_WAIT, 1, &most, NULL, 0) != 0 && errno == ETIMEDOUT;
 }
 
-void doorbell_rouse(_Atomic uint32_t *flag) {
+void doorbell_wake(_Atomic uint32_t *flag) {
     // Sequentially consistent: who sets the flag again after this sees what was stored before this.
     atomic_store(flag, 0);
     syscall(SYS_futex, flag, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);

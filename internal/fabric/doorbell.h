@@ -4,7 +4,7 @@
 // end of a pair of sockets, and never the other's. Nothing that one does to its end makes the other
 // wait: whether a call waits is said with each call, and not by a flag that both could change.
 //
-// An executor's loop has nothing else to wait for: it dozes on the very flag that says so, in memory
+// An executor's loop has nothing else to wait for: it sleeps on the very flag that says so, in memory
 // that both share. That is the shortest way, and wakes no other thread.
 #ifndef SUBLET_DOORBELL_H
 #define SUBLET_DOORBELL_H
@@ -22,12 +22,12 @@ int doorbell_answer(int end);
 
 // Sleeps until the flag, which the caller has set to 1, is another, but no longer than that; now and
 // then for nothing. 1 if it was as long as that.
-int doorbell_doze(_Atomic uint32_t *flag, uint32_t milliseconds);
+int doorbell_sleep(_Atomic uint32_t *flag, uint32_t milliseconds);
 
-// Clears the flag, and wakes who dozes on it. If nobody does that costs a system call: look at the flag first.
-void doorbell_rouse(_Atomic uint32_t *flag);
+// Clears the flag, and wakes who sleeps on it. If nobody does that costs a system call: look at the flag first.
+void doorbell_wake(_Atomic uint32_t *flag);
 
-// How long an executor dozes before it looks whether its rank is still there, in milliseconds.
-enum { DOORBELL_DOZE = 500 };
+// How long an executor sleeps before it looks whether its rank is still there, in milliseconds.
+enum { DOORBELL_LOOK = 500 };
 
 #endif

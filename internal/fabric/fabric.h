@@ -53,14 +53,14 @@ struct fabric_response {
 };
 
 // What ends a client's waiting for its executor, from another thread.
-struct fabric_leave {
+struct fabric_abandonment {
     _Atomic uint32_t asked;
-    uint32_t reserved;
+    _Atomic uint32_t users;    // who looks at the locks right now
     _Atomic(void *) locks[2];  // which a process that was killed may have left locked; NULL: none (ofi_locks.c)
 };
 
 // Ends it, and all later waiting. The executor is gone, or will not be used again.
-void fabric_let_go(struct fabric_leave *);
+void fabric_abandon(struct fabric_abandonment *);
 
 struct fabric_client;
 
@@ -92,7 +92,7 @@ struct fabric_client {
     int descriptor;      // becomes readable after arm when there is something to harvest; -1: none
     uint64_t submitted;  // id of the last invocation submitted
     uint64_t harvested;  // id of the last response harvested
-    struct fabric_leave leave;
+    struct fabric_abandonment abandonment;
     uint32_t patience;   // of the last wait: see spin.h
     uint32_t grace;      // pauses before the first look at the response to a request just sent, if it is alone
     uint32_t reserved;
@@ -152,7 +152,7 @@ struct fabric_ofi_options {
     // doorbell, which stay the caller's. NULL: none.
     struct wire_ring *bells;
     int doorbell;
-    struct fabric_leave leave;  // connecting: until there is a client
+    struct fabric_abandonment abandonment;  // connecting: until there is a client
 };
 
 enum {

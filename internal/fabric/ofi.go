@@ -163,10 +163,10 @@ func (s *ofiSlots) hang(page *C.struct_wire_ring, doorbell int) {
 
 // stopWith makes the call return soon when ctx ends. done ends that, before the arguments are freed.
 func (s *ofiSlots) stopWith(ctx context.Context) (done func()) {
-	leave := &s.options.leave
+	abandonment := &s.options.abandonment
 	set := make(chan struct{})
 	forget := context.AfterFunc(ctx, func() {
-		C.fabric_let_go(leave)
+		C.fabric_abandon(abandonment)
 		close(set)
 	})
 	return func() {

@@ -70,7 +70,7 @@ struct ofi_bells {
     _Atomic uint32_t *theirs;
     _Atomic uint32_t *left;  // set by the client before it goes
     int bell;                // our end
-    int dozes;               // we sleep on our flag, and the peer on its descriptor; 0: the other way round
+    int on_flag;             // we sleep on our flag, and the peer on its descriptor; 0: the other way round
     int hung_up;             // the peer has closed its end
 };
 
@@ -120,14 +120,14 @@ struct ofi_link {
     int posts_receives;   // ofi-write: the provider takes a posted receive for each message (verbs)
     uint32_t receives;    // of which so many are posted
     uint32_t receives_most;
-    uint32_t slots;
+    uint32_t slots;       // as many messages of the peer can be on their way
     int over;             // why the link is of no more use, or 0
     struct ofi_operation flush, loosely, greeting;
     uint8_t greeting_room[256];
     size_t greeted;  // bytes of a greeting that has come, or 0
-    const _Atomic uint32_t *stop;         // ends what waits for the peer
-    struct fabric_leave *leave;           // the client's: whose asked is stop; NULL at the executor's end
-    void (*give_way)(struct ofi_link *);  // called by what waits for the peer, if it is set
+    const _Atomic uint32_t *stop;            // ends what waits for the peer
+    struct fabric_abandonment *abandonment;  // the client's: whose asked is stop; NULL at the executor's end
+    void (*give_way)(struct ofi_link *);     // called by what waits for the peer, if it is set
     // ofi-send, if they are set: the message for a slot has come; a transfer of it has ended; what
     // could not be posted is tried again.
     int (*message_came)(struct ofi_link *, uint32_t slot);
@@ -160,9 +160,12 @@ void ofi_file(const uint8_t *name, size_t size, char *file);
 // Removes it.
 void ofi_unlink(const uint8_t *name, size_t size);
 
-// Finds the locks that the link's provider shares with its peer, so that fabric_let_go can unlock
-// them; none is no failure. FABRIC_BROKEN if we have been let go meanwhile. (ofi_locks.c)
+// Finds the locks that the link's provider shares with its peer, so that fabric_abandon can unlock
+// them; none is no failure. FABRIC_BROKEN if we have been abandoned meanwhile. (ofi_locks.c)
 int ofi_find_locks(struct ofi_link *, const uint8_t *own, size_t own_size, const uint8_t *peer, size_t peer_size);
+// Moves what is known of them: once this has returned, who abandons the one touches no lock any more, so
+// that their memory may go.
+void ofi_hand_over(struct fabric_abandonment *from, struct fabric_abandonment *to);
 
 // ofi-send: gives the inbox its memory, and posts its receives.
 void ofi_inbox_open(struct ofi_link *, void *buffers, size_t stride, uint32_t slots, struct fid_mr *mr);
@@ -228,7 +231,7 @@ int ofi_poll(struct ofi_link *);
 // something to end. Ends when the peer does, or when it is told to stop.
 int ofi_wait_a_little(struct ofi_link *);
 // Whether it was told to stop; then the link is over.
-int ofi_given_up(struct ofi_link *);
+int ofi_abandoned(struct ofi_link *);
 // Once connected, looks at the event queue for the end of the connection.
 int ofi_events(struct ofi_link *);
 // 1 if the caller may sleep on the descriptors, 0 if it must poll first. With bells: until
@@ -237,9 +240,9 @@ int ofi_may_sleep(struct ofi_link *);
 void ofi_awake(struct ofi_link *);
 // Sleeps, if ofi_may_sleep has allowed it, on the link's descriptors and one more: 1 if that one is
 // readable. It is for the executor's end. With bells it sleeps on its flag instead, from which only
-// ofi_rouse and the peer wake it.
+// ofi_wake_own and the peer wake it.
 int ofi_sleep_on(struct ofi_link *, int more);
-void ofi_rouse(struct ofi_link *);
+void ofi_wake_own(struct ofi_link *);
 // Wakes the peer if it sleeps; part of everything that is posted.
 void ofi_ring(struct ofi_link *);
 // How long a sleep may last, in milliseconds; -1: for ever.

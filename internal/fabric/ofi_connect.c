@@ -166,7 +166,7 @@ void ofi_say_goodbye(struct ofi_client *c) {
         ofi_ring(l);
         return;
     }
-    if (l->over || atomic_load(&c->client.leave.asked))
+    if (l->over || atomic_load(&c->client.abandonment.asked))
         return;
     ofi_greet(l, &goodbye, sizeof goodbye, l->peer, GOODBYE);  // if it is gone, so be it
 }
@@ -242,15 +242,14 @@ struct fabric_client *fabric_ofi_connect(struct fabric_ofi_options *o, const uin
     c->requests = o->requests;
     c->responses = o->responses;
     c->link.text = c->client.text;
-    c->link.leave = &o->leave;
-    c->link.stop = &o->leave.asked;
+    c->link.abandonment = &o->abandonment;
+    c->link.stop = &o->abandonment.asked;
     int result = ofi_open(&c->link, info, o, 0);
     if (result == FABRIC_OK)
         result = connect_link(c, o, name, name_size);
-    for (int i = 0; i < 2; i++)
-        atomic_store(&c->client.leave.locks[i], atomic_load(&o->leave.locks[i]));
-    c->link.leave = &c->client.leave;
-    c->link.stop = &c->client.leave.asked;
+    ofi_hand_over(&o->abandonment, &c->client.abandonment);
+    c->link.abandonment = &c->client.abandonment;
+    c->link.stop = &c->client.abandonment.asked;
     if (result == FABRIC_OK)
         result = join_descriptors(c);
     if (result < 0) {

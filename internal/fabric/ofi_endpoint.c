@@ -149,7 +149,7 @@ static void ofi_wake(struct fabric_endpoint *endpoint) {
     uint64_t one = 1;
     while (write(e->doorbell, &one, sizeof one) < 0 && errno == EINTR)
         ;
-    ofi_rouse(&e->link);
+    ofi_wake_own(&e->link);
 }
 
 static void ofi_endpoint_close(struct fabric_endpoint *endpoint) {

@@ -59,7 +59,7 @@ static void hang_bells(struct ofi_link *l, const struct fabric_ofi_options *o, i
         .theirs = executor ? &o->bells->client_sleeps : &o->bells->executor_sleeps,
         .left = &o->bells->client_left,
         .bell = o->doorbell,
-        .dozes = executor,
+        .on_flag = executor,
     };
 }
 

@@ -7,6 +7,7 @@
 // The region is libfabric's own affair, so nothing of it is believed that it does not show: see own_lock.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,19 +69,31 @@ int ofi_find_locks(struct ofi_link *l, const uint8_t *own, size_t own_size, cons
         fclose(maps);
     const size_t at = regions[0] ? own_lock(regions[0]) : 0;
     if (at) {
-        atomic_store(&l->leave->locks[0], regions[0] + at);
+        atomic_store(&l->abandonment->locks[0], regions[0] + at);
         if (regions[1] && regions[1][0] == regions[0][0])
-            atomic_store(&l->leave->locks[1], regions[1] + at);
+            atomic_store(&l->abandonment->locks[1], regions[1] + at);
     }
-    // Either whoever lets us go has seen the locks, or we see that it has been here.
-    return ofi_given_up(l) ? l->over : FABRIC_OK;
+    // Either whoever abandons us has seen the locks, or we see that it has been here.
+    return ofi_abandoned(l) ? l->over : FABRIC_OK;
 }
 
-void fabric_let_go(struct fabric_leave *leave) {
-    atomic_store(&leave->asked, 1);
+void ofi_hand_over(struct fabric_abandonment *from, struct fabric_abandonment *to) {
+    for (int i = 0; i < 2; i++)
+        atomic_store(&to->locks[i], atomic_exchange(&from->locks[i], NULL));
+    // Either they find no locks any more, or we find them here.
+    while (atomic_load(&from->users))
+        sched_yield();
+    if (atomic_load(&from->asked))
+        atomic_store(&to->asked, 1);
+}
+
+void fabric_abandon(struct fabric_abandonment *a) {
+    atomic_store(&a->asked, 1);
+    atomic_fetch_add(&a->users, 1);
     for (int i = 0; i < 2; i++) {
-        void *lock = atomic_load(&leave->locks[i]);
+        void *lock = atomic_load(&a->locks[i]);
         if (lock)
             pthread_spin_unlock(lock);
     }
+    atomic_fetch_sub(&a->users, 1);
 }

@@ -186,7 +186,7 @@ static int note(struct ofi_link *l, const struct fi_cq_data_entry *entry) {
 
 // Whether the client has said goodbye; we are the executor then.
 static int has_left(const struct ofi_link *l) {
-    return l->bells.left && !l->leave && atomic_load_explicit(l->bells.left, memory_order_relaxed);
+    return l->bells.left && !l->abandonment && atomic_load_explicit(l->bells.left, memory_order_relaxed);
 }
 
 int ofi_poll(struct ofi_link *l) {
@@ -219,10 +219,10 @@ int ofi_poll(struct ofi_link *l) {
     return l->pump ? l->pump(l) : FABRIC_OK;
 }
 
-int ofi_given_up(struct ofi_link *l) {
+int ofi_abandoned(struct ofi_link *l) {
     if (!atomic_load_explicit(l->stop, memory_order_relaxed))
         return 0;
-    snprintf(l->text, FABRIC_TEXT, "it was given up");
+    snprintf(l->text, FABRIC_TEXT, "it was abandoned");
     return ofi_over(l, FABRIC_BROKEN);
 }
 
@@ -230,7 +230,7 @@ int ofi_wait_a_little(struct ofi_link *l) {
     int result = ofi_poll(l);
     if (result < 0)
         return result;
-    if (ofi_given_up(l))
+    if (ofi_abandoned(l))
         return l->over;
     ofi_ring(l);
     if (l->give_way)
@@ -266,14 +266,14 @@ void ofi_awake(struct ofi_link *l) {
     if (!l->bells.mine)
         return;
     atomic_store_explicit(l->bells.mine, 0, memory_order_relaxed);
-    if (!l->bells.dozes && doorbell_answer(l->bells.bell) < 0)
+    if (!l->bells.on_flag && doorbell_answer(l->bells.bell) < 0)
         l->bells.hung_up = 1;
 }
 
 int ofi_sleep_on(struct ofi_link *l, int more) {
     if (l->bells.mine) {
         const int nap = ofi_nap(l);
-        if (doorbell_doze(l->bells.mine, nap < 0 ? DOORBELL_DOZE : (uint32_t)nap) && doorbell_answer(l->bells.bell) < 0)
+        if (doorbell_sleep(l->bells.mine, nap < 0 ? DOORBELL_LOOK : (uint32_t)nap) && doorbell_answer(l->bells.bell) < 0)
             l->bells.hung_up = 1;
         return 0;
     }
@@ -285,9 +285,9 @@ int ofi_sleep_on(struct ofi_link *l, int more) {
     return poll(wait, 3, -1) > 0 && wait[2].revents;
 }
 
-void ofi_rouse(struct ofi_link *l) {
+void ofi_wake_own(struct ofi_link *l) {
     if (l->bells.mine)
-        doorbell_rouse(l->bells.mine);
+        doorbell_wake(l->bells.mine);
 }
 
 void ofi_ring(struct ofi_link *l) {
@@ -296,8 +296,8 @@ void ofi_ring(struct ofi_link *l) {
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(l->bells.theirs, memory_order_relaxed))
         return;
-    if (l->bells.dozes)
+    if (l->bells.on_flag)
         doorbell_ring(l->bells.bell);
     else
-        doorbell_rouse(l->bells.theirs);
+        doorbell_wake(l->bells.theirs);
 }

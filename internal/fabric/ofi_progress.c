@@ -105,7 +105,7 @@ void ofi_computing(struct fabric_endpoint *endpoint, int begins) {
         return;
     }
     if (atomic_load(&p->awake)) {
-        ofi_rouse(&e->link);  // it may doze on a flag that the loop has cleared
+        ofi_wake_own(&e->link);  // it may sleep on the flag, which the loop has cleared
         return;
     }
     pthread_mutex_lock(&p->lock);
@@ -155,7 +155,7 @@ void ofi_progress_close(struct ofi_endpoint *e) {
     if (p->started) {
         atomic_store(&p->ending, 1);
         wake(p);
-        ofi_rouse(&e->link);
+        ofi_wake_own(&e->link);
         pthread_mutex_lock(&p->lock);
         pthread_cond_signal(&p->begins);
         pthread_mutex_unlock(&p->lock);

@@ -136,7 +136,7 @@ static int post(struct ofi_link *l, const struct fi_msg_rma *message, uint64_t f
         if (l->over)
             return l->over;
         // An RDMA device takes part after part, without our having to wait for room.
-        if (ofi_given_up(l))
+        if (ofi_abandoned(l))
             return l->over;
         ssize_t result = fi_writemsg(l->ep, message, flags);
         if (result == 0)

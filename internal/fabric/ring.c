@@ -69,7 +69,7 @@ static int ring_submit(struct fabric_client *client, uint64_t id, const struct f
         // Either the executor sees the request before it sleeps, or we see that it sleeps.
         atomic_thread_fence(memory_order_seq_cst);
         if (atomic_load_explicit(&c->ring->executor_sleeps, memory_order_relaxed))
-            doorbell_rouse(&c->ring->executor_sleeps);
+            doorbell_wake(&c->ring->executor_sleeps);
     }
     return FABRIC_OK;
 }
@@ -190,7 +190,7 @@ static int ring_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
         atomic_thread_fence(memory_order_seq_cst);
         if (ring_next(endpoint, id, &arrival) || atomic_load(&endpoint->executor->stop))
             break;
-        if (doorbell_doze(&e->ring->executor_sleeps, DOORBELL_DOZE) && doorbell_answer(e->doorbell) < 0) {
+        if (doorbell_sleep(&e->ring->executor_sleeps, DOORBELL_LOOK) && doorbell_answer(e->doorbell) < 0) {
             snprintf(endpoint->text, FABRIC_TEXT, "it has closed its doorbell");
             return FABRIC_BROKEN;
         }
@@ -200,7 +200,7 @@ static int ring_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
 }
 
 static void ring_wake(struct fabric_endpoint *endpoint) {
-    doorbell_rouse(&((struct ring_endpoint *)endpoint)->ring->executor_sleeps);
+    doorbell_wake(&((struct ring_endpoint *)endpoint)->ring->executor_sleeps);
 }
 
 static void ring_endpoint_close(struct fabric_endpoint *endpoint) { free(endpoint); }

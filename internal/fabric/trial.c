@@ -97,8 +97,8 @@ struct fabric_client *fabric_trial_client(int sends, uint32_t slots) {
     l->bells.bell = -1;
     l->inject = SIZE_MAX;
     l->signal_every = UINT32_MAX;
-    l->leave = &c->client.leave;
-    l->stop = &c->client.leave.asked;
+    l->abandonment = &c->client.abandonment;
+    l->stop = &c->client.abandonment.asked;
     l->text = c->client.text;
     ofi_inbox_open(l, c->responses, WIRE_RESPONSE_STRIDE, slots, NULL);
     if (!c->requests || !c->responses || (sends && ofi_inbox_post(l) < 0)) {
