@@ -80,7 +80,7 @@ func (p *pool) change() {
 
 // run fills the pool until the manager ends.
 func (p *pool) run() {
-	defer p.empty()
+	defer p.discard(func(*spare) bool { return true })
 	for {
 		s, pause := p.begin()
 		if s != nil {
@@ -100,52 +100,46 @@ func (p *pool) run() {
 	}
 }
 
-// empty ends all spares, when the manager ends.
-func (p *pool) empty() {
-	for _, s := range p.drop(func(*spare) bool { return true }) {
-		s.end()
-	}
-}
-
-// drop takes spares out of the pool, which are the caller's to end.
-func (p *pool) drop(which func(*spare) bool) (dropped []*spare) {
+// discard takes spares out of the pool and ends them. It returns how many there were.
+func (p *pool) discard(which func(*spare) bool) int {
+	var old []*spare
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.spares = slices.DeleteFunc(p.spares, func(s *spare) bool {
-		if !which(s) {
-			return false
+		if which(s) {
+			close(s.taken)
+			old = append(old, s)
+			return true
 		}
-		close(s.taken)
-		dropped = append(dropped, s)
-		return true
+		return false
 	})
-	if len(dropped) > 0 {
+	if len(old) > 0 {
 		p.change()
 	}
-	return dropped
+	p.mu.Unlock()
+	for _, s := range old {
+		s.end()
+	}
+	return len(old)
 }
 
 // begin starts a spare, if one is wanted; else it says how long not to look again, 0 for as long as
 // nothing changes.
 func (p *pool) begin() (*spare, time.Duration) {
+	p.mu.Lock()
+	granting, network := p.granting > 0, p.network
+	p.mu.Unlock()
+	if granting || p.manager.ctx.Err() != nil {
+		return nil, 0
+	}
+	if network {
+		p.discard(func(s *spare) bool { return !s.network })
+	}
 	free := p.manager.capacity.freeCPUs()
 	p.mu.Lock()
-	wanted, pause, network := min(p.size, len(free)), time.Until(p.resting), p.network
-	outdated := network && slices.ContainsFunc(p.spares, func(s *spare) bool { return !s.network })
-	granting := p.granting > 0
-	idle := granting || len(p.spares) >= wanted
-	outdated = outdated && !granting
+	missing, pause := min(p.size, len(free))-len(p.spares), time.Until(p.resting)
 	p.mu.Unlock()
-	if outdated {
-		for _, old := range p.drop(func(s *spare) bool { return !s.network }) {
-			old.end()
-		}
-		p.mu.Lock()
-		idle = len(p.spares) >= wanted
-		p.mu.Unlock()
-	}
 	switch {
-	case idle || p.manager.ctx.Err() != nil:
+	case missing <= 0:
 		return nil, 0
 	case pause > 0:
 		return nil, pause
@@ -224,10 +218,9 @@ func (p *pool) settle(s *spare) {
 			case <-s.process.Exited():
 			}
 		}
-		if p.drop(func(other *spare) bool { return other == s }) == nil {
+		if p.discard(func(other *spare) bool { return other == s }) == 0 {
 			return // a lease's, or the pool ends
 		}
-		s.end()
 		if p.manager.ctx.Err() == nil {
 			p.rest("a spare executor has ended", "pid", s.process.PID, "how", describeStatus(s.process.Status()), "error", s.failure)
 		}
@@ -244,9 +237,7 @@ func (p *pool) take(ctx context.Context, l *lease) *instance {
 	if err != nil {
 		return nil // starting one will say so
 	}
-	for _, old := range p.drop(func(s *spare) bool { return s.program != file }) {
-		old.end() // somebody has built another version
-	}
+	p.discard(func(s *spare) bool { return s.program != file }) // somebody has built another version
 	s := p.pick(l.request.Libfabric)
 	if s == nil {
 		return nil
