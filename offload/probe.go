@@ -1,37 +1,22 @@
 package offload
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
 
-// What a provider says that it can do is a hint. So before a connection is used, every executor's
-// own function, which copies its input, is called over it once for each way that a payload can
-// take.
-var probes = []struct {
-	way  string
-	size int
-}{
-	{"a payload in the header's line", 8},
-	{"a payload behind the header", 4 << 10},
-	{"a payload between memory regions", fabric.EagerSize + 4<<10},
-}
-
-// probePatience is how long one call may take: the first one over some networks connects.
-const probePatience = 5 * time.Second
-
-// probe proves that the connection carries requests and responses of all kinds. Nobody else uses
-// it yet. If it does not, the client is closed.
+// probe proves that the connection carries requests and responses of all kinds: what a provider says that
+// it can do is a hint. So every executor's own function, which copies its input, is called over it once for
+// each way that a payload can take. Nobody else uses the connection yet. If it does not work, the client is
+// closed.
 func (c *connection) probe(ctx context.Context) error {
 	memory := &c.berth.site.lease.session.regions
-	size := probes[len(probes)-1].size
+	size := fabric.Probes[len(fabric.Probes)-1].Size
 	b, err := memory.allocate(fabric.Buffers, 2*size)
 	if err != nil {
 		c.closeClient()
@@ -39,13 +24,14 @@ func (c *connection) probe(ctx context.Context) error {
 	}
 	enough := c.letGo(ctx)
 	err = c.introduce(ctx, b)
-	for _, p := range probes {
+	for _, p := range fabric.Probes {
 		if err == nil {
-			err = c.probeOnce(ctx, b, p.size)
+			whole := fabric.Payload{Address: unsafe.Pointer(&b.bytes()[0]), Size: 2 * size, Region: b.region.id, Offset: uint64(b.offset)}
+			err = c.client.CallProbe(whole, p.Size, func() error { return c.mayAnswer(ctx) })
 		}
 		if err != nil {
 			path := c.client.Path()
-			err = fmt.Errorf("%s over %s was tried and does not work: %s: %w", path.Transport, path.Provider, p.way, err)
+			err = fmt.Errorf("%s over %s was tried and does not work: %s: %w", path.Transport, path.Provider, p.Way, err)
 			break
 		}
 	}
@@ -79,43 +65,12 @@ func (c *connection) letGo(ctx context.Context) (enough func()) {
 	}
 }
 
-func (c *connection) probeOnce(ctx context.Context, b *block, size int) error {
-	in, out := b.bytes()[:size], b.bytes()[size:2*size]
-	for i := range in {
-		in[i] = byte(i*7 + size)
+// mayAnswer returns why a connection that is tried will not answer any more.
+func (c *connection) mayAnswer(ctx context.Context) error {
+	if c.berth.hasDied(c.process) || c.berth.site.link.isClosed() {
+		return errors.New("its process ended, or its executor manager, before it answered")
 	}
-	clear(out)
-	payload := func(offset int) fabric.Payload {
-		return fabric.Payload{Address: unsafe.Pointer(&b.bytes()[offset]), Size: size, Region: b.region.id, Offset: uint64(b.offset + offset)}
-	}
-	id, err := c.client.Submit(&fabric.Request{Function: fabric.Probe, Input: payload(0), Output: payload(size)})
-	if err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(probePatience); c.client.Harvested() < id; {
-		responses, err := c.client.Harvest(id, spinSlice)
-		if err != nil {
-			return err
-		}
-		for _, r := range responses {
-			if r.Status != fabric.StatusOK || r.Size != size {
-				return fmt.Errorf("status %d and %d bytes came back for %d: %s", r.Status, r.Size, size, r.Text)
-			}
-		}
-		if c.berth.hasDied(c.process) || c.berth.site.link.isClosed() {
-			return errors.New("its process ended, or its executor manager, before it answered")
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("no answer to %d bytes in %v", size, probePatience)
-		}
-	}
-	if !bytes.Equal(in, out) {
-		return fmt.Errorf("%d bytes came back changed", size)
-	}
-	return nil
+	return ctx.Err()
 }
 
 // tampering is what tests do to clients before they are used: they put faults between them and their

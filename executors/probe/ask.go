@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,16 +18,10 @@ import (
 const (
 	// connectPatience is how long the two ends may take to meet.
 	connectPatience = 5 * time.Second
-	// callPatience is how long one round trip may take: the first one over some networks connects.
-	callPatience = 5 * time.Second
 	// calls is how many small round trips are timed.
 	calls = 200
 	slots = fabric.DefaultSlots
 )
-
-// sizes are one of each way that a payload can take: in the header's line, behind the header, and
-// between memory regions.
-var sizes = []int{8, 4 << 10, fabric.EagerSize + 4<<10}
 
 // region is the id of the one region of a trial.
 const region = 1
@@ -65,15 +58,15 @@ func (a *asking) try(ctx context.Context) (time.Duration, error) {
 	if err := a.introduce(); err != nil {
 		return 0, err
 	}
-	for _, size := range sizes {
-		if _, err := a.call(size); err != nil {
-			return 0, fmt.Errorf("the two ends have met, but %w", err)
+	for _, p := range fabric.Probes {
+		if _, err := a.call(ctx, p.Size); err != nil {
+			return 0, fmt.Errorf("the two ends have met, but with %s: %w", p.Way, err)
 		}
 	}
 	times := make([]time.Duration, calls)
 	for i := range times {
 		var err error
-		if times[i], err = a.call(sizes[0]); err != nil {
+		if times[i], err = a.call(ctx, fabric.Probes[0].Size); err != nil {
 			return 0, err
 		}
 	}
@@ -107,7 +100,7 @@ func (a *asking) meet(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		a.client, a.close = ring.Client, func() {} // its memory stays until the process ends, as the executor may use it
+		a.client = ring.Client // its memory stays until the process ends, as the executor may use it
 		return a.request(control.TypeOpen, open, &control.Opened{}, ring.Files.Memory, ring.Files.Doorbell)
 	}
 	open.Provider, open.Address, open.Nonce = a.way.Provider, a.way.Address, make([]byte, fabric.NonceSize)
@@ -141,7 +134,7 @@ func (a *asking) meet(ctx context.Context) error {
 
 // introduce makes memory for the payloads and gives it to the executor.
 func (a *asking) introduce() (err error) {
-	largest := sizes[len(sizes)-1]
+	largest := fabric.Probes[len(fabric.Probes)-1].Size
 	if a.memory, err = fabric.NewMemory(fabric.Buffers, 2*largest); err != nil {
 		return err
 	}
@@ -161,37 +154,11 @@ func (a *asking) introduce() (err error) {
 	return a.client.Attached(region, fabric.RemoteMemory{Address: mapped.Address, Key: mapped.Key})
 }
 
-// call sends so many bytes there and back, and compares them.
-func (a *asking) call(size int) (time.Duration, error) {
-	half := sizes[len(sizes)-1]
-	in, out := a.memory.Bytes()[:size], a.memory.Bytes()[half:half+size]
-	for i := range in {
-		in[i] = byte(i*7 + size)
-	}
-	clear(out)
-	payload := func(offset int) fabric.Payload {
-		return fabric.Payload{Address: unsafe.Pointer(&a.memory.Bytes()[offset]), Size: size, Region: region, Offset: uint64(offset)}
-	}
+// call sends so many bytes there and back, and says how long that took.
+func (a *asking) call(ctx context.Context, size int) (time.Duration, error) {
+	memory := a.memory.Bytes()
+	whole := fabric.Payload{Address: unsafe.Pointer(&memory[0]), Size: len(memory), Region: region}
 	begin := time.Now()
-	id, err := a.client.Submit(&fabric.Request{Function: fabric.Probe, Input: payload(0), Output: payload(half)})
-	for err == nil && a.client.Harvested() < id {
-		var responses []fabric.Response
-		responses, err = a.client.Harvest(id, time.Millisecond)
-		for _, r := range responses {
-			if r.Status != fabric.StatusOK || r.Size != size {
-				return 0, fmt.Errorf("%d bytes were answered with status %d and %d bytes: %s", size, r.Status, r.Size, r.Text)
-			}
-		}
-		if err == nil && time.Since(begin) > callPatience {
-			err = fmt.Errorf("no answer came in %v", callPatience)
-		}
-	}
-	if err != nil {
-		return 0, fmt.Errorf("%d bytes there and back: %w", size, err)
-	}
-	took := time.Since(begin)
-	if !bytes.Equal(in, out) {
-		return 0, fmt.Errorf("%d bytes came back changed", size)
-	}
-	return took, nil
+	err := a.client.CallProbe(whole, size, ctx.Err)
+	return time.Since(begin), err
 }
