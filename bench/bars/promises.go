@@ -24,7 +24,8 @@ const (
 	mib = 1 << 20
 )
 
-// promises are all that the project makes of its speed.
+// promises are what the project says of its speed, as far as sublet-bench measures it. (That over verbs against
+// ib_write_lat is the business of scripts/rdma-lab.)
 var promises = []promise{
 	{
 		what: "8 B, hot, against two cache lines", about: latency("ring", "", 8, true), baseline: "raw", bar: 1.25, aim: 1.05,

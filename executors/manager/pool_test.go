@@ -192,6 +192,39 @@ func TestSparesOfAnotherVersion(t *testing.T) {
 	}
 }
 
+// A lease over libfabric that no spare fits has those that follow load it, those that have not go, and where no
+// core is free none takes their place.
+func TestSparesWithoutLibfabric(t *testing.T) {
+	for name, test := range map[string]struct{ seed, cores, left int }{"a core is free": {68, 3, 1}, "none is": {69, 2, 0}} {
+		t.Run(name, func(t *testing.T) {
+			m := newPooled(t, testCores(test.seed, test.cores), 1)
+			c := welcome(t, m)
+			c.full(1)
+			old := m.spares()
+			wanted := request(1, libraryGood)
+			wanted.Environment, wanted.Libfabric = append(wanted.Environment, "LD_LIBRARY_PATH=/somewhere"), true
+			_, _, err := c.lease(wanted)
+			check(t, err)
+			waitUntil(t, "the old spare to go", func() bool {
+				for pid := range m.spares() {
+					if old[pid] {
+						return false
+					}
+				}
+				return true
+			})
+			c.full(test.left)
+			m.pool.mu.Lock()
+			defer m.pool.mu.Unlock()
+			for _, s := range m.pool.spares {
+				if !s.network {
+					t.Error("a spare has not loaded libfabric")
+				}
+			}
+		})
+	}
+}
+
 func TestCloseEndsSpares(t *testing.T) {
 	m := newPooled(t, testCores(66, 3), 2)
 	c := welcome(t, m)
