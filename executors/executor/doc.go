@@ -15,7 +15,7 @@
 // A spare has started before there is a lease for it: it says ready before it is told to start, and
 // takes its environment, its CPUs and its output from that.
 //
-// Hot and warm are the states of the loop in internal/fabric: spinning, and asleep on a doorbell.
+// Hot and warm are the states of the loop in internal/fabric: spinning, and asleep until its rank wakes it.
 // A manager ends an executor with SIGKILL: it holds nothing that would have to be put in order,
 // and a function that hangs could not be asked anyway. When the manager itself dies, the control
 // connection ends and the executor with it (and Pdeathsig sees to the rest).

@@ -14,6 +14,8 @@
 //	client ── hello ─────────▶ manager                 client ◀── ended ── manager   (unasked)
 //	client ◀─ welcome ──────── manager                 client ◀── replaced ─ manager (unasked)
 //	client ── lease ─────────▶ manager ── start ──────▶ executors
+//	client ◀─ content ──────── manager    (if it is on another host, and the node lacks its library)
+//	client ── part, part ... ▶ manager
 //	client ◀─ granted/failed ─ manager ◀─ started/failed ── executors
 //	client ── open ──────────▶ (passed on) ───────────▶ executor k
 //	client ◀─ opened/failed ── (passed on) ◀─────────── executor k
@@ -24,6 +26,10 @@
 //	client ── kill ──────────▶ manager ── SIGKILL ────▶ executor k
 //	client ── release ───────▶ manager ── kill ───────▶ executors
 //	client ◀─ released ─────── manager
+//	client ── pool ──────────▶ manager, which answers when its pool is full
+//	client ◀─ pool ─────────── manager
+//
+// An executor of the pool has said ready before its start comes.
 //
 // Between hosts ([Dial], [NewRemote]) no descriptors travel, and both ends send beats, so that a
 // node or a network that has vanished is noticed within a second ([NetworkLimit]), and a peer that has

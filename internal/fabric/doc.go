@@ -15,6 +15,19 @@
 // descriptors, addresses and memory keys is the business of package control; this package never
 // opens a path or a socket of its own except libfabric's.
 //
+// Each crossing from Go into C costs as much as a line takes from core to core. So what is to be submitted and
+// harvested stands in memory that C knows, and [Client.SubmitAndHarvest] does both in one; [Client.Stream] fills
+// the slots of many requests as they become free without coming back.
+//
+// # Hot and warm
+//
+//	hot: spinning ── hot timeout without a request ──▶ warm: asleep ── a request, whose rank wakes it ──▶ hot
+//
+// On the ring and over shm an executor sleeps by futex on a flag in shared memory, and looks twice a second whether
+// its rank is still there; a rank sleeps on its end of a pair of sockets (doorbell.h). Over other providers
+// both sleep on libfabric's descriptors. Who is about to sleep says so, and then looks once more: so nothing
+// is lost.
+//
 // # Over libfabric
 //
 // The executor can not map a session's regions, so it has a mirror of each: as much memory of its
