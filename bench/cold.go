@@ -51,7 +51,8 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 		warmup = 1
 	}
 	for i := -warmup; i < repetitions; i++ {
-		if _, err := s.session.AwaitPool(ctx, poolPatience); err != nil {
+		pooled, err := s.session.AwaitPool(ctx, poolPatience)
+		if err != nil {
 			return fail(err)
 		}
 		o.progress(fmt.Sprintf("%d clients", o.Clients), max(i, 0), repetitions)
@@ -63,6 +64,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 			continue
 		}
 		for _, name := range names {
+			series[name].Pooled = pooled > 0
 			block := record.Block{Samples: times[name], Elapsed: slices.Max(times[name])}
 			series[name].Blocks = append(series[name].Blocks, block)
 		}
