@@ -103,7 +103,7 @@ func (o *order) wait(ctx context.Context) error {
 			return fmt.Errorf("order %d was waited for, but nobody has its result", o.number)
 		}
 	case o.over && (size != o.size || err != o.err): //nolint:errorlint // the very same
-		return fmt.Errorf("order %d has ended twice: with %d, %v and with %d, %v", o.number, o.size, o.err, size, err)
+		return fmt.Errorf("order %d has ended twice: with %d, %w and with %d, %w", o.number, o.size, o.err, size, err)
 	default:
 		o.over, o.size, o.err = true, size, err
 	}
