@@ -54,13 +54,14 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 			c.file(responses[:n-1], err)
 		}
 		c.unload(l)
-		answer := &responses[n-1]
+		answer := &responses[n-1] // the client's, until mu is given up
+		size = answer.Size
 		if answer.Status != fabric.StatusOK {
 			err = c.berth.executor.explain(f, answer)
 		}
 		f.giveBack()
 		c.mu.Unlock()
-		return answer.Size, true, err
+		return size, true, err
 	}
 	if id == 0 {
 		c.unload(l)
