@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
@@ -33,6 +34,7 @@ type client struct {
 	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
 	known  bool        // it has shown a ticket, or needs none
 	asking sync.WaitGroup
+	asked  atomic.Int32 // of those, how many are not answered
 }
 
 // newClient admits a client of our own user. If it fails the stream stays the caller's.
@@ -273,14 +275,25 @@ func (c *client) begin(frame *control.Frame) error {
 	return nil
 }
 
+// maxAsked is how many questions for the pool a client can have that are not answered: each costs a goroutine.
+const maxAsked = 64
+
 // askPool answers how full the pool is, when it is full or the client has waited long enough.
 func (c *client) askPool(frame *control.Frame) error {
+	if !c.known {
+		return &control.Failed{Code: control.CodeInvalid, Text: "a client on another host asks for a lease, with its ticket, before anything else"}
+	}
 	var wanted control.Pool
 	if err := frame.Decode(&wanted); err != nil {
 		return err
 	}
+	if c.asked.Add(1) > maxAsked {
+		c.asked.Add(-1)
+		return &control.Failed{Code: control.CodeLimit, Text: fmt.Sprintf("this connection waits %d times for the pool; wait for an answer before you ask again", maxAsked)}
+	}
 	request := *frame
 	c.asking.Go(func() {
+		defer c.asked.Add(-1)
 		c.reply(&request, control.TypePool, c.manager.pool.await(c.ctx, wanted.Wait))
 	})
 	return nil

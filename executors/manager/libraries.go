@@ -57,7 +57,7 @@ func newLibraries() *libraries {
 // isHere tells whether a file of this node has the content that a client's has.
 func (s *libraries) isHere(path string, content *control.Content) bool {
 	file, err := identify(path)
-	if err != nil || file.size != content.Size {
+	if err != nil || !file.regular || file.size != content.Size { // a pipe or a device may have no end
 		return false
 	}
 	s.mu.Lock()
@@ -76,7 +76,8 @@ func (s *libraries) isHere(path string, content *control.Content) bool {
 }
 
 func hashFile(path string) (string, error) {
-	file, err := os.Open(path)
+	// It may have become a pipe since, which nobody writes to.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
@@ -142,7 +143,7 @@ func (s *libraries) close() {
 // delivery is a library on its way from a client.
 type delivery struct {
 	parts chan control.ContentPart // closed by nobody
-	done  <-chan struct{}          // closed when the lease ends, and nobody takes parts any more
+	done  <-chan struct{}          // closed when no more is taken
 }
 
 // content finds the lease's library where its path will not do, and has the client send it if need be.
@@ -171,7 +172,10 @@ func (l *lease) content() error {
 
 // fetch asks the client for the library and takes what comes.
 func (l *lease) fetch(wanted *control.Content) (_ *libraryCopy, err error) {
-	d := &delivery{parts: make(chan control.ContentPart), done: l.ctx.Done()}
+	ctx, cancel := context.WithCancel(l.ctx)
+	// A part too many must not hold the receiving goroutine for as long as the lease lasts.
+	defer cancel()
+	d := &delivery{parts: make(chan control.ContentPart), done: ctx.Done()}
 	l.mu.Lock()
 	l.delivery = d
 	l.mu.Unlock()

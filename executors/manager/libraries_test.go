@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sublet-hpc/sublet/internal/control"
 )
 
@@ -118,6 +120,37 @@ func TestLibrariesThatDoNotCome(t *testing.T) {
 	wantCode(t, c.receive().Decode(nil), control.CodeLibrary, "could not be sent")
 	if frame := c.receive(); frame.Type != control.TypeReleased {
 		t.Errorf("%s instead of a release", frame.Type)
+	}
+}
+
+// What a client sends beyond the end is of no use, and does not keep the manager from hearing it.
+func TestPartsBeyondTheEndAreDropped(t *testing.T) {
+	m := newManager(t, testCores(84, 2))
+	data, content := someLibrary(5, control.MaxPart)
+	c := welcome(t, m)
+	c.wantContent(content)
+	c.sendPart(control.ContentPart{Data: data})
+	for range 3 { // the first comes while the manager still looks at the content
+		c.sendPart(control.ContentPart{Offset: content.Size, Data: []byte("more")})
+	}
+	var granted control.Granted
+	c.expect(control.TypeGranted, &granted)
+	c.release()
+}
+
+// A path may name what has no size and no end; its client says that its own has none either.
+func TestContentOfNoFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	check(t, unix.Mkfifo(pipe, 0o600))
+	m := newManager(t, testCores(85, 2))
+	for _, path := range []string{"/dev/zero", pipe} {
+		r := request(1, path)
+		r.Content = &control.Content{Hash: "none"}
+		c := welcome(t, m)
+		_, _, err := c.lease(r)
+		wantCode(t, err, control.CodeLibrary, "")
+		c.mustLease(1) // nothing is left of the attempt
+		c.release()
 	}
 }
 

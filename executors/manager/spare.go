@@ -56,6 +56,7 @@ type identity struct {
 	device, file uint64
 	size         int64
 	changed      unix.Timespec
+	regular      bool
 }
 
 func identify(path string) (identity, error) {
@@ -63,7 +64,7 @@ func identify(path string) (identity, error) {
 	if err := unix.Stat(path, &stat); err != nil {
 		return identity{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return identity{stat.Dev, stat.Ino, stat.Size, stat.Ctim}, nil
+	return identity{stat.Dev, stat.Ino, stat.Size, stat.Ctim, stat.Mode&unix.S_IFMT == unix.S_IFREG}, nil
 }
 
 // errSpareEnded says that a spare has ended when its lease began; another process may do.

@@ -1,0 +1,36 @@
+package manager
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+)
+
+// Who has shown no ticket learns nothing of the pool, and can not have the manager wait for it.
+func TestStrangersDoNotAskForThePool(t *testing.T) {
+	m := newManager(t, testCores(86, 2))
+	ours, theirs := net.Pipe()
+	c := &testClient{t: t, of: m, conn: control.NewRemote(ours), served: make(chan struct{})}
+	go func() {
+		defer close(c.served)
+		m.ServeRemote(theirs)
+	}()
+	t.Cleanup(c.close)
+	c.hello()
+	_, err := c.ask(control.TypePool, control.Manager, control.Pool{Wait: time.Hour}, nil)
+	wantCode(t, err, control.CodeInvalid, "ticket")
+}
+
+// Each question that waits costs the manager something.
+func TestQuestionsForThePoolAreBounded(t *testing.T) {
+	m := newManager(t, testCores(87, 2))
+	m.pool.size = 1 // nobody fills it
+	c := welcome(t, m)
+	for range maxAsked {
+		c.send(control.TypePool, control.Manager, control.Pool{Wait: time.Hour})
+	}
+	_, err := c.ask(control.TypePool, control.Manager, control.Pool{Wait: time.Hour}, nil)
+	wantCode(t, err, control.CodeLimit, "wait for an answer")
+}
