@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/sublet-hpc/sublet/internal/control"
 )
@@ -13,11 +14,15 @@ import (
 // content is what the lease's function library has on this host; nil: it is not here, and only the node's
 // own file counts.
 func (l *Lease) content() *control.Content {
-	file, err := os.Open(l.want.Library)
+	// A pipe that nobody writes to must not keep us here.
+	file, err := os.OpenFile(l.want.Library, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	sum := sha256.New()
 	size, err := io.Copy(sum, file)
 	if err != nil {
@@ -41,7 +46,7 @@ func (s *site) sendParts(wanted control.Content) error {
 	defer file.Close()
 	data := make([]byte, control.MaxPart)
 	for offset := int64(0); ; {
-		n, err := io.ReadFull(file, data)
+		n, err := io.ReadFull(io.LimitReader(file, wanted.Size-offset), data) // it may grow meanwhile
 		if n > 0 {
 			part := control.ContentPart{Offset: offset, Data: data[:n]}
 			if err := s.link.conn.Send(control.TypePart, 0, control.Manager, part); err != nil {
