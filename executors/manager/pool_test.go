@@ -1,11 +1,14 @@
 package manager
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -267,4 +270,56 @@ func waitUntil(t *testing.T, what string, is func() bool) {
 			t.Fatalf("waiting for %s", what)
 		}
 	}
+}
+
+// Spares without libfabric go when it is wanted; others take their places only where cores are free.
+func TestOutdatedSpareIsNotReplacedWithoutCores(t *testing.T) {
+	t.Setenv(role, roleExecutor)
+	self, err := os.Executable()
+	check(t, err)
+	var said lockedBuffer
+	m, err := New(Options{Executor: self, cores: testCores(69, 2), Pool: 1, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	check(t, err)
+	t.Cleanup(m.Close)
+	c := welcome(t, m)
+	c.full(1)
+	r := request(1, libraryGood)
+	r.Environment = append(r.Environment, "LD_LIBRARY_PATH=/nowhere") // the spare does not fit
+	r.Libfabric = true
+	_, _, err = c.lease(r)
+	check(t, err)
+	for len(m.spares()) > 0 {
+		_, changed := m.pool.state()
+		if len(m.spares()) == 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-time.After(patience):
+			t.Fatal("the outdated spare is still there")
+		}
+	}
+	c.release()
+	c.full(1)
+	if text := said.String(); strings.Contains(text, "could not be started") {
+		t.Error(text)
+	}
+}
+
+// lockedBuffer is for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
 }
