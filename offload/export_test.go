@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"context"
 	"testing"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
@@ -29,4 +30,16 @@ func (f Future) Pending() bool {
 	}
 	defer i.leave(0)
 	return !i.hasEnded()
+}
+
+// InvokeLate is Lease.Invoke by somebody who has chosen this executor before it ended, and sends after.
+func (e *Executor) InvokeLate(ctx context.Context, end func(), name string, in, out Payload) Future {
+	c := e.current.Load()
+	end()
+	<-c.gone
+	f := e.lease.prepare(name, in, out, nil)
+	future := f.future()
+	f.ctx, f.anywhere = ctx, true
+	f.send(c)
+	return future
 }

@@ -125,11 +125,14 @@ func (c *connection) give(r *region) error {
 	err := c.withClient(func() error {
 		c.moving.Store(int64(m.Size))
 		here, err := c.client.Attach(r.id, r.memory)
+		if err != nil {
+			return &refusal{err}
+		}
 		m.Address, m.Key = here.Address, here.Key
-		return err
+		return nil
 	})
-	if err != nil {
-		return &refusal{err}
+	if err != nil { // perhaps only that the executor is lost
+		return err
 	}
 	ctx, cancel := context.WithTimeout(c.alive, mapPatience)
 	defer cancel()

@@ -231,3 +231,20 @@ func TestReleaseWhileRefilling(t *testing.T) {
 		}
 	}
 }
+
+// An executor may be lost after it was chosen, before it knows the buffers: the invocation goes elsewhere.
+func TestExecutorLostBeforeItKnowsTheBuffers(t *testing.T) {
+	overTransports(t, func(t *testing.T) {
+		s := session(t)
+		l := lease(t, s, 1)
+		in, out := offload.Alloc[float64](s, 1), offload.Alloc[float64](s, 1)
+		in.Slice()[0] = 7
+		e := l.Executors()[0]
+		f := e.InvokeLate(within(t), func() { check(t, syscall.Kill(e.PID(), syscall.SIGKILL)) }, "square", in, out)
+		n, err := f.Wait(within(t))
+		check(t, err)
+		if n != 8 || out.Slice()[0] != 49 {
+			t.Errorf("%d bytes, %v", n, out.Slice()[0])
+		}
+	})
+}
