@@ -71,6 +71,9 @@ func expandWord(names []string, word string) ([]string, error) {
 	made := []string{""}
 	for word != "" {
 		text, after, bracket := strings.Cut(word, "[")
+		if err := checkLength(len(made[0]) + len(text)); err != nil { // before it is there many times
+			return nil, err
+		}
 		for i := range made {
 			made[i] += text
 		}
@@ -147,9 +150,16 @@ func pad(n uint64, width int) string {
 // maxName is the most bytes of a host's name in the DNS.
 const maxName = 253
 
+func checkLength(length int) error {
+	if length > maxName {
+		return fmt.Errorf("a name of %d characters; hosts have at most %d", length, maxName)
+	}
+	return nil
+}
+
 func checkName(name string) error {
-	if len(name) > maxName {
-		return fmt.Errorf("a name of %d characters; hosts have at most %d", len(name), maxName)
+	if err := checkLength(len(name)); err != nil {
+		return err
 	}
 	for i := range len(name) {
 		c := name[i]

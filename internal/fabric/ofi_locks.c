@@ -42,14 +42,19 @@ static size_t own_lock(const uint8_t *region) {
     return 0;
 }
 
-// Where the file of that name is mapped, if this line of /proc/self/maps says so.
+// Where libfabric has mapped its file of that name, if this line of /proc/self/maps says so.
 static uint8_t *mapped_at(const char *line, const char *file) {
-    const char *name = strrchr(line, '/');
+    static const char folder[] = "/dev/shm/";
+    const char *path = strstr(line, folder);
     const size_t length = strlen(file);
     unsigned long long from;
-    if (!*file || !name || strncmp(name + 1, file, length) || (name[1 + length] != '\n' && name[1 + length] != ' '))
+    char rights[5];
+    if (!*file || !path || sscanf(line, "%llx-%*x %4s", &from, rights) != 2 || strcmp(rights, "rw-s"))
         return NULL;
-    return sscanf(line, "%llx-", &from) == 1 ? (uint8_t *)(uintptr_t)from : NULL;
+    const char *name = path + strlen(folder);
+    if (strncmp(name, file, length) || (name[length] != '\n' && name[length] != ' '))
+        return NULL;
+    return (uint8_t *)(uintptr_t)from;
 }
 
 int ofi_find_locks(struct ofi_link *l, const uint8_t *own, size_t own_size, const uint8_t *peer, size_t peer_size) {
