@@ -41,6 +41,7 @@ missing() {
     { has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || echo busybox-static # not the one that needs libraries
     has cpio || echo cpio
     [ -x /sbin/depmod ] || echo kmod
+    has pkill || echo procps
 }
 
 # as_root COMMAND...: runs it as root, or fails with status 126 where that can not be had.
