@@ -123,7 +123,7 @@ func newRawOFI(ctx context.Context, s *stage, size, window int, p plan) (contest
 	if !s.sameNode(executor) {
 		return nil, errors.New("the floor over libfabric needs the executor on this node for now")
 	}
-	card := floor.Card(path.Provider, hostOf(path.Provider), path.Transport == fabric.OFISend, max(size, 8))
+	card := floor.Card(path.Provider, hostOf(path.Provider), path.Transport == fabric.OFISend, max(size, 8), window)
 	in, err := offload.TryAlloc[byte](s.session, len(card))
 	if err != nil {
 		return nil, err

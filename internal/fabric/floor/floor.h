@@ -109,6 +109,7 @@ struct floor_ofi_card {
     uint32_t name_size;
     uint32_t sends; /* fi_send instead of fi_writedata */
     uint64_t size;  /* largest payload */
+    uint64_t window; /* how many are in flight at most, each in memory of its own; 0: one */
     uint64_t address;
     uint64_t key;
     char provider[32];

@@ -14,11 +14,12 @@ import (
 const CardSize = C.sizeof_struct_floor_ofi_card
 
 // Card is the input of OpenOFI: the executor's end is to be opened at an address of its node
-// (empty: any). provider is libfabric's name; sends: by messages instead of writes.
-func Card(provider, host string, sends bool, size int) []byte {
+// (empty: any). provider is libfabric's name; sends: by messages instead of writes; window is how many
+// payloads of size bytes are in flight at most, 0 for one.
+func Card(provider, host string, sends bool, size, window int) []byte {
 	card := make([]byte, CardSize)
 	c := (*C.struct_floor_ofi_card)(unsafe.Pointer(&card[0]))
-	c.size = C.uint64_t(size)
+	c.size, c.window = C.uint64_t(size), C.uint64_t(window)
 	if sends {
 		c.sends = 1
 	}
@@ -53,7 +54,7 @@ func NewOFI(peer []byte, count int) (*OFI, error) {
 	}
 	o := &OFI{card: make([]byte, CardSize), peer: peer, room: room}
 	card := (*C.struct_floor_ofi_card)(unsafe.Pointer(&o.card[0]))
-	card.sends, card.size, card.provider = p.sends, p.size, p.provider
+	card.sends, card.size, card.window, card.provider = p.sends, p.size, p.window, p.provider
 	if o.end = C.floor_ofi_open(card, 0, p, room.text); o.end == nil {
 		err := room.failure()
 		room.free()

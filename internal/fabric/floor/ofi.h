@@ -36,8 +36,10 @@ struct floor_ofi {
     struct fid_pep *passive;
     struct fid_mr *mr;
     fi_addr_t peer;
-    uint8_t *memory; /* what is sent, then what is received: size bytes each */
+    uint8_t *memory; /* what is sent, then what is received: window places of size bytes each */
     uint64_t size;
+    uint64_t window;
+    uint64_t received; /* receives posted so far */
     uint64_t peer_address; /* of what the peer receives into */
     uint64_t peer_key;
     int sends;
@@ -61,8 +63,9 @@ struct floor_libfabric {
 const struct floor_libfabric *floor_libfabric_load(char *text);
 int floor_ofi_failed(char *text, const char *step, long error);
 
-static inline uint8_t *floor_ofi_out(const struct floor_ofi *e) { return e->memory; }
-static inline uint8_t *floor_ofi_in(const struct floor_ofi *e) { return e->memory + e->size; }
+/* What the i-th payload is sent from, and where it is received. */
+static inline uint8_t *floor_ofi_out(const struct floor_ofi *e, uint64_t i) { return e->memory + i % e->window * e->size; }
+static inline uint8_t *floor_ofi_in(const struct floor_ofi *e, uint64_t i) { return e->memory + (e->window + i % e->window) * e->size; }
 
 /* Posts a receive into the end's memory. */
 int floor_ofi_receive(struct floor_ofi *);

@@ -120,7 +120,7 @@ static int open_objects(struct floor_ofi *e) {
     result = fi_cq_open(e->domain, &cq, &e->cq, NULL);
     if (result)
         return floor_ofi_failed(e->text, "fi_cq_open", result);
-    result = fi_mr_reg(e->domain, e->memory, 2 * e->size, FI_REMOTE_WRITE | FI_WRITE | FI_SEND | FI_RECV, 0, 1, 0, &e->mr, NULL);
+    result = fi_mr_reg(e->domain, e->memory, 2 * e->window * e->size, FI_REMOTE_WRITE | FI_WRITE | FI_SEND | FI_RECV, 0, 1, 0, &e->mr, NULL);
     return result ? floor_ofi_failed(e->text, "fi_mr_reg", result) : FLOOR_OK;
 }
 
@@ -158,7 +158,7 @@ static int describe(struct floor_ofi *e, struct floor_ofi_card *card) {
         return floor_ofi_failed(e->text, "fi_getname", result);
     card->name_size = (uint32_t)(size + sizeof e->info->addr_format);
     memcpy(e->name, card->name, FLOOR_NAME);
-    card->address = e->info->domain_attr->mr_mode & FI_MR_VIRT_ADDR ? (uint64_t)(uintptr_t)floor_ofi_in(e) : e->size;
+    card->address = e->info->domain_attr->mr_mode & FI_MR_VIRT_ADDR ? (uint64_t)(uintptr_t)floor_ofi_in(e, 0) : e->window * e->size;
     card->key = fi_mr_key(e->mr);
     return FLOOR_OK;
 }
@@ -172,7 +172,8 @@ struct floor_ofi *floor_ofi_open(struct floor_ofi_card *card, int executor, cons
     e->text = text;
     e->sends = (int)card->sends;
     e->size = (card->size + FLOOR_PAGE) & ~(uint64_t)(FLOOR_PAGE - 1);
-    e->memory = mmap(NULL, 2 * e->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    e->window = card->window ? card->window : 1;
+    e->memory = mmap(NULL, 2 * e->window * e->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     int result = FLOOR_OK;
     if (e->memory == MAP_FAILED) {
         e->memory = NULL;
@@ -281,6 +282,6 @@ void floor_ofi_close(struct floor_ofi *e) {
     if (e->info)
         floor_libfabric_load(text)->freeinfo(e->info);
     if (e->memory)
-        munmap(e->memory, 2 * e->size);
+        munmap(e->memory, 2 * e->window * e->size);
     free(e);
 }

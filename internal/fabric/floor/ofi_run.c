@@ -6,7 +6,7 @@
 #include "ofi.h"
 
 int floor_ofi_receive(struct floor_ofi *e) {
-    ssize_t result = e->sends ? fi_recv(e->ep, floor_ofi_in(e), e->size, fi_mr_desc(e->mr), FI_ADDR_UNSPEC, NULL)
+    ssize_t result = e->sends ? fi_recv(e->ep, floor_ofi_in(e, e->received++), e->size, fi_mr_desc(e->mr), FI_ADDR_UNSPEC, NULL)
                               : fi_recv(e->ep, NULL, 0, NULL, FI_ADDR_UNSPEC, NULL);
     return result ? floor_ofi_failed(e->text, "fi_recv", result) : FLOOR_OK;
 }
@@ -48,20 +48,22 @@ static int take(struct floor_ofi *e) {
     return e->arrivals[e->taken++ % FLOOR_ARRIVALS];
 }
 
-/* Posts size bytes, of which what is small is copied away at once. */
-static int post(struct floor_ofi *e, uint64_t size, enum floor_message message) {
+/* Posts the i-th payload, of size bytes; what is small is copied away at once. */
+static int post(struct floor_ofi *e, uint64_t i, uint64_t size, enum floor_message message) {
+    uint8_t *out = floor_ofi_out(e, i);
+    const uint64_t to = e->peer_address + i % e->window * e->size;
     uint32_t turns = 0;
     uint64_t began = 0;
     for (;;) {
         const int signal = e->unsignalled + 1 >= e->signal_every;
         ssize_t result;
         if (size <= e->info->tx_attr->inject_size && !signal)
-            result = e->sends ? fi_injectdata(e->ep, floor_ofi_out(e), size, message, e->peer)
-                              : fi_inject_writedata(e->ep, floor_ofi_out(e), size, message, e->peer, e->peer_address, e->peer_key);
+            result = e->sends ? fi_injectdata(e->ep, out, size, message, e->peer)
+                              : fi_inject_writedata(e->ep, out, size, message, e->peer, to, e->peer_key);
         else {
-            struct iovec local = {floor_ofi_out(e), size};
+            struct iovec local = {out, size};
             void *descriptor = fi_mr_desc(e->mr);
-            struct fi_rma_iov remote = {.addr = e->peer_address, .len = size, .key = e->peer_key};
+            struct fi_rma_iov remote = {.addr = to, .len = size, .key = e->peer_key};
             const uint64_t flags = FI_REMOTE_CQ_DATA | (signal ? FI_COMPLETION : 0);
             struct fi_msg_rma write = {&local, &descriptor, 1, e->peer, &remote, 1, NULL, message};
             struct fi_msg send = {&local, &descriptor, 1, e->peer, NULL, message};
@@ -87,7 +89,7 @@ static void fill(const struct floor_ofi *e, const struct floor_block *b, uint64_
         return;
     if (b->size >= sizeof i) /* fresh */
         memcpy((void *)(uintptr_t)b->source, &i, sizeof i);
-    memcpy(floor_ofi_out(e), b->source, b->size);
+    memcpy(floor_ofi_out(e, i), b->source, b->size);
 }
 
 static int ping_pong(struct floor_ofi *e, const struct floor_block *b) {
@@ -98,10 +100,10 @@ static int ping_pong(struct floor_ofi *e, const struct floor_block *b) {
             before = floor_nanoseconds();
         }
         fill(e, b, i);
-        if (post(e, b->size ? b->size : 1, FLOOR_PING) < 0 || take(e) < 0)
+        if (post(e, 0, b->size ? b->size : 1, FLOOR_PING) < 0 || take(e) < 0)
             return FLOOR_FAILED;
         if (b->touch)
-            memcpy(b->destination, floor_ofi_in(e), b->size);
+            memcpy(b->destination, floor_ofi_in(e, 0), b->size);
         uint64_t now = floor_nanoseconds();
         b->samples[i] = now - before;
         before = now;
@@ -114,7 +116,7 @@ static int one_way(struct floor_ofi *e, const struct floor_block *b) {
     for (uint64_t answered = 0; answered < b->count; answered++) {
         for (; posted < b->count && posted - answered < (uint64_t)b->window; posted++) {
             fill(e, b, posted);
-            if (post(e, b->size ? b->size : 1, FLOOR_PUSH) < 0)
+            if (post(e, posted, b->size ? b->size : 1, FLOOR_PUSH) < 0)
                 return FLOOR_FAILED;
         }
         if (take(e) < 0)
@@ -128,8 +130,8 @@ static int one_way(struct floor_ofi *e, const struct floor_block *b) {
 
 /* A block begins with a message that says how many bytes its payloads have. */
 static int announce(struct floor_ofi *e, uint64_t size) {
-    memcpy(floor_ofi_out(e), &size, sizeof size);
-    return post(e, sizeof size, FLOOR_END) < 0 ? FLOOR_FAILED : take(e);
+    memcpy(floor_ofi_out(e, 0), &size, sizeof size);
+    return post(e, 0, sizeof size, FLOOR_END) < 0 ? FLOOR_FAILED : take(e);
 }
 
 int floor_ofi_run(struct floor_ofi *e, const struct floor_block *b) {
@@ -139,7 +141,7 @@ int floor_ofi_run(struct floor_ofi *e, const struct floor_block *b) {
     if (result >= 0)
         result = b->window ? one_way(e, b) : ping_pong(e, b);
     if (result >= 0)
-        result = post(e, 1, FLOOR_END);
+        result = post(e, 0, 1, FLOOR_END);
     if (result >= 0)
         result = take(e);
     return result < 0 ? FLOOR_FAILED : FLOOR_OK;
@@ -154,14 +156,14 @@ int floor_ofi_serve(struct floor_ofi *e, uint32_t touch, char *text) {
         int result = message;
         if (message == FLOOR_PING) {
             if (touch)
-                memcpy(floor_ofi_out(e), floor_ofi_in(e), size);
-            result = post(e, size, FLOOR_PING);
+                memcpy(floor_ofi_out(e, 0), floor_ofi_in(e, 0), size);
+            result = post(e, 0, size, FLOOR_PING);
         } else if (message == FLOOR_PUSH)
-            result = post(e, 1, FLOOR_PUSH);
+            result = post(e, 0, 1, FLOOR_PUSH);
         else if (message == FLOOR_END) {
             if (!opened)
-                memcpy(&size, floor_ofi_in(e), sizeof size);
-            result = post(e, 1, FLOOR_END);
+                memcpy(&size, floor_ofi_in(e, e->sends ? e->taken - 1 : 0), sizeof size); /* receives are taken in their order */
+            result = post(e, 0, 1, FLOOR_END);
             if (opened++ && result >= 0)
                 return FLOOR_OK;
         }
