@@ -23,7 +23,7 @@ The first rank of a job on a node starts this helper where no resource manager i
 of the job there share it, and it ends when the last of them has gone. If another helper has the
 socket, it ends at once, successfully.
 
-SUBLET_POOL says how many executors it keeps started for leases; if it is not set, one for each free core, at most 4.
+SUBLET_POOL says how many executors it keeps started for leases, where as many cores are free; none if it is not set.
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; warn if not set.`,
 		internal: true,
 		setUp: func(flags *pflag.FlagSet) runFunc {
@@ -65,11 +65,12 @@ func runEmbedded(socket string, stderr io.Writer) error {
 	return err
 }
 
-// poolSize is what SUBLET_POOL says.
+// poolSize is what SUBLET_POOL says. Without it there is no pool: ranks begin, and ask for their leases, when
+// the helper does, and spares would only take cores from them.
 func poolSize() (int, error) {
 	wish := os.Getenv("SUBLET_POOL")
 	if wish == "" {
-		return manager.DefaultPool, nil
+		return 0, nil
 	}
 	size, err := strconv.Atoi(wish)
 	if err != nil || size < 0 || size > manager.MaxPool {

@@ -45,7 +45,7 @@ type instance struct {
 
 // start has a process for an executor, which loads the library: a spare, or a new one.
 func (l *lease) start(ctx context.Context, index int, place api.Executor) (*instance, error) {
-	if i := l.manager.pool.take(ctx, l); i != nil {
+	if i := l.manager.pool.take(ctx, l, place.Core); i != nil {
 		i, err := l.set(ctx, i, index, place)
 		if !errors.Is(err, errSpareEnded) {
 			return i, err

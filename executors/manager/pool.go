@@ -31,9 +31,10 @@ const (
 //	   │                                      │
 //	   └────────── its process ends ──────────┴──▶ another is started, after a pause
 //
-// There are no more of them than cores are free: no lease could use others, and to start them would
-// disturb those who compute. For the same reason they start one after the other, on free cores, and
-// not while a lease is being granted.
+// Each is started on a free core, for a lease of that core: a process that is moved to another core after it
+// has run is at times not scheduled there for seconds (RATIONALE.md). There are no more of them than cores
+// are free: no lease could use others, and to start them would disturb those who compute. For the same reason
+// they start one after the other, and not while a lease is being granted.
 type pool struct {
 	manager *Manager
 	size    int
@@ -135,16 +136,21 @@ func (p *pool) begin() (*spare, time.Duration) {
 		p.discard(func(s *spare) bool { return !s.network })
 	}
 	free := p.manager.capacity.freeCPUs()
+	p.discard(func(s *spare) bool { return !slices.ContainsFunc(free, s.isOn) })
 	p.mu.Lock()
+	taken := func(cpus []int) bool {
+		return slices.ContainsFunc(p.spares, func(s *spare) bool { return s.isOn(cpus) })
+	}
+	core := slices.IndexFunc(free, func(cpus []int) bool { return !taken(cpus) })
 	missing, pause := min(p.size, len(free))-len(p.spares), time.Until(p.resting)
 	p.mu.Unlock()
 	switch {
-	case missing <= 0:
+	case missing <= 0 || core < 0:
 		return nil, 0
 	case pause > 0:
 		return nil, pause
 	}
-	s, err := p.start(slices.Concat(free...), network)
+	s, err := p.start(free[core], network)
 	if err != nil {
 		return nil, p.rest("a spare executor could not be started", "error", err)
 	}
@@ -192,7 +198,7 @@ func (p *pool) start(cpus []int, network bool) (*spare, error) {
 		return nil, err
 	}
 	i.spare = true
-	return &spare{instance: i, program: file, network: network, settled: make(chan struct{}), taken: make(chan struct{})}, nil
+	return &spare{instance: i, program: file, cpus: cpus, network: network, settled: make(chan struct{}), taken: make(chan struct{})}, nil
 }
 
 // settle waits until a spare is ready. Its process is watched from then on.
@@ -229,7 +235,7 @@ func (p *pool) settle(s *spare) {
 
 // take gives a spare to a lease; nil: there is none that fits. One that is about to be ready is waited
 // for, as another would have to be.
-func (p *pool) take(ctx context.Context, l *lease) *instance {
+func (p *pool) take(ctx context.Context, l *lease, core int) *instance {
 	if p.size == 0 || !fits(l.request.Environment) {
 		return nil
 	}
@@ -238,7 +244,7 @@ func (p *pool) take(ctx context.Context, l *lease) *instance {
 		return nil // starting one will say so
 	}
 	p.discard(func(s *spare) bool { return s.program != file }) // somebody has built another version
-	s := p.pick(l.request.Libfabric)
+	s := p.pick(l.manager.cpusOf(core), l.request.Libfabric)
 	if s == nil {
 		return nil
 	}
@@ -255,13 +261,16 @@ func (p *pool) take(ctx context.Context, l *lease) *instance {
 	return nil
 }
 
-// pick takes out the best: one that is ready, one that has libfabric if that is wanted. One that loads
-// libfabric is not ready soon.
-func (p *pool) pick(network bool) *spare {
+// pick takes out the best of those on a core: one that is ready, one that has libfabric if that is wanted.
+// One that loads libfabric is not ready soon.
+func (p *pool) pick(cpus []int, network bool) *spare {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	best, rank := -1, -1
 	for i, s := range p.spares {
+		if !s.isOn(cpus) {
+			continue
+		}
 		value := 0
 		if s.ready {
 			value += 2

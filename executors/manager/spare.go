@@ -15,12 +15,15 @@ import (
 type spare struct {
 	*instance
 	program identity
+	cpus    []int // those of the core that it has been started on
 	network bool
 	ready   bool          // the pool's
 	settled chan struct{} // closed when it is ready, or has failed
 	failure error         // set before
 	taken   chan struct{} // closed when a lease has it
 }
+
+func (s *spare) isOn(cpus []int) bool { return slices.Equal(s.cpus, cpus) }
 
 // awaitReady receives what a spare says first.
 func (i *instance) awaitReady() error {
