@@ -74,7 +74,7 @@ bench: build ## measure everything, into build/bench: every sample, tables and f
 
 test: build ## run all tests: vet, then everything, then under -race what needs no MPI
 	@$(MAKE) vet
-	@$(call run_tests,./...)
+	@$(call run_all,./...)
 	@$(MAKE) race
 
 # make test runs the same tests a few times each.
@@ -82,7 +82,7 @@ endurance: | deps ## run in full what make test runs briefly: kills, a million c
 	@$(MPI) scripts/endurance $(ENDURING)
 
 integration: | deps ## run the tests that start programs alone, or those of PACKAGES
-	@$(call run_tests,$(PACKAGES))
+	@$(call run_all,$(PACKAGES))
 
 vet: | deps ## run go vet
 	@$(MPI) go vet ./...
@@ -133,6 +133,14 @@ clean: ## remove what was built
 # cores; what hangs is found by the tests themselves, with a text that says what.
 define run_tests
 $(MPI) $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output -- -timeout 15m $(1)
+endef
+
+# Tests of packages run beside each other, but those that kill what computes and hold it to a time: beside
+# others they would see how the kernel divides the cores among too many who spin.
+ALONE := /apps/jacobi$$
+define run_all
+all=$$($(MPI) go list $(1)) && others=$$(printf '%s\n' $$all | grep -v '$(ALONE)' || true) && alone=$$(printf '%s\n' $$all | grep '$(ALONE)' || true) && \
+	if [ -n "$$others" ]; then $(call run_tests,$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,$$alone); fi
 endef
 
 # Go knows best what is out of date: these always run, and cost a fraction of a second when
