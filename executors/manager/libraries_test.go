@@ -53,12 +53,15 @@ func TestLibraryIsSentOnce(t *testing.T) {
 	var granted control.Granted
 	c.expect(control.TypeGranted, &granted)
 
-	kept, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", m.libraries.kept[0].file.Fd()))
+	m.libraries.mu.Lock()
+	file := m.libraries.kept[0].file
+	m.libraries.mu.Unlock()
+	kept, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 	check(t, err)
 	if !bytes.Equal(kept, data) {
 		t.Error("another content is kept")
 	}
-	if _, err := m.libraries.kept[0].file.WriteAt([]byte("x"), 0); err == nil {
+	if _, err := file.WriteAt([]byte("x"), 0); err == nil {
 		t.Error("a library can be changed")
 	}
 	again := request(1, elsewhere)
