@@ -20,7 +20,7 @@ var Probes = []struct {
 const (
 	// probePatience is how long one call may take. The first one over some networks connects; and a process that
 	// has just started may wait for its core for seconds, where others spin. That it has died is known otherwise.
-	probePatience = 15 * time.Second
+	probePatience = 8 * time.Second
 	// probeSlice is how long it spins before it looks whether the executor is still there.
 	probeSlice = 50 * time.Microsecond
 )
