@@ -17,13 +17,14 @@ import (
 )
 
 // Ctrl-C in the middle, from a terminal, which all processes of the run get: what was measured until then is
-// reported and kept. That there is something is known by the progress bar.
+// reported and kept. That there is something is known by the progress bar, which is drawn after a block; the
+// first would be one that is thrown away.
 func TestInterruptedOnATerminal(t *testing.T) {
 	keyboard, terminal := openTerminal(t)
 	saved := filepath.Join(t.TempDir(), "a.bench")
 	var table bytes.Buffer
 	command := exec.CommandContext(t.Context(), filepath.Join(bin, "sublet-bench"), "latency", "--transport", "ring", "--sizes", "8,16",
-		"--repetitions", "10000000", "--blocks", "10000", "--save", saved)
+		"--warmup", "0", "--repetitions", "10000000", "--blocks", "10000", "--save", saved)
 	command.Env = append(os.Environ(), "SUBLET_BIN="+bin, "SUBLET_DIR="+bin) // without a resource manager
 	command.Stdin, command.Stdout, command.Stderr = terminal, &table, terminal
 	command.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
