@@ -19,15 +19,25 @@ func (l *Lease) Call(ctx context.Context, function string, in, out Payload, cons
 }
 
 // call sends an invocation that needs no preparation, and spins a while for its response, in one
-// crossing into C. If it is not over then, nothing was done, and it takes the general way, or it goes on
+// crossing into C or none. If it is not over then, nothing was done, and it takes the general way, or it goes on
 // as any other does, and is waited for.
 func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, over bool, err error) {
 	if hasEnded(ctx) || !c.mu.TryLock() {
 		return 0, false, nil
 	}
+	size, over, goesOn, err := c.tryCall(ctx, l, name, in, out, constants)
+	c.mu.Unlock()
+	if over || goesOn == (Future{}) {
+		return size, over, err
+	}
+	size, err = goesOn.Wait(ctx)
+	return size, true, err
+}
+
+// tryCall does of call what needs mu, which is held. It is over, or goes on, or neither.
+func (c *connection) tryCall(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, over bool, goesOn Future, err error) {
 	if c.closed {
-		c.mu.Unlock()
-		return 0, false, nil
+		return 0, false, goesOn, nil
 	}
 	f := c.next // nobody else knows it
 	if f == nil {
@@ -36,8 +46,7 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 	}
 	f.lease = l
 	if !c.prepare(f, name, in, out, constants) {
-		c.mu.Unlock()
-		return 0, false, nil
+		return 0, false, goesOn, nil
 	}
 	c.watchStalls()
 	if len(l.executors) > 1 {
@@ -49,35 +58,30 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 	}
 	id, responses, err := c.client.SubmitAndHarvest(&f.request, slice)
 	n := len(responses)
-	if id > 0 && n > 0 && responses[n-1].ID == id { // the last of all that were in flight
+	switch {
+	case id == 0: // all slots are in use, or the executor is lost: the general way knows what to do
+		c.unload(l)
+		f.giveBack()
+		return 0, false, goesOn, nil
+	case n > 0 && responses[n-1].ID == id: // the last of all that were in flight
 		if n > 1 {
 			c.file(responses[:n-1], err)
 		}
 		c.unload(l)
 		answer := &responses[n-1] // the client's, until mu is given up
-		size = answer.Size
 		if answer.Status != fabric.StatusOK {
 			err = c.berth.executor.explain(f, answer)
 		}
 		f.giveBack()
-		c.mu.Unlock()
-		return size, true, err
-	}
-	if id == 0 {
-		c.unload(l)
-		f.giveBack()
-		c.mu.Unlock()
-		return 0, false, nil // all slots are in use, or the executor is lost: the general way knows what to do
+		return answer.Size, true, goesOn, err
 	}
 	c.next = nil
 	if len(l.executors) == 1 {
 		c.load.Add(1)
 	}
-	future := c.goOn(ctx, f, id, true)
+	goesOn = c.goOn(ctx, f, id, true)
 	c.file(responses, err)
-	c.mu.Unlock()
-	size, err = future.Wait(ctx)
-	return size, true, err
+	return 0, false, goesOn, nil
 }
 
 func (c *connection) unload(l *Lease) {

@@ -18,7 +18,7 @@ type Operands struct {
 // CallAll calls a function with each of calls, as many at once as the executors have slots for, and returns
 // when all have ended: with nil, or the error of the first that failed; each one's own is in its Operands.
 // It costs much less than as many of Call, because a slot is used again without coming back to Go. What
-// ctx governs is as of [Lease.Call]; what it keeps from being sent has its error.
+// ctx governs is as of [Lease.Call]; what is not sent when it ends has [ErrDeadline] or why it was canceled.
 func (l *Lease) CallAll(ctx context.Context, function string, calls []Operands, constants ...*Constant) error {
 	if len(l.executors) == 1 || len(calls) <= fabric.DefaultSlots {
 		l.callAll(ctx, nil, function, calls, constants)
@@ -102,7 +102,7 @@ func (b *batch) run(ctx context.Context, calls []Operands) {
 		b.wait(ctx, len(b.sent)-fabric.DefaultSlots-1)
 	}
 	for i := range calls {
-		calls[i].Size, calls[i].Err = 0, ctx.Err()
+		calls[i].Size, calls[i].Err = 0, overdue(ctx, b.function, "before it was sent")
 	}
 	b.wait(ctx, 0)
 }

@@ -65,6 +65,11 @@ func TestCallAllFailures(t *testing.T) {
 		if err := l.CallAll(ended, "square", calls); !errors.Is(err, context.Canceled) || !errors.Is(calls[99].Err, context.Canceled) {
 			t.Errorf("a context that had ended: %v, %v", err, calls[99].Err)
 		}
+		late, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+		defer cancel()
+		if err := l.CallAll(late, "square", calls); !errors.Is(err, offload.ErrDeadline) || !errors.Is(calls[99].Err, offload.ErrDeadline) {
+			t.Errorf("past its deadline: %v, %v", err, calls[99].Err)
+		}
 	})
 }
 
@@ -80,13 +85,11 @@ func TestCallAllOutlivesAnExecutor(t *testing.T) {
 			in.Slice()[0] = 10
 			calls, outs = append(calls, offload.Operands{In: in, Out: out}), append(outs, out)
 		}
-		killed := make(chan error, 1)
-		go func() {
-			time.Sleep(50 * time.Millisecond) // of 300 that they take
-			killed <- syscall.Kill(l.Executors()[0].PID(), syscall.SIGKILL)
-		}()
-		check(t, l.CallAll(within(t), "nap_and_echo", calls))
-		check(t, <-killed)
+		ended := make(chan error, 1)
+		go func() { ended <- l.CallAll(within(t), "nap_and_echo", calls) }()
+		waitFor(t, "first calls", l.Executors()[0].Busy)
+		check(t, syscall.Kill(l.Executors()[0].PID(), syscall.SIGKILL))
+		check(t, <-ended)
 		for i, out := range outs {
 			if calls[i].Size != 4 || out.Slice()[0] != 10 {
 				t.Errorf("call %d: %d bytes, %d", i, calls[i].Size, out.Slice()[0])

@@ -32,6 +32,12 @@ func (f Future) Pending() bool {
 	return !i.hasEnded()
 }
 
+// Busy tells whether something is in flight on the executor.
+func (e *Executor) Busy() bool {
+	c := e.current.Load()
+	return c != nil && c.load.Load() > 0
+}
+
 // InvokeLate is Lease.Invoke by somebody who has chosen this executor before it ended, and sends after.
 func (e *Executor) InvokeLate(ctx context.Context, end func(), name string, in, out Payload) Future {
 	c := e.current.Load()

@@ -190,9 +190,12 @@ func (f *invocation) send(c *connection) {
 func (f *invocation) expire() { f.connection.Load().expire(f) }
 
 // overdue is the error of an invocation whose context ended.
-func (f *invocation) overdue(when string) error {
-	err := fmt.Errorf("the context of an invocation of %s ended %s: %w", f.function.name, when, context.Cause(f.ctx))
-	if errors.Is(f.ctx.Err(), context.DeadlineExceeded) {
+func (f *invocation) overdue(when string) error { return overdue(f.ctx, f.function.name, when) }
+
+// overdue is the error of an invocation of a function whose context ended.
+func overdue(ctx context.Context, function, when string) error {
+	err := fmt.Errorf("the context of an invocation of %s ended %s: %w", function, when, context.Cause(ctx))
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &classified{class: ErrDeadline, text: err.Error(), cause: err}
 	}
 	return err

@@ -16,7 +16,7 @@ func (t *Table) Write(w io.Writer) error {
 	for _, b := range t.Bars {
 		ci, sign, verdict := "too few", "≤ ", b.Verdict
 		if b.CI95 != nil {
-			ci = fmt.Sprintf("%s to %s", number(b.CI95[0]), number(b.CI95[1]))
+			ci = fmt.Sprintf("%s to %s", report.Digits(b.CI95[0]), report.Digits(b.CI95[1]))
 		}
 		if b.AtLeast {
 			sign = "≥ "
@@ -29,7 +29,7 @@ func (t *Table) Write(w io.Writer) error {
 		if b.Unit != "" {
 			unit = " " + b.Unit
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s%s\t%s\t%s%s\t%s\t%s\n", b.what(), b.via(), number(b.Value), unit, ci, sign, number(b.Bar), number(b.Aim), verdict)
+		fmt.Fprintf(table, "%s\t%s\t%s%s\t%s\t%s%s\t%s\t%s\n", b.what(), b.via(), report.Digits(b.Value), unit, ci, sign, report.Digits(b.Bar), report.Digits(b.Aim), verdict)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -60,14 +60,4 @@ func (b *Bar) via() string {
 		return b.Transport
 	}
 	return b.Transport + ", " + b.Provider
-}
-
-func number(value float64) string {
-	switch {
-	case value >= 99.95:
-		return fmt.Sprintf("%.0f", value)
-	case value >= 9.995:
-		return fmt.Sprintf("%.1f", value)
-	}
-	return fmt.Sprintf("%.2f", value)
 }

@@ -9,13 +9,14 @@ func Clock(ns float64) string {
 		name string
 	}{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}} {
 		if ns >= 0.9995*unit.size {
-			return digits(ns/unit.size) + " " + unit.name
+			return Digits(ns/unit.size) + " " + unit.name
 		}
 	}
 	return fmt.Sprintf("%.0f ns", ns)
 }
 
-func digits(value float64) string {
+// Digits writes a value with three digits.
+func Digits(value float64) string {
 	switch {
 	case value >= 99.95:
 		return fmt.Sprintf("%.0f", value)
@@ -40,9 +41,9 @@ func Size(bytes int) string {
 func rate(perSecond float64) string {
 	switch {
 	case perSecond >= 1e6:
-		return digits(perSecond/1e6) + " M/s"
+		return Digits(perSecond/1e6) + " M/s"
 	case perSecond >= 1e3:
-		return digits(perSecond/1e3) + " k/s"
+		return Digits(perSecond/1e3) + " k/s"
 	}
-	return digits(perSecond) + " /s"
+	return Digits(perSecond) + " /s"
 }

@@ -103,8 +103,9 @@ type Client struct {
 	broken    error
 	wanted    uint32 // atomic: goroutines that wait for the client
 	harvested []Response
-	attach    attacher // nil on the ring, where regions need no registering
-	release   func()   // frees what C used, after it is closed; may be nil
+	near      *nearRing // nil but on the ring
+	attach    attacher  // nil on the ring, where regions need no registering
+	release   func()    // frees what C used, after it is closed; may be nil
 }
 
 func newClient(c *C.struct_fabric_client, path Path, slots int) (*Client, error) {
@@ -185,10 +186,13 @@ func (c *Client) Harvest(until uint64, budget time.Duration) ([]Response, error)
 	return c.collect(c.cross())
 }
 
-// SubmitAndHarvest is Submit and Harvest of that invocation in one crossing into C.
+// SubmitAndHarvest is Submit and Harvest of that invocation in one crossing into C, or in none (ring_near.go).
 func (c *Client) SubmitAndHarvest(r *Request, budget time.Duration) (uint64, []Response, error) {
 	if c.broken != nil {
 		return 0, nil, c.broken
+	}
+	if c.near != nil && c.isNear(r) {
+		return c.callNear(r, budget)
 	}
 	r.fill(&c.crossing.submissions[0])
 	c.crossing.count, c.crossing.max, c.crossing.waits = 1, Batch, 0

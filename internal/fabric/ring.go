@@ -58,6 +58,7 @@ func NewRing(slots int, maySleep bool) (*RingClient, error) {
 	if err != nil {
 		return nil, closeAll(err)
 	}
+	client.near = newNearRing(memory.bytes, slots, maySleep)
 	return &RingClient{Client: client, Files: files, memory: memory, doorbell: doorbell}, nil
 }
 

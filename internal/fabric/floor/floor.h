@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     FLOOR_OK = 0,
@@ -22,6 +23,15 @@ uint64_t floor_nanoseconds(void);
 /* One turn of a wait that spins: 32 pauses, then sched_yield. 0 when the other end is dead.
  * began is 0 at first. */
 int floor_spin(uint32_t *turns, uint64_t *began);
+
+/* Copies a payload; the commonest small size is worth a store of its own. */
+static inline void floor_copy(void *to, const void *from, uint64_t size) {
+    if (size == 8)
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, size);
+}
+
 /* Sleeps for that long. */
 void floor_pause(uint64_t nanoseconds);
 /* Computes for a while: items of a few microseconds each, all the same. */

@@ -50,13 +50,6 @@ static int await(struct floor_line *line, uint64_t id, uint64_t hot) {
     return FLOOR_OK;
 }
 
-static inline void copy(void *to, const void *from, uint64_t size) {
-    if (size == 8) /* the commonest small size, worth a store of its own */
-        memcpy(to, from, 8);
-    else
-        memcpy(to, from, size);
-}
-
 int floor_lines_run(void *shared, uint64_t *last, int doze, const struct floor_block *b) {
     struct floor_lines *lines = shared;
     const int rides = b->size <= FLOOR_INLINE;
@@ -74,12 +67,12 @@ int floor_lines_run(void *shared, uint64_t *last, int doze, const struct floor_b
         if (b->touch) {
             if (b->size >= sizeof i) /* fresh */
                 memcpy((void *)(uintptr_t)b->source, &i, sizeof i);
-            copy(b->window && !rides ? input + i % (uint64_t)b->window * stride : input, b->source, b->size);
+            floor_copy(b->window && !rides ? input + i % (uint64_t)b->window * stride : input, b->source, b->size);
         }
         put(&lines->request, ++id, b->size, doze);
         result = await(&lines->response, id, 0);
         if (b->touch && !b->window)
-            copy(b->destination, output, b->size);
+            floor_copy(b->destination, output, b->size);
         uint64_t now = floor_nanoseconds();
         b->samples[i] = now - before;
         before = now;
@@ -104,7 +97,7 @@ int floor_lines_serve(void *shared, const struct floor_lines_call *call, char *t
         const uint64_t size = lines->request.size;
         if (size != FLOOR_STOP && call->touch) {
             if (size <= FLOOR_INLINE)
-                copy(lines->response.inlined, lines->request.inlined, size);
+                floor_copy(lines->response.inlined, lines->request.inlined, size);
             else
                 memcpy(output_of(shared, size), input_of(shared), size);
         }

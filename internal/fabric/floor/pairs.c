@@ -33,13 +33,6 @@ static int await(struct floor_line *line, uint64_t id) {
     return FLOOR_OK;
 }
 
-static inline void copy(void *to, const void *from, uint64_t size) {
-    if (size == 8) /* the commonest small size, worth a store of its own */
-        memcpy(to, from, 8);
-    else
-        memcpy(to, from, size);
-}
-
 /* Operation i has id first + i, and the pair of that id. */
 static int run(void *shared, uint64_t first, const struct floor_block *b) {
     struct floor_pair *pairs = shared;
@@ -53,7 +46,7 @@ static int run(void *shared, uint64_t first, const struct floor_block *b) {
             if (await(&pair->response, first + i - window) < 0)
                 return FLOOR_FAILED;
             if (b->touch)
-                copy(b->destination, payload(shared, pair, index, window, b->size, 1), b->size);
+                floor_copy(b->destination, payload(shared, pair, index, window, b->size, 1), b->size);
             if (!b->batch)
                 b->samples[i - window] = floor_nanoseconds() - sent[index];
         }
@@ -64,7 +57,7 @@ static int run(void *shared, uint64_t first, const struct floor_block *b) {
         if (b->touch) {
             if (b->size >= sizeof i) /* fresh */
                 memcpy((void *)(uintptr_t)b->source, &i, sizeof i);
-            copy(payload(shared, pair, index, window, b->size, 0), b->source, b->size);
+            floor_copy(payload(shared, pair, index, window, b->size, 0), b->source, b->size);
         }
         put(&pair->request, first + i, b->size);
         if (b->batch && (i + 1) % b->batch == 0) {
@@ -108,7 +101,7 @@ int floor_pairs_serve(void *shared, const struct floor_pairs_call *call, char *t
         }
         const uint64_t size = pair->request.size;
         if (size != FLOOR_STOP && call->touch)
-            copy(payload(shared, pair, index, call->window, size, 1), payload(shared, pair, index, call->window, size, 0), size);
+            floor_copy(payload(shared, pair, index, call->window, size, 1), payload(shared, pair, index, call->window, size, 0), size);
         put(&pair->response, id, size);
         if (size == FLOOR_STOP)
             return FLOOR_OK;
