@@ -72,10 +72,9 @@ demo: build ## solve a system under mpirun with half of the rows on leased execu
 bench: build ## measure everything, into build/bench: every sample, tables and figures (minutes; on a quiet machine)
 	@MPIRUN="$(MPIRUN)" scripts/bench bin build/bench
 
-test: build ## run all tests: vet, then everything, then under -race what needs no MPI
+test: build ## run all tests, after vet
 	@$(MAKE) vet
 	@$(call run_all,./...)
-	@$(MAKE) race
 
 # make test runs the same tests a few times each.
 endurance: | deps ## run in full what make test runs briefly: kills, a million calls, thousands of leases

@@ -62,9 +62,13 @@ func (i *impostor) hangUp() {
 }
 
 // answer writes the response to an invocation: success, without output.
-func (i *impostor) answer(id uint64) {
+func (i *impostor) answer(id uint64) { i.answerWith(id, 0) }
+
+// answerWith writes the response to an invocation: success, with so many bytes.
+func (i *impostor) answerWith(id, size uint64) {
 	at := i.memory[responses+id%impostorSlots*responseStride:]
 	clear(at[8:32])
+	binary.NativeEndian.PutUint64(at[16:], size)
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&at[0])), id)
 }
 

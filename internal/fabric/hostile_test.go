@@ -108,6 +108,26 @@ func TestAnswersTwice(t *testing.T) {
 	})
 }
 
+// ask submits a request, apart from waiting for its end or together with it.
+func (p *peer) ask(r *fabric.Request, together bool, wait time.Duration) (id uint64, got outcome, _ fabric.Response, err error) {
+	var responses []fabric.Response
+	if together {
+		id, responses, err = p.client.SubmitAndHarvest(r, time.Millisecond)
+	} else {
+		id, err = p.client.Submit(r)
+	}
+	switch {
+	case err != nil:
+		return id, protocol, fabric.Response{}, err
+	case len(responses) == 0:
+		got, response := p.end(id, wait)
+		return id, got, response, nil
+	case responses[0].Status != fabric.StatusOK:
+		return id, refused, responses[0], nil
+	}
+	return id, right, responses[0], nil
+}
+
 // An executor that writes whatever it can into the ring, all the time, while invocations go on.
 func TestHostileRing(t *testing.T) {
 	// What a client that is attacked like this must see: at least one of these.
@@ -117,8 +137,9 @@ func TestHostileRing(t *testing.T) {
 		"flags": {right}, "doorbells": {right}, "shrink": {right},
 	}
 	const from = 10
-	for _, name := range hostile.Attacks {
-		t.Run(name, func(t *testing.T) {
+	for i := range 2 * len(hostile.Attacks) {
+		name, together := hostile.Attacks[i/2], i%2 == 1
+		t.Run(name+map[bool]string{true: ", one call"}[together], func(t *testing.T) {
 			p := startPeer(t, transports[0], peerOptions{slots: 4, hot: -1, hostile: &hostile.Plan{Ring: name, From: from}})
 			in, out := p.region(fabric.Buffers, 64), p.region(fabric.Buffers, 128)
 			edge := out.memory.Bytes()[32:]
@@ -130,11 +151,8 @@ func TestHostileRing(t *testing.T) {
 			}
 			start := time.Now()
 			for {
-				id, err := p.client.Submit(&fabric.Request{Function: p.functions["echo"], Input: in.payload(0, 32), Output: out.payload(0, 32)})
-				got, response := protocol, fabric.Response{}
-				if err == nil {
-					got, response = p.end(id, 2*time.Second)
-				}
+				request := &fabric.Request{Function: p.functions["echo"], Input: in.payload(0, 32), Output: out.payload(0, 32)}
+				id, got, response, err := p.ask(request, together, 2*time.Second)
 				if id > 0 && id < from && got != right {
 					t.Fatalf("invocation %d, before the attack, ended with %s", id, got)
 				}
