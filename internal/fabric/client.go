@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/sublet-hpc/sublet/internal/pause"
 )
 
 // Limits of the wire.
@@ -166,6 +168,9 @@ func (c *Client) Submit(r *Request) (uint64, error) {
 	if c.broken != nil {
 		return 0, c.broken
 	}
+	if c.isNear(r) {
+		return c.submitNear(r)
+	}
 	r.fill(&c.crossing.submissions[0])
 	c.crossing.count, c.crossing.max, c.crossing.waits = 1, 0, 0
 	if result := c.cross(); result < 0 {
@@ -181,6 +186,11 @@ func (c *Client) Harvest(until uint64, budget time.Duration) ([]Response, error)
 	if c.broken != nil {
 		return nil, c.broken
 	}
+	if c.near != nil {
+		if c.harvestNear(until, budget); len(c.harvested) > 0 || uint64(c.c.harvested) >= min(until, uint64(c.c.submitted)) {
+			return c.harvested, nil
+		}
+	}
 	c.crossing.count, c.crossing.max = 0, Batch
 	c.crossing.until, c.crossing.nanoseconds = C.uint64_t(until), C.uint64_t(budget)
 	return c.collect(c.cross())
@@ -191,8 +201,16 @@ func (c *Client) SubmitAndHarvest(r *Request, budget time.Duration) (uint64, []R
 	if c.broken != nil {
 		return 0, nil, c.broken
 	}
-	if c.near != nil && c.isNear(r) {
-		return c.callNear(r, budget)
+	if c.isNear(r) {
+		id, err := c.submitNear(r)
+		if err != nil {
+			return 0, nil, err
+		}
+		if id == uint64(c.c.harvested)+1 {
+			pause.For(uint32(c.c.grace))
+		}
+		responses, err := c.Harvest(id, budget)
+		return id, responses, err
 	}
 	r.fill(&c.crossing.submissions[0])
 	c.crossing.count, c.crossing.max, c.crossing.waits = 1, Batch, 0

@@ -6,6 +6,7 @@ package fabric
 import "C"
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -14,9 +15,9 @@ import (
 )
 
 // nearRing is a ring as Go itself reads and writes it. What rides in a header takes as long from core to
-// core as the way into C and back, so a call of that size stays in Go: it writes the request, and looks for
-// the response for about a microsecond. All else is C's (ring.c, client.c), which finds the same memory in the same
-// state.
+// core as the way into C and back, so requests and responses of that size stay in Go, which looks for a response for
+// about a microsecond. All else is C's (ring.c, client.c), which finds the same memory in the same state: one may
+// submit what the other harvests.
 type nearRing struct {
 	requests  []C.struct_wire_request
 	responses unsafe.Pointer // a stride apart
@@ -26,6 +27,8 @@ type nearRing struct {
 
 // nearTurns is how often a response is looked for, with a pause each time, before that is left to C.
 const nearTurns = 64
+
+const nearFlags = C.WIRE_INPUT_INLINE | C.WIRE_OUTPUT_INLINE
 
 func newNearRing(memory []byte, slots int, maySleep bool) *nearRing {
 	return &nearRing{
@@ -41,45 +44,27 @@ func (n *nearRing) response(id uint64) *C.struct_wire_response {
 	return (*C.struct_wire_response)(unsafe.Add(n.responses, slot*C.WIRE_RING_RESPONSE))
 }
 
-// isNear tells whether a request and its response are one line each, and nothing else is in flight.
+// isNear tells whether Go submits a request itself: it and its response are one line each.
 func (c *Client) isNear(r *Request) bool {
-	return uint(r.Input.Size) <= C.WIRE_INLINE && uint(r.Output.Size) <= C.WIRE_INLINE && len(r.Constants) == 0 &&
-		c.c.submitted == c.c.harvested && c.c.faults == nil
-}
-
-// callNear is SubmitAndHarvest without C, where isNear.
-func (c *Client) callNear(r *Request, budget time.Duration) (uint64, []Response, error) {
-	id := uint64(c.c.submitted) + 1
-	c.submitNear(r, id)
-	response := c.near.response(id)
-	pause.For(uint32(c.c.grace))
-	for range nearTurns {
-		if atomic.LoadUint64((*uint64)(&response.id)) == id {
-			responses, err := c.takeNear(r, id, response)
-			return id, responses, err
-		}
-		if atomic.LoadUint32(&c.wanted) > 0 {
-			return id, nil, nil
-		}
-		pause.For(1)
-	}
-	responses, err := c.Harvest(id, budget)
-	return id, responses, err
+	return c.near != nil && uint(r.Input.Size) <= C.WIRE_INLINE && uint(r.Output.Size) <= C.WIRE_INLINE && len(r.Constants) == 0 && c.c.faults == nil
 }
 
 // submitNear does what ring_submit does for a request of one line.
-func (c *Client) submitNear(r *Request, id uint64) {
+func (c *Client) submitNear(r *Request) (uint64, error) {
+	if int(c.c.submitted-c.c.harvested) >= len(c.near.requests) {
+		return 0, ErrFull
+	}
+	id := uint64(c.c.submitted) + 1
 	slot := int(id) & (len(c.near.requests) - 1)
 	request := &c.near.requests[slot]
 	copyInline(unsafe.Pointer(&request.inlined), r.Input.Address, r.Input.Size)
 	request.function = C.uint32_t(r.Function)
-	request.flags = C.WIRE_INPUT_INLINE | C.WIRE_OUTPUT_INLINE
+	request.flags = nearFlags
 	request.constants = 0
 	request.input_size = C.uint64_t(r.Input.Size)
 	request.output_capacity = C.uint64_t(r.Output.Size)
-	// For C, if that is to find the response.
 	pending := &c.c.pending[slot]
-	pending.output, pending.capacity, pending.flags = r.Output.Address, C.uint64_t(r.Output.Size), C.WIRE_INPUT_INLINE|C.WIRE_OUTPUT_INLINE
+	pending.output, pending.capacity, pending.flags = r.Output.Address, C.uint64_t(r.Output.Size), nearFlags
 	c.c.submitted = C.uint64_t(id)
 	atomic.StoreUint64((*uint64)(&request.id), id)
 	// Either the executor sees the request before it sleeps, or we see that it sleeps: Go's atomic
@@ -87,21 +72,40 @@ func (c *Client) submitNear(r *Request, id uint64) {
 	if c.near.maySleep && atomic.LoadUint32((*uint32)(&c.near.page.executor_sleeps)) != 0 {
 		C.wake_executor(c.near.page)
 	}
+	return id, nil
 }
 
-// takeNear does what take does (client.c): it reads each field once, and checks what it has read. What is
-// not an output in the response's own line is left to C.
-func (c *Client) takeNear(r *Request, id uint64, response *C.struct_wire_response) ([]Response, error) {
-	status := Status(atomic.LoadInt32((*int32)(&response.status)))
-	size := atomic.LoadUint64((*uint64)(&response.size))
-	inCall := atomic.LoadUint64((*uint64)(&response.nanoseconds))
-	if status != StatusOK || size > uint64(r.Output.Size) {
-		return c.Harvest(id, 0)
+// harvestNear is Harvest of responses of one line for as long as Go looks for them, which with no budget is
+// once. They are in c.harvested; that there are fewer says nothing about what is the matter.
+func (c *Client) harvestNear(until uint64, budget time.Duration) {
+	c.harvested = c.harvested[:0]
+	for range nearTurns {
+		for c.c.harvested < c.c.submitted && len(c.harvested) < Batch && c.takeNear() {
+		}
+		if uint64(c.c.harvested) >= until || len(c.harvested) == Batch || budget == 0 || atomic.LoadUint32(&c.wanted) > 0 {
+			return
+		}
+		pause.For(1)
 	}
-	copyInline(r.Output.Address, unsafe.Pointer(&response.inlined), int(size))
+}
+
+// takeNear takes the next response, if it has come, as take does (client.c): it reads each field once, and checks what it
+// has read. What is not an output in the response's own line is left to C.
+func (c *Client) takeNear() bool {
+	id := uint64(c.c.harvested) + 1
+	response := c.near.response(id)
+	if atomic.LoadUint64((*uint64)(&response.id)) != id {
+		return false
+	}
+	pending := &c.c.pending[int(id)&(len(c.near.requests)-1)]
+	size := atomic.LoadUint64((*uint64)(&response.size))
+	if atomic.LoadInt32((*int32)(&response.status)) != C.WIRE_OK || pending.flags != nearFlags || size > uint64(pending.capacity) {
+		return false
+	}
+	copyInline(pending.output, unsafe.Pointer(&response.inlined), int(size))
 	c.c.harvested = C.uint64_t(id)
-	c.harvested = append(c.harvested[:0], Response{ID: id, Size: int(size), InCall: time.Duration(min(inCall, 1<<63-1))})
-	return c.harvested, nil
+	c.harvested = append(c.harvested, Response{ID: id, Size: int(size), InCall: time.Duration(min(atomic.LoadUint64((*uint64)(&response.nanoseconds)), math.MaxInt64))})
+	return true
 }
 
 // copyInline copies at most WIRE_INLINE bytes; eight, the commonest size, by a store of its own.
