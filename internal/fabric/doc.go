@@ -17,7 +17,8 @@
 //
 // Each crossing from Go into C costs as much as a line takes from core to core. So what is to be submitted and
 // harvested stands in memory that C knows, and [Client.SubmitAndHarvest] does both in one; [Client.Stream] fills
-// the slots of many requests as they become free without coming back.
+// the slots of many requests as they become free without coming back. On the ring, what rides in a header does not
+// cross at all (ring_near.go).
 //
 // # Hot and warm
 //
