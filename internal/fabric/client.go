@@ -105,7 +105,7 @@ type Client struct {
 	broken    error
 	wanted    uint32 // atomic: goroutines that wait for the client
 	harvested []Response
-	near      *nearRing // nil but on the ring
+	near      *nearRing // nil but on a ring without faults
 	attach    attacher  // nil on the ring, where regions need no registering
 	release   func()    // frees what C used, after it is closed; may be nil
 }

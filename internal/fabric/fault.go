@@ -49,6 +49,7 @@ func (c *Client) Inject(faults []Fault) error {
 	if c.Submitted() > 0 || c.c.faults != nil {
 		return errors.New("fabric: faults come before the first invocation, and once")
 	}
+	c.near = nil // they happen in C
 	return withFaults(faults, func(f *C.struct_fabric_fault, n C.uint32_t) C.int { return C.fabric_fault_client(c.c, f, n) })
 }
 

@@ -46,7 +46,7 @@ func (n *nearRing) response(id uint64) *C.struct_wire_response {
 
 // isNear tells whether Go submits a request itself: it and its response are one line each.
 func (c *Client) isNear(r *Request) bool {
-	return c.near != nil && uint(r.Input.Size) <= C.WIRE_INLINE && uint(r.Output.Size) <= C.WIRE_INLINE && len(r.Constants) == 0 && c.c.faults == nil
+	return c.near != nil && uint(r.Input.Size) <= C.WIRE_INLINE && uint(r.Output.Size) <= C.WIRE_INLINE && len(r.Constants) == 0
 }
 
 // submitNear does what ring_submit does for a request of one line.
