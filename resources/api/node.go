@@ -51,6 +51,7 @@ type Drain struct {
 // NodeStatus is a node and what it is used for.
 type NodeStatus struct {
 	Node
+	State NodeState `json:"state"`
 	// Drain says since when and why the node takes no new leases; nil: it does.
 	Drain *Drain `json:"drain,omitempty"`
 	// Free is what can be lent now.

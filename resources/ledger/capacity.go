@@ -35,6 +35,7 @@ type User struct {
 	Node  string
 	Cores []int
 	By    string // completes "core 3 is"
+	Lease string // that has them to itself; empty: none has
 }
 
 // noCapacity refuses a number of executors with so much memory each.
@@ -82,7 +83,7 @@ func (n *Node) users() []User {
 		if !seen {
 			at = len(users)
 			index[by] = at
-			users = append(users, User{Node: n.Record.Name, By: by})
+			users = append(users, User{Node: n.Record.Name, By: by, Lease: core.Lease})
 		}
 		users[at].Cores = append(users[at].Cores, core.ID)
 	}
