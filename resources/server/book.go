@@ -144,7 +144,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 	}
 	known.seen = at
 	if beat.Beat <= known.beat {
-		return api.HeartbeatReply{}, nil // overtaken
+		return api.HeartbeatReply{Drain: b.drain(name)}, nil // overtaken
 	}
 	known.beat = beat.Beat
 	return b.reconcile(name, beat.State, at), nil
