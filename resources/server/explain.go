@@ -41,6 +41,16 @@ func (b *book) oneLease(id string) (api.Lease, error) {
 	return api.Lease{}, b.unknownLease(id)
 }
 
+// lease makes the errors of leases that are not there.
+func (b *book) lease(id string, err error) error {
+	if !errors.Is(err, ledger.ErrUnknown) {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unknownLease(id)
+}
+
 // unknownLease says why there is none. mu is held.
 func (b *book) unknownLease(id string) error {
 	if slices.ContainsFunc(b.waiting, func(w *waiter) bool { return w.command.Lease == id }) {

@@ -227,17 +227,10 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, waiter *waiter, p
 
 func (s *Server) renew(_ http.ResponseWriter, r *http.Request) (any, error) {
 	expires, err := s.book.renew(r.PathValue("id"), time.Now())
-	return api.Renewed{Expires: expires}, lease(err)
+	return api.Renewed{Expires: expires}, s.book.lease(r.PathValue("id"), err)
 }
 
 func (s *Server) release(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return nil, lease(s.book.release(r.PathValue("id"), time.Now()))
-}
-
-// lease makes the errors of leases that are not there.
-func lease(err error) error {
-	if errors.Is(err, ledger.ErrUnknown) {
-		return api.Because(api.ErrUnknownLease, "%v; it has ended, or never was", err)
-	}
-	return err
+	id := r.PathValue("id")
+	return nil, s.book.lease(id, s.book.release(id, time.Now()))
 }
