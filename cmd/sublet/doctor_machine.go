@@ -154,7 +154,7 @@ func judgeLocked(limit uint64, rdma bool) finding {
 
 // hasRDMA tells whether there is an RDMA device that users may open.
 func (d *doctor) hasRDMA() bool {
-	devices, err := filepath.Glob(filepath.Join(d.root, "sys/class/infiniband/*"))
+	devices, err := filepath.Glob(filepath.Join(d.root, "sys", "class", "infiniband", "*"))
 	return err == nil && len(devices) > 0
 }
 
@@ -229,7 +229,7 @@ func judgeGroup(version int, group string, memory, pids uint64) finding {
 // sharedMemory looks at /dev/shm, which libfabric's shm uses. Sublet's own ring does not.
 func (d *doctor) sharedMemory() finding {
 	const check = "shm"
-	folder := filepath.Join(d.root, "dev/shm")
+	folder := filepath.Join(d.root, "dev", "shm")
 	var stat unix.Statfs_t
 	if err := unix.Statfs(folder, &stat); err != nil {
 		return warn(check, fmt.Sprintf("/dev/shm: %v; MPI libraries and libfabric's shm use it, Sublet's ring does not", err), "mount a tmpfs at /dev/shm")
@@ -240,7 +240,7 @@ func (d *doctor) sharedMemory() finding {
 	}
 	probe.Close()
 	os.Remove(probe.Name())
-	free := int64(stat.Bavail) * stat.Bsize //nolint:unconvert // of another type on other architectures
+	free := int64(stat.Bavail) * stat.Bsize
 	if free < littleShared {
 		return warn(check, fmt.Sprintf("%s are free in /dev/shm", bytesize.Format(free)), "remove what nobody uses there, or give it more: mount -o remount,size=50% /dev/shm (as root); in a container --shm-size")
 	}

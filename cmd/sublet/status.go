@@ -107,12 +107,12 @@ func show(stdout io.Writer, text []byte, format outputFormat, first bool) error 
 		_, err := stdout.Write(text)
 		return err
 	}
-	const clear = "\x1b[H\x1b[2J"
+	const cleared = "\x1b[H\x1b[2J"
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if width, height, err := term.GetSize(int(file.Fd())); err == nil {
 		lines = fit(lines, width, height)
 	}
-	_, err := fmt.Fprint(stdout, clear+strings.Join(lines, "\n"))
+	_, err := fmt.Fprint(stdout, cleared+strings.Join(lines, "\n"))
 	return err
 }
 

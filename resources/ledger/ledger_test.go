@@ -225,7 +225,8 @@ func anyCommand(t *rapid.T) ledger.Command {
 		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8)}}
 	case 2:
 		return rapid.SampledFrom([]ledger.Command{
-			ledger.DrainNode{Node: nodeName, Reason: "r", At: at}, ledger.ResumeNode{Node: nodeName},
+			ledger.DrainNode{Node: nodeName, Reason: "r", At: at},
+			ledger.ResumeNode{Node: nodeName},
 			ledger.ForgetNode{Node: nodeName, Force: index > 2, At: at},
 		}).Draw(t, "drain")
 	case 3:

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -282,7 +283,7 @@ func TestDescriptionIsOfToday(t *testing.T) {
 		check(t, os.WriteFile("openapi.json", made, 0o644))
 		return
 	}
-	if string(made) != string(description) {
+	if !bytes.Equal(made, description) {
 		t.Error("resources/server/openapi.json is not that of routes and types any more; make it anew: SUBLET_UPDATE=1 go test ./resources/server -run TestDescriptionIsOfToday")
 	}
 }

@@ -11,7 +11,7 @@ import (
 //go:embed openapi.json
 var description []byte
 
-func writeDescription(w http.ResponseWriter, _ *http.Request) (any, error) {
+func writeDescription(_ http.ResponseWriter, _ *http.Request) (any, error) {
 	return raw(description), nil
 }
 
