@@ -164,7 +164,7 @@ func writeWaiting(w io.Writer, waiting api.Waiting) error {
 	case len(waiting.Has) == 0 && len(waiting.Draining) > 0:
 		hope = "when a node is resumed, or another executor manager registers"
 	case !waiting.CanBeMet:
-		hope = "not from leases alone, if all of them end: when another executor manager registers, or programs without leases end"
+		hope = "only when another executor manager registers, or programs without leases end: leases alone can not give back so much"
 	}
 	err := writeRows(w, [][2]string{
 		{"request", waiting.ID},
