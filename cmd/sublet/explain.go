@@ -24,10 +24,10 @@ the id that its lease will have; "sublet status" shows those that wait, and with
 are explained. Of a lease it says on which nodes and cores it is, and whether these are heard of.
 
 A lease is on-the-way from its grant until the executor managers have it, for 20 seconds at most, and
-held from then on. Nobody knows when a program gives a lease back: there is no time to tell.
+held from then on, and ending once somebody has released it. Nobody knows when a program gives a lease back: there is no time to tell.
 
 --output json prints one object, and without an id an array of them: id, state (waiting, on-the-way,
-held), waiting (executors, memory, since, until, position, reason, asked, free, has, room, can_be_met,
+held, ending), waiting (executors, memory, since, until, position, reason, asked, free, has, room, can_be_met,
 behind, draining, holders), lease and parts (node, state, address, seen, executors). --output quiet
 prints the state, and without an id the ids.`,
 		examples: []string{"sublet explain", "sublet explain 1f6e0a2b9c3d", "sublet explain 1f6e0a2b9c3d --output json"},

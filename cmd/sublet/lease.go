@@ -27,8 +27,8 @@ that are gone for good, MEMORY is what each executor may use (of different ones 
 "sublet lease show ID" says where each of its executors is, and until when it lasts if nobody renews
 it. "sublet explain ID" says more about leases, and about requests that wait.
 
-"sublet lease release ID..." ends leases: their executors are killed within a second, and their cores
-are free. A program that still runs takes it as a loss, and asks for as many executors anew: to have
+"sublet lease release ID..." ends leases: their executors are killed within a second or so, and their
+cores are free then; "sublet explain" calls them ending until then. A program that still runs takes it as a loss, and asks for as many executors anew: to have
 cores for yourself, end the program, or drain the node.
 
 --output json prints one array, and of show one object: id, uid, user, account, executors (node, core,
@@ -51,7 +51,7 @@ released. --output quiet prints ids.`,
 				}},
 				{name: "show", takes: takesOne, run: showLease},
 				{name: "release", takes: takesSome, run: func(ctx context.Context, client *api.Client, names []string, format outputFormat, stdout io.Writer) error {
-					released, err := each(names, func(id string) error { return client.Release(ctx, id) })
+					released, err := each(names, func(id string) error { return client.End(ctx, id) })
 					return errors.Join(writeDone(stdout, format, "id", "released", released), err)
 				}},
 			}

@@ -14,6 +14,7 @@
 //	POST   /v1/nodes/{name}/remove     RemoveRequest
 //	POST   /v1/leases                  GrantRequest → Grant         waits if asked to
 //	POST   /v1/leases/{id}/renew       Renewed
+//	POST   /v1/leases/{id}/end
 //	DELETE /v1/leases/{id}
 //	GET    /v1/leases                  []Lease
 //	GET    /v1/leases/{id}             Lease

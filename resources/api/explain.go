@@ -13,6 +13,8 @@ const (
 	LeaseOnTheWay LeaseState = "on-the-way"
 	// LeaseHeld: executor managers hold it.
 	LeaseHeld LeaseState = "held"
+	// LeaseEnding: executor managers are told to end it, because somebody has asked for that.
+	LeaseEnding LeaseState = "ending"
 )
 
 // Explanation says what has become of a request for a lease.

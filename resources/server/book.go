@@ -44,6 +44,9 @@ type book struct {
 	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
 	onTheWay map[string]net.Conn
 
+	// ending are leases that managers are told to end, because somebody has asked for that.
+	ending map[string]bool
+
 	counts *counts
 }
 
@@ -66,7 +69,7 @@ type waiter struct {
 }
 
 func newBook(uid int, log *slog.Logger) *book {
-	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}, removed: map[string]time.Time{}, onTheWay: map[string]net.Conn{}, counts: newCounts()}
+	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}, removed: map[string]time.Time{}, onTheWay: map[string]net.Conn{}, ending: map[string]bool{}, counts: newCounts()}
 }
 
 // apply changes the ledger and remembers what has ended. mu is held.
@@ -77,6 +80,7 @@ func (b *book) apply(command ledger.Command, at time.Time) (ledger.Result, error
 			continue
 		}
 		delete(b.onTheWay, lease.ID)
+		delete(b.ending, lease.ID)
 		b.counts.ended.WithLabelValues(endingOf(command)).Inc()
 		b.log.Info("lease ended", "lease", lease.ID, "why", commandName(command))
 		if _, writtenOff := command.(ledger.RemoveNode); !writtenOff { // those may come back
@@ -176,7 +180,7 @@ func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.
 func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	_, gone := b.ended[held.Lease]
 	_, partGone := b.ended[held.Lease+"@"+name]
-	if gone || partGone || held.UID != b.uid {
+	if gone || partGone || b.ending[held.Lease] || held.UID != b.uid {
 		return false
 	}
 	for i := range held.Executors {

@@ -174,11 +174,24 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	check(t, err)
 	refused(api.ErrInUse, c.Remove(ctx, "n1", false))
 	check(t, c.Resume(ctx, "n1"))
+	check(t, <-waited)
+	check(t, c.End(ctx, grant.Lease.ID))
+	reply, err = c.Heartbeat(ctx, "n1", api.Heartbeat{Instance: "i", Beat: 3, State: api.State{Held: []api.Held{
+		{Lease: grant.Lease.ID, UID: os.Getuid(), User: "ann", Granted: grant.Lease.Granted, Executors: grant.Tickets[0].Executors},
+	}}})
+	check(t, err)
+	if len(reply.End) != 1 || reply.End[0] != grant.Lease.ID {
+		t.Errorf("the manager is told to end %v", reply.End)
+	}
+	_, err = c.Heartbeat(ctx, "n1", api.Heartbeat{Instance: "i", Beat: 4, State: api.State{Held: []api.Held{}, Ended: []string{grant.Lease.ID}}})
+	check(t, err)
+	refused(api.ErrUnknownLease, c.End(ctx, grant.Lease.ID))
+	grant, err = c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid()})
+	check(t, err)
 	check(t, c.Release(ctx, grant.Lease.ID))
 	refused(api.ErrUnknownLease, c.Release(ctx, grant.Lease.ID))
-	check(t, <-waited)
 	check(t, c.Remove(ctx, "n1", true))
-	_, err = c.Heartbeat(ctx, "n1", api.Heartbeat{Instance: "i", Beat: 3, State: api.State{Held: []api.Held{}}})
+	_, err = c.Heartbeat(ctx, "n1", api.Heartbeat{Instance: "i", Beat: 5, State: api.State{Held: []api.Held{}}})
 	refused(api.ErrRemoved, err)
 	check(t, c.Deregister(ctx, "n2", "j"))
 	refused(api.ErrUnknownNode, c.Deregister(ctx, "n2", "j"))

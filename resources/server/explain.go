@@ -67,6 +67,9 @@ func (b *book) leaseState(id string) api.LeaseState {
 	if _, onTheWay := b.onTheWay[id]; onTheWay {
 		return api.LeaseOnTheWay
 	}
+	if b.ending[id] {
+		return api.LeaseEnding
+	}
 	return api.LeaseHeld
 }
 

@@ -94,7 +94,14 @@ func (s *Server) routes() []route {
 			reply: api.Renewed{}, refusals: unknownLease, answer: s.renew,
 		},
 		{
-			method: "DELETE", path: "/v1/leases/{id}", operation: "release", summary: "end a lease",
+			method: "POST", path: "/v1/leases/{id}/end", operation: "endLease", summary: "have the executor managers end a lease, and free its cores then",
+			refusals: unknownLease,
+			answer: func(_ http.ResponseWriter, r *http.Request) (any, error) {
+				return nil, s.book.endLease(r.PathValue("id"), time.Now())
+			},
+		},
+		{
+			method: "DELETE", path: "/v1/leases/{id}", operation: "release", summary: "give a lease back of which nothing runs, as its program does",
 			refusals: unknownLease, answer: s.release,
 		},
 		{
