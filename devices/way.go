@@ -52,3 +52,12 @@ type Trial struct {
 	Reason    string        `json:"reason,omitempty"`        // why it does not
 	RoundTrip time.Duration `json:"round_trip_ns,omitempty"` // the median of 8 bytes each way, in nanoseconds
 }
+
+// Versions are those of the program that executors are, and of the libfabric that it loads.
+type Versions struct {
+	Sublet    string `json:"sublet"`
+	Protocol  int    `json:"protocol"`
+	Libfabric string `json:"libfabric,omitempty"`
+	Path      string `json:"path,omitempty"`    // of libfabric
+	Missing   string `json:"missing,omitempty"` // why it can not be loaded
+}

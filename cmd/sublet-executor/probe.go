@@ -29,7 +29,7 @@ const probeLimit = 30 * time.Second
 
 func declareProbe(flags *pflag.FlagSet) *probeOptions {
 	o := &probeOptions{}
-	flags.StringVar(&o.mode, "probe", "", "list, answer or ask, for sublet devices: no lease, but libfabric's offers, or one end of a trial")
+	flags.StringVar(&o.mode, "probe", "", "list, version, answer or ask, for sublet devices and sublet doctor: no lease, but libfabric's offers, versions, or one end of a trial")
 	flags.IntVar(&o.on, "on", -1, "with --probe: the descriptor of a socket to the other end, instead of standard input and output")
 	flags.StringVar(&o.way.Transport, "transport", "", "with --probe ask: the way to try")
 	flags.StringVar(&o.way.Provider, "provider", "", "libfabric's provider")
@@ -38,8 +38,11 @@ func declareProbe(flags *pflag.FlagSet) *probeOptions {
 }
 
 func (o *probeOptions) run(stdout io.Writer, log *slog.Logger) error {
-	if o.mode == "list" {
+	switch o.mode {
+	case "list":
 		return probe.List(stdout)
+	case "version":
+		return probe.Version(stdout)
 	}
 	conn, err := o.connection()
 	if err != nil {
@@ -57,7 +60,7 @@ func (o *probeOptions) run(stdout io.Writer, log *slog.Logger) error {
 	case "ask":
 		return probe.Ask(context.Background(), conn, o.way)
 	}
-	return fmt.Errorf("--probe %s: there are list, answer and ask", o.mode)
+	return fmt.Errorf("--probe %s: there are list, version, answer and ask", o.mode)
 }
 
 func (o *probeOptions) connection() (*control.Conn, error) {

@@ -5,7 +5,8 @@ import "strings"
 // commands are all there are, in the order in which help lists them.
 func commands() []*command {
 	return []*command{
-		resourceManagerCommand(), executorManagerCommand(), nodeCommand(), leaseCommand(), invokeCommand(), devicesCommand(),
+		resourceManagerCommand(), executorManagerCommand(), statusCommand(), nodeCommand(), leaseCommand(), explainCommand(),
+		invokeCommand(), devicesCommand(), doctorCommand(),
 		versionCommand(), helpCommand(), completionCommand(), embeddedCommand(),
 	}
 }

@@ -114,6 +114,15 @@ func fileByO(prefix, separator string) string {
 	return strings.Join(found, separator)
 }
 
+// named are the verbs whose names a list has, each with its noun, as "show,node" for the shell's case.
+func named(noun, joined string) string {
+	var cases []string
+	for _, verb := range map[string][]string{"node": {"show", "drain", "resume", "remove"}, "lease": {"show", "release"}}[noun] {
+		cases = append(cases, verb+joined+noun)
+	}
+	return strings.Join(cases, "|")
+}
+
 func transports() string { return strings.Join(options.Transports, " ") }
 
 func bashCompletion() string {
@@ -133,12 +142,14 @@ _sublet() {
         --output,*|-o,*) words=%q ;;
         --transport,*) words=%q ;;
         %s,*) ;; # a file: what bash does by default
+        %s) words=$(sublet node list --output quiet 2>/dev/null) ;;
+        %s|explain,explain) words=$(sublet lease list --output quiet 2>/dev/null) ;;
 %s        esac
     fi
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _sublet sublet
-`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
+`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), named("node", ","), named("lease", ","), &cases)
 }
 
 func zshCompletion() string {
@@ -156,9 +167,11 @@ else
     --output,*|-o,*) compadd -- %s ;;
     --transport,*) compadd -- %s ;;
     %s,*) _files ;;
+    %s) compadd -- ${(f)"$(sublet node list --output quiet 2>/dev/null)"} ;;
+    %s|explain,explain) compadd -- ${(f)"$(sublet lease list --output quiet 2>/dev/null)"} ;;
 %s    esac
 fi
-`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), &cases)
+`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), named("node", ","), named("lease", ","), &cases)
 }
 
 func fishCompletion() string {
@@ -173,6 +186,8 @@ func fishCompletion() string {
 		fmt.Fprintf(&b, "complete -c sublet -n __fish_use_subcommand -a %s -d '%s'\n", name, strings.ReplaceAll(c.summary, "'", `\'`))
 		fmt.Fprintf(&b, "complete -c sublet -n '__fish_seen_subcommand_from %s' -a '%s'\n", name, strings.Join(words[name], " "))
 	}
+	b.WriteString("complete -c sublet -n '__fish_seen_subcommand_from node; and __fish_prev_arg_in show drain resume remove' -a '(sublet node list --output quiet 2>/dev/null)'\n")
+	b.WriteString("complete -c sublet -n '__fish_seen_subcommand_from lease explain; and __fish_prev_arg_in show release explain' -a '(sublet lease list --output quiet 2>/dev/null)'\n")
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --output -o; and not __fish_seen_subcommand_from %s' -a '%s'\n", fileByO("", " "), formats())
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --transport' -a '%s'\n", transports())
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in %s' -F\n", strings.Join(fileFlags(), " "))

@@ -16,3 +16,8 @@ func untilSignal() (context.Context, context.CancelFunc) {
 const runDirectoryHelp = "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current)"
 
 func directoryFlag(flags *pflag.FlagSet) *string { return flags.String("dir", "", runDirectoryHelp) }
+
+// metricsFlag declares --metrics of a daemon.
+func metricsFlag(flags *pflag.FlagSet) *string {
+	return flags.String("metrics", "", "`ADDRESS`, host:port, at which Prometheus finds metrics without a token (default: none)")
+}

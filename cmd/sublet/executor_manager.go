@@ -28,6 +28,9 @@ deregisters.
 It keeps some executors started for leases that come, on free cores (--pool); they cost nothing but some
 megabytes each until then.
 
+With --metrics it serves metrics for Prometheus, to whoever can reach that address. They are counts, and
+name no users, leases or libraries.
+
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set. What functions
 print goes there too, if their client is on another host.`,
 		examples: []string{
@@ -39,6 +42,7 @@ print goes there too, if their client is on another host.`,
 			flags.StringVar(&options.Directory, "dir", "", runDirectoryHelp)
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: any free port of the interface towards the resource manager)")
 			flags.StringVar(&options.Name, "name", "", "`NAME` of the node (default: this host's)")
+			metrics := metricsFlag(flags)
 			pool := flags.Int("pool", manager.DefaultPool, "keep `N` executors started for leases; 0: none; -1: one for each free core, at most 4")
 			cores := flags.String("cores", "", "how many of its cores to lend, or a `LIST` of them (default: all)")
 			return func(args []string, _, stderr io.Writer) error {
@@ -55,7 +59,7 @@ print goes there too, if their client is on another host.`,
 				if *pool < manager.DefaultPool || *pool > manager.MaxPool {
 					return usagef("executor-manager: --pool %d: it is from 0 to %d, or -1 for one for each free core, at most 4", *pool, manager.MaxPool)
 				}
-				options.Pool = *pool
+				options.Pool, options.Metrics = *pool, *metrics
 				return runExecutorManager(options, stderr)
 			}
 		},

@@ -51,7 +51,8 @@ Usage: sublet COMMAND [FLAGS]
 	fmt.Fprintln(w)
 	list("Internal commands, which Sublet runs itself:", true)
 	fmt.Fprint(w, `
-Exit status: 0 it worked, 1 it failed, 2 the command line is wrong.
+Exit status: 0 it worked, 1 it failed, 2 the command line is wrong, 3 there is no resource manager or
+it does not answer, 4 the node, lease or request that was named is not there, 5 it is in use.
 "sublet help COMMAND" explains a command and shows examples.
 `)
 }

@@ -1,121 +1,63 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/pflag"
-
-	"github.com/sublet-hpc/sublet/internal/bytesize"
-	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/cmd/internal/output"
 )
 
-// listCommand is a noun whose one verb is list.
-func listCommand[T any](noun, summary, details string, get func(*api.Client, context.Context) ([]T, error), name func(T) string, header string, row func(T) []string) *command {
-	return &command{
-		name: noun, synopsis: "list", verbs: []string{"list"}, summary: summary, details: details,
-		examples: []string{"sublet " + noun + " list", "sublet " + noun + " list --output json"},
-		setUp: func(flags *pflag.FlagSet) runFunc {
-			dir, output := directoryFlag(flags), outputFlag(flags)
-			return func(args []string, stdout, _ io.Writer) error {
-				if len(args) == 0 || args[0] != "list" {
-					return usagef("%s: what with it? sublet %s list; see: sublet help %s", noun, noun, noun)
-				}
-				if err := noArguments(noun+" list", args[1:]); err != nil {
-					return err
-				}
-				client, err := api.Open(*dir)
-				if err != nil {
-					return err
-				}
-				defer client.Close()
-				ctx, stop := untilSignal()
-				defer stop()
-				records, err := get(client, ctx)
-				if err != nil {
-					return err
-				}
-				return writeList(stdout, *output, records, name, header, row)
-			}
-		},
-	}
+// list is how records of a kind are printed.
+type list[T any] struct {
+	name   func(T) string
+	header string
+	row    func(T) []string
 }
 
-func writeList[T any](w io.Writer, output outputFormat, records []T, name func(T) string, header string, row func(T) []string) error {
-	switch output {
+// write prints records as a table, as one JSON array, or their names alone.
+func (l list[T]) write(w io.Writer, format outputFormat, records []T) error {
+	switch format {
 	case outputJSON:
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(records)
+		if records == nil {
+			records = []T{}
+		}
+		return output.WriteJSON(w, records)
 	case outputQuiet:
 		for _, record := range records {
-			if _, err := fmt.Fprintln(w, name(record)); err != nil {
+			if _, err := fmt.Fprintln(w, l.name(record)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, header)
+	fmt.Fprintln(table, l.header)
 	for _, record := range records {
-		fmt.Fprintln(table, strings.Join(row(record), "\t"))
+		fmt.Fprintln(table, strings.Join(l.row(record), "\t"))
 	}
 	return table.Flush()
 }
 
-func nodeCommand() *command {
-	return listCommand("node", "show the nodes whose cores are lent", `
-"sublet node list" lists the nodes that are registered with the resource manager. FREE is how many
-of its cores can be lent now, FREE MEMORY how much of its MEMORY, and USED BY says who uses cores
-without a lease. --output json prints one array: name, uid, user, account, cores, memory (bytes), address,
-boot, socket, pid, draining (if so), free (cores, memory), leases, occupants (if any), seen. --output
-quiet prints names.`,
-		func(c *api.Client, ctx context.Context) ([]api.NodeStatus, error) { return c.Nodes(ctx, "") },
-		func(n api.NodeStatus) string { return n.Name },
-		"NAME\tADDRESS\tCORES\tFREE\tMEMORY\tFREE MEMORY\tLEASES\tUSED BY",
-		func(n api.NodeStatus) []string {
-			var occupants []string
-			for _, core := range n.Cores {
-				if by := n.Occupants[core]; by != "" {
-					occupants = append(occupants, fmt.Sprintf("core %d: %s", core, by))
-				}
-			}
-			return []string{n.Name, n.Address, strconv.Itoa(len(n.Cores)), fmt.Sprint(n.Free[api.Cores]), bytesize.Format(n.Memory), bytesize.Format(n.Free[api.Memory]), orDash(strings.Join(n.Leases, ",")), orDash(strings.Join(occupants, "; "))}
-		})
-}
-
-func leaseCommand() *command {
-	return listCommand("lease", "show the leases that last", `
-"sublet lease list" lists the leases of the resource manager, the oldest first. LOST counts executors
-that are gone for good, MEMORY is what each executor may use (of different ones the least). --output
-json prints one array: id, uid, user, account, executors (node, core, oversubscribed, memory in bytes,
-replaced, lost), granted, expires. --output quiet prints ids.`,
-		func(c *api.Client, ctx context.Context) ([]api.Lease, error) { return c.Leases(ctx) },
-		func(l api.Lease) string { return l.ID },
-		"LEASE\tUSER\tEXECUTORS\tLOST\tMEMORY\tNODES\tAGE",
-		func(l api.Lease) []string {
-			lost, memory := 0, int64(math.MaxInt64)
-			for _, e := range l.Executors {
-				if e.Lost {
-					lost++
-				} else {
-					memory = min(memory, e.Memory)
-				}
-			}
-			each := "-" // all are lost
-			if lost < len(l.Executors) {
-				each = bytesize.Format(memory)
-			}
-			age := max(time.Since(l.Granted), 0).Round(time.Second)
-			return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), each, orDash(strings.Join(l.Nodes(), ",")), age.String()}
-		})
+// writeRows prints what there is to know of one thing; rows without a value are left out.
+func writeRows(w io.Writer, rows [][2]string) error {
+	width := 0
+	for _, row := range rows {
+		if row[1] != "" {
+			width = max(width, len(row[0]))
+		}
+	}
+	for _, row := range rows {
+		if row[1] == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%-*s  %s\n", width, row[0], row[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func orDash(text string) string {
@@ -123,4 +65,15 @@ func orDash(text string) string {
 		return "-"
 	}
 	return text
+}
+
+// age is how long ago something was; the clocks of two hosts may differ a little.
+func age(at time.Time) string { return max(time.Since(at), 0).Round(time.Second).String() }
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -10,14 +10,37 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/usage"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK        = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitNoManager = 3 // there is no resource manager, or it does not answer
+	exitUnknown   = 4 // the node, lease or request that was named is not there
+	exitInUse     = 5 // what was named is in use
 )
+
+// exitCode says what kind of error it is.
+func exitCode(err error) int {
+	var wrong *usage.Error
+	var unreachable *api.Unreachable
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &wrong):
+		return exitUsage
+	case errors.Is(err, api.ErrNoResourceManager), errors.As(err, &unreachable):
+		return exitNoManager
+	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease):
+		return exitUnknown
+	case errors.Is(err, api.ErrInUse):
+		return exitInUse
+	}
+	return exitFailed
+}
 
 func main() { os.Exit(doMain(os.Args[1:], os.Stdout, os.Stderr)) }
 
@@ -41,15 +64,10 @@ func usagef(format string, args ...any) error { return usage.Errorf(format, args
 
 func doMain(args []string, stdout, stderr io.Writer) int {
 	err := dispatch(args, stdout, stderr)
-	if err == nil {
-		return exitOK
+	if err != nil {
+		fmt.Fprintln(stderr, "sublet:", err)
 	}
-	fmt.Fprintln(stderr, "sublet:", err)
-	var wrong *usage.Error
-	if errors.As(err, &wrong) {
-		return exitUsage
-	}
-	return exitFailed
+	return exitCode(err)
 }
 
 func dispatch(args []string, stdout, stderr io.Writer) error {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 // scriptCommands are what the scripts can do besides testscript's own.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"status": status, "json": jsonField, "eventually": eventually, "nothing-left": nothingLeft,
+	"free-address": freeAddress, "scrape": scrape,
 }
 
 // status runs a program that is to end with an exit status: status 2 sublet frobnicate
@@ -126,6 +129,49 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	until(ts, func() bool {
 		return ts.Exec(args[1], args[2:]...) == nil && pattern.MatchString(ts.ReadFile("stdout"))
 	}, strings.Join(args[1:], " ")+" prints "+args[0])
+}
+
+// freeAddress sets a variable to an address of this host at which nobody listens: free-address NAME
+func freeAddress(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: free-address NAME")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], listener.Addr().String())
+	ts.Check(listener.Close())
+}
+
+// scrape collects metrics until a line of them matches: scrape $ADDRESS '^sublet_cluster_leases 0$'
+func scrape(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: scrape ADDRESS PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	var body []byte
+	defer func() { ts.Logf("[metrics]\n%s", metricsOf(body)) }()
+	until(ts, func() bool {
+		response, err := web.Get("http://" + args[0] + "/metrics")
+		if err != nil {
+			return false // it is just starting
+		}
+		defer response.Body.Close()
+		body, err = io.ReadAll(response.Body)
+		return err == nil && response.StatusCode == http.StatusOK && pattern.Match(body)
+	}, "metrics with "+args[1])
+}
+
+// metricsOf are Sublet's own lines.
+func metricsOf(body []byte) string {
+	var lines []string
+	for line := range strings.Lines(string(body)) {
+		if strings.HasPrefix(line, "sublet_") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // nothingLeft waits until no process lives that this script has started, or that was started by one.

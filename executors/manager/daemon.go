@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -28,6 +29,8 @@ type DaemonOptions struct {
 	// Listen is the address for clients on other hosts, host:port; empty: a free port at the
 	// address by which this host reaches the resource manager.
 	Listen string
+	// Metrics is an address, host:port, at which Prometheus finds metrics; empty: there are none.
+	Metrics string
 }
 
 // RunDaemon is the executor manager of a node that a resource manager lends. It returns when ctx
@@ -54,6 +57,13 @@ func RunDaemon(ctx context.Context, options DaemonOptions) error {
 		return err
 	}
 	defer m.Close()
+	if options.Metrics != "" {
+		collect, err := metrics.Listen(options.Metrics, metricsHandler(m), m.log)
+		if err != nil {
+			return fmt.Errorf("executor manager: %w", err)
+		}
+		defer collect.Close()
+	}
 	resources, err := find(ctx, options.Directory, m.log)
 	if err != nil || resources == nil {
 		return err
@@ -104,6 +114,7 @@ type daemon struct {
 	reach     api.Reach
 
 	registered bool
+	draining   bool
 	interval   time.Duration // between reports, as the resource manager asks for; 0: never registered
 	beat       uint64        // of the last report
 

@@ -40,6 +40,13 @@
 // starts, such as LD_LIBRARY_PATH, can not be told, and such a lease has new processes. A spare belongs to
 // nobody, holds no core and no memory of the book, and serves one lease.
 //
+// While the node drains there are no spares.
+//
+// # Metrics
+//
+// A daemon's metrics are what its ledger, pool and executors' stats pages say at the moment of asking, and a
+// tally of what has passed.
+//
 // # Cores
 //
 // Lendable are the whole physical cores of the job's cpuset (never of the inherited affinity), but

@@ -116,6 +116,7 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 	client := e.lease.client
 	ended := old.epitaph(e.index)
 	ended.Replacing = *vain < vainAttempts
+	e.lease.manager.tally.death(ended)
 	e.log.Info("an executor's process has ended", "pid", old.process.PID, "signal", ended.Signal, "exit_code", ended.ExitCode, "function", ended.Function, "out_of_memory", ended.OutOfMemory, "replacing", ended.Replacing)
 	client.send(control.TypeEnded, 0, control.Manager, ended)
 	for _, call := range old.abandon() {
@@ -138,6 +139,7 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 		e.log.Warn("an executor could not be replaced", "attempt", *vain+1, "error", err)
 		ended.Unreplaced = err.Error()
 	}
+	e.lease.manager.tally.loss()
 	e.lease.manager.capacity.lose(e.lease.record.ID, e.index)
 	if ended.Replacing {
 		ended.Replacing = false
@@ -161,6 +163,7 @@ func (e *executor) replaced(fresh *instance) {
 	if err := e.lease.manager.capacity.replace(e.lease.record.ID, e.index); err != nil {
 		e.log.Error("a replacement could not be noted", "error", err)
 	}
+	e.lease.manager.tally.replacement()
 	e.place.Replaced++
 	e.install(fresh)
 	e.log.Info("an executor was replaced", "pid", fresh.process.PID)

@@ -34,6 +34,7 @@ type instance struct {
 	process   *Process
 	conn      *control.Conn
 	page      *statspage.Page
+	tally     *tally
 	functions []control.Function
 	started   time.Time // when its library was loaded
 	spare     bool      // it was started for the pool, and is told what it would have inherited
@@ -130,7 +131,9 @@ func (m *Manager) spawn(command *Command) (*instance, error) {
 		page.Close()
 		return nil, err
 	}
-	return &instance{process: process, conn: conn, page: page, calls: map[uint64]struct{}{}}, nil
+	i := &instance{process: process, conn: conn, page: page, tally: m.tally, calls: map[uint64]struct{}{}}
+	m.tally.began(i)
+	return i, nil
 }
 
 // load sends the task and waits for the library to be loaded.
@@ -248,6 +251,7 @@ func (i *instance) abandon() []uint64 {
 func (i *instance) end() {
 	i.process.Forget()
 	i.conn.Close()
+	i.tally.ended(i)
 	i.page.Close()
 }
 

@@ -53,6 +53,7 @@ type Manager struct {
 	capacity *capacity
 	tickets  *tickets // nil: this manager grants leases itself
 	pool     *pool
+	tally    *tally
 
 	libraries *libraries
 
@@ -69,7 +70,7 @@ type Manager struct {
 
 // New makes the manager of this node.
 func New(options Options) (*Manager, error) {
-	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets}
+	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets, tally: newTally()}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -202,6 +203,7 @@ func (m *Manager) admit(request control.LeaseRequest) (*api.Ticket, error) {
 	}
 	ticket, err := m.tickets.use(request.Ticket, time.Now())
 	if err != nil {
+		m.tally.refusal()
 		return nil, &control.Failed{Code: control.CodeTicket, Text: fmt.Sprintf("node %s: %v", m.node.Name, err)}
 	}
 	if len(ticket.Executors) != request.Executors {

@@ -44,6 +44,7 @@ type pool struct {
 	spares   []*spare      // the oldest first
 	granting int           // leases that are
 	network  bool          // spares load libfabric
+	idle     bool          // no leases come: the node drains
 	resting  time.Time     // until when no spare is started
 	vain     int           // spares in a row that have not become ready
 	changed  chan struct{} // closed, and made anew, with each change
@@ -127,8 +128,12 @@ func (p *pool) discard(which func(*spare) bool) int {
 // nothing changes.
 func (p *pool) begin() (*spare, time.Duration) {
 	p.mu.Lock()
-	granting, network := p.granting > 0, p.network
+	granting, network, idle := p.granting > 0, p.network, p.idle
 	p.mu.Unlock()
+	if idle {
+		p.discard(func(*spare) bool { return true })
+		return nil, 0
+	}
 	if granting || p.manager.ctx.Err() != nil {
 		return nil, 0
 	}
@@ -315,12 +320,23 @@ func (p *pool) useNetwork() {
 	p.network = true
 }
 
+// setIdle keeps no spares while no leases come.
+func (p *pool) setIdle(idle bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = idle
+	p.kick()
+}
+
 // state is how full the pool is.
 func (p *pool) state() (control.Pool, <-chan struct{}) {
 	free := len(p.manager.capacity.freeCPUs())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	state := control.Pool{Wanted: min(p.size, free)}
+	if p.idle {
+		state.Wanted = 0
+	}
 	for _, s := range p.spares {
 		if s.ready {
 			state.Ready++

@@ -27,8 +27,13 @@ func (d *daemon) report(ctx context.Context) error {
 	nameless := time.Now().Add(namePatience)
 	for away := false; ; {
 		err := d.tell(ctx)
+		d.manager.tally.report(err, d.registered, time.Now())
 		switch {
 		case ctx.Err() != nil:
+			return d.leave()
+		case errors.Is(err, api.ErrRemoved):
+			d.log.Warn("this node was removed; its executor manager ends", "error", err)
+			d.registered = false
 			return d.leave()
 		case err == nil:
 			if away {
@@ -98,12 +103,27 @@ func (d *daemon) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.drain(reply.Drain)
 	d.manager.tickets.reported(state.Ended, time.Now())
 	for _, lease := range reply.End {
 		d.log.Info("the resource manager has a lease ended", "lease", lease)
 		d.manager.tickets.end(lease)
 	}
 	return nil
+}
+
+// drain notes whether the node takes new leases.
+func (d *daemon) drain(drain *api.Drain) {
+	if (drain != nil) == d.draining {
+		return
+	}
+	d.draining = drain != nil
+	d.manager.pool.setIdle(d.draining)
+	if d.draining {
+		d.log.Info("this node drains: its leases go on, but it takes no new ones", "reason", drain.Reason, "since", drain.Since)
+	} else {
+		d.log.Info("this node takes leases again")
+	}
 }
 
 // state is what the manager has.

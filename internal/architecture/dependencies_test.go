@@ -68,6 +68,21 @@ var forbiddenDependencies = []forbidden{
 		"it calls functions as any program does, through offload; sublet itself is what lends",
 	},
 	{
+		[]string{"internal/metrics"},
+		[]string{"executors/...", "resources/...", "offload/...", "internal/fabric", "internal/control", "internal/statspage"},
+		"it is what daemons' metrics have in common; what they count is their business",
+	},
+	{
+		[]string{"offload", "cmd/sublet-invoke", "resources/api", "resources/ledger"},
+		[]string{"internal/metrics", "github.com/prometheus/...", "github.com/getkin/..."},
+		"MPI programs and what they link have no metrics of their own",
+	},
+	{
+		[]string{"cmd/sublet", "cmd/sublet-executor"},
+		[]string{"github.com/getkin/..."},
+		"it checks the description of the interface, in tests only",
+	},
+	{
 		[]string{"cmd/sublet-invoke/options", "cmd/internal/output", "cmd/internal/usage", "internal/bytesize"},
 		[]string{"offload/...", "executors/...", "resources/...", "internal/fabric", "internal/control", "internal/pollable", "internal/statspage", "internal/version"},
 		"the command line, and amounts of memory on it, are what sublet and sublet-invoke share, and nothing behind it",
@@ -132,6 +147,8 @@ var onlyImporters = []only{
 	{"C", []string{"internal/fabric", "internal/fabric/floor", "apps/internal/..."}, "Go's build cache does not see a header in another package's folder, so the data path's C is in one package; the floors share no header with it"},
 	{"gonum.org/v1/plot/...", []string{"bench/figure"}, "figures are the benchmarks' business, and the dependency is large"},
 	{"gonum.org/v1/gonum/...", []string{"apps/...", "bench/..."}, "the library computes nothing"},
+	{"github.com/prometheus/...", []string{"internal/metrics", "resources/server", "executors/manager"}, "the daemons have metrics, and programs that link the client library have not"},
+	{"github.com/getkin/...", []string{"resources/server"}, "the description of the interface is checked in tests; what is served is a file"},
 	{"github.com/schollz/progressbar/v3", []string{"apps/...", "cmd/...", "bench/..."}, "a library draws nothing on a terminal"},
 }
 

@@ -180,6 +180,15 @@ struct fabric_ofi_offer {
 // How many there are, at most max; or FABRIC_FAILED and the text.
 int fabric_ofi_list(struct fabric_ofi_offer *offers, int max, char *text);
 
+// The libfabric that is loaded.
+struct fabric_ofi_version {
+    uint32_t major, minor;
+    char path[256];
+};
+
+// Loads it if need be; FABRIC_FAILED and the text if it can not be had.
+int fabric_ofi_version(struct fabric_ofi_version *, char *text);
+
 struct fabric_client *fabric_ofi_connect(struct fabric_ofi_options *, const uint8_t *name, size_t name_size, char *provider, char *text);
 // Registers a region, to which the executor may write outputs if it is writable.
 int fabric_ofi_attach(struct fabric_client *, uint32_t region, void *base, uint64_t size, int writable, uint64_t *address, uint64_t *key);

@@ -262,7 +262,7 @@ func TestLists(t *testing.T) {
 		t.Errorf("nodes: %q", names)
 	}
 	table := lines(list("node", "list"))
-	if len(table) != 2 || !strings.HasPrefix(table[0], "NAME") || len(strings.Fields(table[1])) != 10 { // amounts of memory have a unit
+	if len(table) != 2 || !strings.HasPrefix(table[0], "NAME") || len(strings.Fields(table[1])) != 11 { // amounts of memory have a unit
 		t.Errorf("nodes: %q", table)
 	}
 	var nodes []api.NodeStatus

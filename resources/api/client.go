@@ -100,6 +100,28 @@ func (c *Client) Nodes(ctx context.Context, boot string) ([]NodeStatus, error) {
 	return nodes, err
 }
 
+// Node says what there is to know of one node; also of one that drains and has no manager.
+func (c *Client) Node(ctx context.Context, name string) (NodeStatus, error) {
+	var node NodeStatus
+	err := c.call(ctx, 0, http.MethodGet, "/v1/nodes/"+url.PathEscape(name), nil, &node)
+	return node, err
+}
+
+// Drain lets a node's leases go on, and no new ones begin.
+func (c *Client) Drain(ctx context.Context, name, reason string) error {
+	return c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/drain", DrainRequest{Reason: reason}, nil)
+}
+
+// Resume ends what Drain began.
+func (c *Client) Resume(ctx context.Context, name string) error {
+	return c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/resume", nil, nil)
+}
+
+// Remove forgets a node and has its manager end. While it has leases that is ErrInUse, but by force.
+func (c *Client) Remove(ctx context.Context, name string, force bool) error {
+	return c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/remove", RemoveRequest{Force: force}, nil)
+}
+
 // Grant asks for a lease, and waits for cores as long as the request says.
 func (c *Client) Grant(ctx context.Context, request GrantRequest) (Grant, error) {
 	var grant Grant
@@ -114,9 +136,36 @@ func (c *Client) Renew(ctx context.Context, lease string) (Renewed, error) {
 	return renewed, err
 }
 
-// Release ends a lease.
+// End has the executor managers end a lease; its cores are free when nothing of it runs any more, within
+// seconds.
+func (c *Client) End(ctx context.Context, lease string) error {
+	return c.call(ctx, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/end", nil, nil)
+}
+
+// Release gives a lease back of which nothing runs: its cores are free at once.
 func (c *Client) Release(ctx context.Context, lease string) error {
 	return c.call(ctx, 0, http.MethodDelete, "/v1/leases/"+url.PathEscape(lease), nil, nil)
+}
+
+// Explain says what a request for a lease waits for, or where a lease is.
+func (c *Client) Explain(ctx context.Context, id string) (Explanation, error) {
+	var explanation Explanation
+	err := c.call(ctx, 0, http.MethodGet, "/v1/leases/"+url.PathEscape(id)+"/explain", nil, &explanation)
+	return explanation, err
+}
+
+// Status is the resource manager at a glance.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	err := c.call(ctx, 0, http.MethodGet, "/v1/status", nil, &status)
+	return status, err
+}
+
+// Lease says what there is to know of one that lasts.
+func (c *Client) Lease(ctx context.Context, id string) (Lease, error) {
+	var lease Lease
+	err := c.call(ctx, 0, http.MethodGet, "/v1/leases/"+url.PathEscape(id), nil, &lease)
+	return lease, err
 }
 
 // Leases lists those that last.

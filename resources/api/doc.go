@@ -3,16 +3,25 @@
 // by which it is found, and the tickets that carry a grant to the executor managers. It imports
 // none of our packages, so that everything may import it.
 //
+//	GET    /v1/status                  Status
 //	POST   /v1/nodes                   Register   → Registered     a manager, at its start and after a silence
 //	POST   /v1/nodes/{name}/heartbeat  Heartbeat  → HeartbeatReply
 //	DELETE /v1/nodes/{name}?instance=  deregister
 //	GET    /v1/nodes?boot=             []NodeStatus
+//	GET    /v1/nodes/{name}            NodeStatus
+//	POST   /v1/nodes/{name}/drain      DrainRequest
+//	POST   /v1/nodes/{name}/resume
+//	POST   /v1/nodes/{name}/remove     RemoveRequest
 //	POST   /v1/leases                  GrantRequest → Grant         waits if asked to
 //	POST   /v1/leases/{id}/renew       Renewed
+//	POST   /v1/leases/{id}/end
 //	DELETE /v1/leases/{id}
 //	GET    /v1/leases                  []Lease
+//	GET    /v1/leases/{id}             Lease
+//	GET    /v1/leases/{id}/explain     Explanation
+//	GET    /v1/openapi.json            all of this in OpenAPI 3, with the comments of this package
 //
-// Every request carries the run directory's token: Authorization: Bearer.
+// Every request but the last carries the run directory's token: Authorization: Bearer.
 //
 // Records are plain values. Who keeps one past a call clones it; the ledger does.
 //

@@ -29,6 +29,10 @@ var (
 	ErrUnknownNode = &Error{Code: "unknown-node"}
 	// ErrExists: another manager has that name.
 	ErrExists = &Error{Code: "exists"}
+	// ErrInUse: the node has leases, and is not removed without force.
+	ErrInUse = &Error{Code: "in-use"}
+	// ErrRemoved: somebody has removed the node; a manager that is told so ends.
+	ErrRemoved = &Error{Code: "removed"}
 	// ErrUnauthorized: the token is not the resource manager's, or the user is another.
 	ErrUnauthorized = &Error{Code: "unauthorized"}
 	// ErrVersion: the two ends are of different versions.

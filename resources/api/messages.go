@@ -52,6 +52,20 @@ type Heartbeat struct {
 type HeartbeatReply struct {
 	// End are leases that the manager has and must end: they have been released, or their time is over.
 	End []string `json:"end,omitempty"`
+	// Drain says since when and why the node gets no new leases; nil: it does.
+	Drain *Drain `json:"drain,omitempty"`
+}
+
+// DrainRequest has a node drained.
+type DrainRequest struct {
+	// Reason is for people, one line of at most 500 bytes; may be empty.
+	Reason string `json:"reason,omitempty"`
+}
+
+// RemoveRequest has a node removed.
+type RemoveRequest struct {
+	// Force takes it also from leases that have executors there.
+	Force bool `json:"force,omitempty"`
 }
 
 // GrantRequest asks for a lease.

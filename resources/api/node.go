@@ -42,10 +42,18 @@ func (n Node) Clone() Node {
 	return n
 }
 
+// Drain says that a node takes no new leases; those that it has go on.
+type Drain struct {
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
 // NodeStatus is a node and what it is used for.
 type NodeStatus struct {
 	Node
-	Draining bool `json:"draining,omitempty"`
+	State NodeState `json:"state"`
+	// Drain says since when and why the node takes no new leases; nil: it does.
+	Drain *Drain `json:"drain,omitempty"`
 	// Free is what can be lent now.
 	Free Resources `json:"free"`
 	// Leases that have executors on the node.

@@ -2,7 +2,7 @@ package ledger
 
 import "github.com/sublet-hpc/sublet/resources/api"
 
-// Command is one of this package's: RegisterNode, DrainNode, RemoveNode, Occupy, Vacate, Occupants,
+// Command is one of this package's: RegisterNode, DrainNode, ResumeNode, RemoveNode, ForgetNode, Occupy, Vacate, Occupants,
 // Grant, Adopt, Renew, Expire, Replace, Lose, ReleasePart, Release.
 type Command interface {
 	// apply checks everything before it changes anything.

@@ -24,6 +24,8 @@ type NoCapacity struct {
 	Largest int64
 	// Kept is how many of the free cores are kept for one who has waited longer, at most.
 	Kept int
+	// Draining are nodes that were not looked at, because they drain.
+	Draining []string
 	// Users are those that have the other cores, in the order of nodes and of their first core.
 	Users []User
 }
@@ -33,6 +35,7 @@ type User struct {
 	Node  string
 	Cores []int
 	By    string // completes "core 3 is"
+	Lease string // that has them to itself; empty: none has
 }
 
 // noCapacity refuses a number of executors with so much memory each.
@@ -80,7 +83,7 @@ func (n *Node) users() []User {
 		if !seen {
 			at = len(users)
 			index[by] = at
-			users = append(users, User{Node: n.Record.Name, By: by})
+			users = append(users, User{Node: n.Record.Name, By: by, Lease: core.Lease})
 		}
 		users[at].Cores = append(users[at].Cores, core.ID)
 	}
@@ -115,6 +118,9 @@ func (e *NoCapacity) Error() string {
 		fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", plural(e.Asked[api.Cores], "executor"), free, plural(has, "core"), where, isAre(free))
 	}
 	e.describeUsers(&text)
+	if len(e.Draining) > 0 {
+		fmt.Fprintf(&text, "; %s %s", strings.Join(e.Draining, ", "), drains(len(e.Draining)))
+	}
 	if e.Kept > 0 {
 		fmt.Fprintf(&text, "; a lease of %s was asked for before and waits", plural(int64(e.Kept), "executor"))
 	}
@@ -182,6 +188,13 @@ func plural(n int64, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.FormatInt(n, 10) + " " + noun + "s"
+}
+
+func drains(n int) string {
+	if n == 1 {
+		return "drains"
+	}
+	return "drain"
 }
 
 func isAre(n int64) string {

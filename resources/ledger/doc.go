@@ -46,6 +46,6 @@
 // # Errors
 //
 // A command that fails has changed nothing. [ErrUnknown] and [ErrExists] say that a name is
-// wrong, [ErrInvalid] that the command makes no sense, [ErrDraining] and [ErrUser] that the node
+// wrong, [ErrInvalid] that the command makes no sense, [ErrInUse] that a node has leases, [ErrDraining] and [ErrUser] that the node
 // takes no such lease, and [*NoCapacity] that cores are missing, which, and who has them.
 package ledger

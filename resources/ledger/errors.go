@@ -8,6 +8,7 @@ var (
 	ErrExists   = errors.New("there is one already")
 	ErrInvalid  = errors.New("this makes no sense")
 	ErrDraining = errors.New("the node drains")
+	ErrInUse    = errors.New("the node is in use")
 	ErrUser     = errors.New("the node serves another user")
 )
 

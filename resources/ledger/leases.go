@@ -50,7 +50,11 @@ func (c Grant) apply(s *State) (Result, error) {
 	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
 	spare := c.spare(nodes)
 	if len(nodes) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
-		return Result{}, noCapacity(asked, c.Executors, c.Memory, c.Keep)
+		refused := noCapacity(asked, c.Executors, c.Memory, c.Keep)
+		if c.Node == "" {
+			refused.Draining = s.drainingNodes()
+		}
+		return Result{}, refused
 	}
 	pack(nodes, int64(c.Executors), c.Memory)
 	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires}
@@ -73,12 +77,12 @@ func (c Grant) candidates(s *State) ([]*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []*Node{node}, c.check(node)
+		return []*Node{node}, c.check(s, node)
 	}
 	var nodes []*Node
 	var refused error
 	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
-		if err := c.check(s.Nodes[name]); err != nil {
+		if err := c.check(s, s.Nodes[name]); err != nil {
 			refused = err
 			continue
 		}
@@ -90,13 +94,13 @@ func (c Grant) candidates(s *State) ([]*Node, error) {
 	return nodes, nil
 }
 
-func (c Grant) check(node *Node) error {
+func (c Grant) check(s *State, node *Node) error {
 	name := node.Record.Name
 	if node.Record.UID != c.UID {
 		return &refusal{ErrUser, fmt.Sprintf("node %q serves user %s (%d), not %s (%d)", name, node.Record.User, node.Record.UID, c.User, c.UID)}
 	}
-	if node.Draining {
-		return &refusal{ErrDraining, fmt.Sprintf("node %q drains: its leases go on, but it takes no new ones", name)}
+	if drain, drains := s.Drains[name]; drains {
+		return draining(name, drain)
 	}
 	return nil
 }

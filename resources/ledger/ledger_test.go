@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +118,11 @@ func TestOtherRefusals(t *testing.T) {
 		"loss of nothing":      {ledger.Lose{Lease: "l1", Executor: 1}, ledger.ErrUnknown},
 		"removal of nothing":   {ledger.RemoveNode{Node: "n2"}, ledger.ErrUnknown},
 		"drain of nothing":     {ledger.DrainNode{Node: "n2"}, ledger.ErrUnknown},
+		"a reason too long":    {ledger.DrainNode{Node: "n1", Reason: strings.Repeat("x", 501)}, ledger.ErrInvalid},
+		"a reason of lines":    {ledger.DrainNode{Node: "n1", Reason: "a\nb"}, ledger.ErrInvalid},
+		"resume of nothing":    {ledger.ResumeNode{Node: "n2"}, ledger.ErrUnknown},
+		"to forget nothing":    {ledger.ForgetNode{Node: "n2", Force: true}, ledger.ErrUnknown},
+		"to forget one in use": {ledger.ForgetNode{Node: "n1"}, ledger.ErrInUse},
 		"an unknown core":      {ledger.Occupy{Node: "n1", Core: 7, By: "x"}, ledger.ErrUnknown},
 		"an empty core":        {ledger.Vacate{Node: "n1", Core: 1}, ledger.ErrUnknown},
 		"a nameless occupant":  {ledger.Occupy{Node: "n1", Core: 1}, ledger.ErrInvalid},
@@ -145,11 +151,6 @@ func TestOtherRefusals(t *testing.T) {
 			t.Errorf("%s changed the state:\n%s", name, diff)
 		}
 	}
-	apply(t, s, ledger.DrainNode{Node: "n1"})
-	if _, err := ledger.Apply(s, grant("l2", 1)); !errors.Is(err, ledger.ErrDraining) {
-		t.Errorf("a draining node: %v", err)
-	}
-	apply(t, s, ledger.Release{Lease: "l1"})
 }
 
 func TestOversubscribedShareEvenly(t *testing.T) {
@@ -223,7 +224,11 @@ func anyCommand(t *rapid.T) ledger.Command {
 	case 0, 1:
 		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8)}}
 	case 2:
-		return ledger.DrainNode{Node: nodeName}
+		return rapid.SampledFrom([]ledger.Command{
+			ledger.DrainNode{Node: nodeName, Reason: "r", At: at},
+			ledger.ResumeNode{Node: nodeName},
+			ledger.ForgetNode{Node: nodeName, Force: index > 2, At: at},
+		}).Draw(t, "drain")
 	case 3:
 		return ledger.RemoveNode{Node: nodeName, At: at}
 	case 4:

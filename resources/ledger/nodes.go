@@ -34,18 +34,6 @@ func (c RegisterNode) apply(s *State) (Result, error) {
 	return Result{}, nil
 }
 
-// DrainNode lets a node's leases go on, and no new ones begin.
-type DrainNode struct{ Node string }
-
-func (c DrainNode) apply(s *State) (Result, error) {
-	node, err := s.node(c.Node)
-	if err != nil {
-		return Result{}, err
-	}
-	node.Draining = true
-	return Result{}, nil
-}
-
 // RemoveNode forgets a node: its manager has gone or is silent. The executors that leases have on it
 // are lost; leases that have no others end. The result are both.
 type RemoveNode struct {

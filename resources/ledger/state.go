@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -11,13 +12,14 @@ import (
 type State struct {
 	Nodes  map[string]*Node
 	Leases map[string]*api.Lease
+	// Drains are the nodes that take no new leases, also those that are not registered just now.
+	Drains map[string]api.Drain
 }
 
 // Node is a registered node with its cores.
 type Node struct {
-	Record   api.Node
-	Draining bool
-	Cores    []Core // by ascending ID
+	Record api.Node
+	Cores  []Core // by ascending ID
 	// Lent is the memory that leases have to themselves, in bytes.
 	Lent int64
 }
@@ -51,19 +53,20 @@ func (c *Core) load() int {
 
 // New is the state without any nodes.
 func New() *State {
-	return &State{Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}}
+	return &State{Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{}}
 }
 
 // Clone copies the state.
 func (s *State) Clone() *State {
 	c := New()
 	for name, node := range s.Nodes {
-		c.Nodes[name] = &Node{Record: node.Record.Clone(), Draining: node.Draining, Cores: slices.Clone(node.Cores), Lent: node.Lent}
+		c.Nodes[name] = &Node{Record: node.Record.Clone(), Cores: slices.Clone(node.Cores), Lent: node.Lent}
 	}
 	for id, lease := range s.Leases {
 		copied := lease.Clone()
 		c.Leases[id] = &copied
 	}
+	c.Drains = maps.Clone(s.Drains)
 	return c
 }
 

@@ -39,9 +39,15 @@ type book struct {
 	state    *ledger.State
 	managers map[string]*manager // by node
 	ended    map[string]time.Time
-	waiting  []*waiter // who came first is first
+	removed  map[string]time.Time // instances of managers that are to end, and until when that is remembered
+	waiting  []*waiter            // who came first is first
 	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
 	onTheWay map[string]net.Conn
+
+	// ending are leases that managers are told to end, because somebody has asked for that.
+	ending map[string]bool
+
+	counts *counts
 }
 
 // manager is what the ledger does not keep of a registered node.
@@ -55,13 +61,15 @@ type manager struct {
 // waiter is a grant that waits for cores.
 type waiter struct {
 	command ledger.Grant
+	since   time.Time
+	until   time.Time
 	done    chan struct{} // closed when lease and err do not change any more
 	lease   api.Lease
 	err     error // why not yet
 }
 
 func newBook(uid int, log *slog.Logger) *book {
-	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}, onTheWay: map[string]net.Conn{}}
+	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}, removed: map[string]time.Time{}, onTheWay: map[string]net.Conn{}, ending: map[string]bool{}, counts: newCounts()}
 }
 
 // apply changes the ledger and remembers what has ended. mu is held.
@@ -72,6 +80,8 @@ func (b *book) apply(command ledger.Command, at time.Time) (ledger.Result, error
 			continue
 		}
 		delete(b.onTheWay, lease.ID)
+		delete(b.ending, lease.ID)
+		b.counts.ended.WithLabelValues(endingOf(command)).Inc()
 		b.log.Info("lease ended", "lease", lease.ID, "why", commandName(command))
 		if _, writtenOff := command.(ledger.RemoveNode); !writtenOff { // those may come back
 			b.ended[lease.ID] = at.Add(remembered)
@@ -90,6 +100,8 @@ func commandName(command ledger.Command) string {
 		return "nobody renewed it"
 	case ledger.RemoveNode:
 		return "its nodes have gone"
+	case ledger.ForgetNode:
+		return "its nodes were removed"
 	}
 	return "changed"
 }
@@ -105,6 +117,9 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	name := r.Node.Name
+	if err := b.checkRemoved(name, r.Instance); err != nil {
+		return api.HeartbeatReply{}, err
+	}
 	if known := b.managers[name]; known != nil {
 		if known.instance != r.Instance {
 			return api.HeartbeatReply{}, api.Because(api.ErrExists, "another executor manager (process %d, %s) is registered as node %q; end it, or give this one another --name",
@@ -124,13 +139,16 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.HeartbeatReply, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := b.checkRemoved(name, beat.Instance); err != nil {
+		return api.HeartbeatReply{}, err
+	}
 	known := b.managers[name]
 	if known == nil || known.instance != beat.Instance {
 		return api.HeartbeatReply{}, api.Because(api.ErrUnknownNode, "node %q is not registered, or no longer", name)
 	}
 	known.seen = at
 	if beat.Beat <= known.beat {
-		return api.HeartbeatReply{}, nil // overtaken
+		return api.HeartbeatReply{Drain: b.drain(name)}, nil // overtaken
 	}
 	known.beat = beat.Beat
 	return b.reconcile(name, beat.State, at), nil
@@ -154,6 +172,7 @@ func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.
 		b.log.Warn("a manager says who occupies its cores, and makes no sense", "node", name, "error", err)
 	}
 	b.serveWaiting(at)
+	reply.Drain = b.drain(name)
 	return reply
 }
 
@@ -161,7 +180,7 @@ func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.
 func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	_, gone := b.ended[held.Lease]
 	_, partGone := b.ended[held.Lease+"@"+name]
-	if gone || partGone || held.UID != b.uid {
+	if gone || partGone || b.ending[held.Lease] || held.UID != b.uid {
 		return false
 	}
 	for i := range held.Executors {
@@ -208,11 +227,14 @@ func (b *book) tick(at time.Time) {
 	for name, known := range b.managers {
 		if silent := at.Sub(known.seen); silent > Silence {
 			b.log.Warn("a node is silent and is written off", "node", name, "silent", silent.Round(time.Millisecond))
+			b.counts.writtenOff.Inc()
 			b.remove(name, at)
 		}
 	}
 	_, _ = b.apply(ledger.Expire{At: at}, at) // never fails
-	maps.DeleteFunc(b.ended, func(_ string, until time.Time) bool { return until.Before(at) })
+	for _, remembered := range []map[string]time.Time{b.ended, b.removed} {
+		maps.DeleteFunc(remembered, func(_ string, until time.Time) bool { return until.Before(at) })
+	}
 	b.serveWaiting(at)
 }
 
@@ -226,7 +248,7 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	}
 	id := make([]byte, 6)
 	_, _ = rand.Read(id) // never fails
-	w := &waiter{done: make(chan struct{}), command: ledger.Grant{
+	w := &waiter{since: at, until: at.Add(request.Wait), done: make(chan struct{}), command: ledger.Grant{
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
 		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
 	}}
@@ -259,6 +281,7 @@ func (b *book) try(w, first *waiter, at time.Time) {
 	result, err := b.apply(w.command, at)
 	if w.err = err; err == nil {
 		w.lease = result.Leases[0]
+		b.counts.waited.Observe(at.Sub(w.since).Seconds())
 	}
 }
 
@@ -377,9 +400,13 @@ func (b *book) leases() []api.Lease {
 }
 
 // nodes lists those that are registered, by name.
-func (b *book) nodes(boot string) []api.NodeStatus {
+func (b *book) nodes(boot string, at time.Time) []api.NodeStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.listNodes(boot, at)
+}
+
+func (b *book) listNodes(boot string, at time.Time) []api.NodeStatus {
 	list := []api.NodeStatus{}
 	index := map[string]int{}
 	for _, name := range slices.Sorted(maps.Keys(b.state.Nodes)) {
@@ -388,7 +415,7 @@ func (b *book) nodes(boot string) []api.NodeStatus {
 			continue
 		}
 		status := api.NodeStatus{
-			Node: node.Record.Clone(), Draining: node.Draining, Free: node.Free(),
+			Node: node.Record.Clone(), Drain: b.drain(name), Free: node.Free(),
 			Leases: []string{}, Occupants: map[int]string{}, Seen: b.managers[name].seen,
 		}
 		for _, core := range node.Cores {
@@ -405,6 +432,9 @@ func (b *book) nodes(boot string) []api.NodeStatus {
 				list[i].Leases = append(list[i].Leases, id)
 			}
 		}
+	}
+	for i := range list {
+		list[i].State = stateOf(&list[i], at)
 	}
 	return list
 }

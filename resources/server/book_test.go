@@ -67,7 +67,7 @@ func held(lease api.Lease, node string) api.Held {
 }
 
 func free(b *book) (free int) {
-	for _, node := range b.nodes("") {
+	for _, node := range b.nodes("", noon) {
 		free += int(node.Free[api.Cores])
 	}
 	return free
@@ -105,11 +105,11 @@ func TestSilentNodesAreWrittenOff(t *testing.T) {
 	_, err := b.heartbeat("n2", api.Heartbeat{Instance: "j", Beat: 1, State: api.State{Held: []api.Held{held(lease, "n2")}}}, at)
 	check(t, err)
 	b.tick(noon.Add(Silence))
-	if len(b.nodes("")) != 2 {
+	if len(b.nodes("", noon)) != 2 {
 		t.Error("written off too soon")
 	}
 	b.tick(at)
-	if nodes := b.nodes(""); len(nodes) != 1 || nodes[0].Name != "n2" {
+	if nodes := b.nodes("", noon); len(nodes) != 1 || nodes[0].Name != "n2" {
 		t.Errorf("left: %+v", nodes)
 	}
 	if _, err := b.heartbeat("n1", api.Heartbeat{Instance: "i", Beat: 1}, at); !errors.Is(err, api.ErrUnknownNode) {

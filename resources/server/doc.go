@@ -18,7 +18,11 @@
 //	unknown ──────────▶ registered ────────────────────────────▶ written off (unknown)
 //	                     │      ▲                                   │
 //	                     │      └──────── register, with what it holds
-//	                     └─ deregister ──▶ unknown
+//	                     ├─ deregister ──▶ unknown
+//	                     └─ remove ──▶ unknown; its manager is told to end with its next report
+//
+// Drain and resume belong to a node's name, whether it is registered or not: a node that drains takes no
+// new leases. Its manager learns of it from the answers to its reports.
 //
 // # A lease
 //
@@ -34,6 +38,8 @@
 //
 // Those who wait are served in the order of coming. The first has all cores that come free, however few
 // the others ask for, unless it asks for more than there would be if all leases ended.
+//
+// The interface is a table of routes; openapi.json, which is served, is made of it in a test.
 //
 // The state is in memory. After a restart it comes back from what the managers report, who go on
 // meanwhile, as running leases do.

@@ -36,6 +36,14 @@ func FuzzHandler(f *testing.F) {
 	seed("POST", "/v1/leases/l/renew", nil)
 	seed("DELETE", "/v1/leases/l", nil)
 	seed("GET", "/v1/leases", nil)
+	seed("GET", "/v1/status", nil)
+	seed("GET", "/v1/nodes/n", nil)
+	seed("POST", "/v1/nodes/n/drain", api.DrainRequest{Reason: "new kernel"})
+	seed("POST", "/v1/nodes/n/resume", nil)
+	seed("POST", "/v1/nodes/n/remove", api.RemoveRequest{Force: true})
+	seed("GET", "/v1/leases/l", nil)
+	seed("GET", "/v1/leases/l/explain", nil)
+	seed("GET", "/v1/openapi.json", nil)
 	f.Add("POST", "/v1/nodes", `{"node":{"cores":[-1,9223372036854775807]}}{}`)
 	f.Add("POST", "/v1/leases", strings.Repeat("[", 20_000))
 	handler := s.handler()
@@ -81,5 +89,9 @@ func FuzzHandler(f *testing.F) {
 		for _, lease := range leases { // the next shall find the cores free
 			ask("DELETE", "/v1/leases/"+lease.ID, "")
 		}
+		ask("POST", "/v1/nodes/n/resume", "") // and the node, as it was
+		s.book.mu.Lock()
+		clear(s.book.removed)
+		s.book.mu.Unlock()
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/ledger"
 )
@@ -24,30 +25,36 @@ const (
 	maxWait = time.Hour
 )
 
-// handler is the interface that package api documents.
+// handler is the interface that package api documents; see routes.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/nodes", answer(s.register))
-	mux.HandleFunc("POST /v1/nodes/{name}/heartbeat", answer(s.heartbeat))
-	mux.HandleFunc("DELETE /v1/nodes/{name}", answer(s.deregister))
-	mux.HandleFunc("GET /v1/nodes", answer(s.nodes))
-	mux.HandleFunc("POST /v1/leases", answer(s.grant))
-	mux.HandleFunc("POST /v1/leases/{id}/renew", answer(s.renew))
-	mux.HandleFunc("DELETE /v1/leases/{id}", answer(s.release))
-	mux.HandleFunc("GET /v1/leases", answer(s.leases))
+	open := map[string]http.Handler{}
+	for _, route := range s.routes() {
+		handle, pattern := s.metrics.counted(route.method, route.path, answer(route.answer)), route.method+" "+route.path
+		if route.open {
+			open[pattern] = handle
+		}
+		mux.Handle(pattern, handle)
+	}
+	mux.Handle("GET "+metrics.Path, s.metrics)
 	mux.HandleFunc("/", answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, api.Because(api.ErrVersion, "this resource manager does not know %s %s; use one version of Sublet everywhere", r.Method, r.URL.Path)
 	}))
-	return s.authorized(mux)
+	return s.authorized(mux, open)
 }
 
-// authorized lets through who has the token.
-func (s *Server) authorized(next http.Handler) http.Handler {
+// authorized lets through who has the token, and who asks for what is open to all.
+func (s *Server) authorized(next http.Handler, open map[string]http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(s.token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handle := open[r.Method+" "+r.URL.Path]; handle != nil {
+			handle.ServeHTTP(w, r)
+			return
+		}
 		token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		got := sha256.Sum256([]byte(token)) // of one length whatever came
 		if !bearer || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			s.metrics.strangers.Inc()
 			s.log.Warn("a request without the token was refused", "peer", r.RemoteAddr, "path", r.URL.Path)
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			w.Header().Set("Connection", "close")
@@ -86,6 +93,8 @@ var statuses = map[api.Code]int{
 	api.ErrUnknownLease.Code: http.StatusNotFound,
 	api.ErrUnknownNode.Code:  http.StatusNotFound,
 	api.ErrExists.Code:       http.StatusConflict,
+	api.ErrInUse.Code:        http.StatusConflict,
+	api.ErrRemoved.Code:      http.StatusGone,
 	api.ErrUnauthorized.Code: http.StatusUnauthorized,
 	api.ErrVersion.Code:      http.StatusNotFound,
 	api.ErrInvalid.Code:      http.StatusBadRequest,
@@ -150,7 +159,7 @@ func (s *Server) deregister(_ http.ResponseWriter, r *http.Request) (any, error)
 }
 
 func (s *Server) nodes(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return s.book.nodes(r.URL.Query().Get("boot")), nil
+	return s.book.nodes(r.URL.Query().Get("boot"), time.Now()), nil
 }
 
 func (s *Server) leases(http.ResponseWriter, *http.Request) (any, error) { return s.book.leases(), nil }
@@ -218,17 +227,10 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, waiter *waiter, p
 
 func (s *Server) renew(_ http.ResponseWriter, r *http.Request) (any, error) {
 	expires, err := s.book.renew(r.PathValue("id"), time.Now())
-	return api.Renewed{Expires: expires}, lease(err)
+	return api.Renewed{Expires: expires}, s.book.lease(r.PathValue("id"), err)
 }
 
 func (s *Server) release(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return nil, lease(s.book.release(r.PathValue("id"), time.Now()))
-}
-
-// lease makes the errors of leases that are not there.
-func lease(err error) error {
-	if errors.Is(err, ledger.ErrUnknown) {
-		return api.Because(api.ErrUnknownLease, "%v; it has ended, or never was", err)
-	}
-	return err
+	id := r.PathValue("id")
+	return nil, s.book.lease(id, s.book.release(id, time.Now()))
 }

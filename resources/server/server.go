@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -22,6 +23,9 @@ type Options struct {
 	Directory string
 	// Listen is the address to listen at, host:port; empty: a free port of the loopback interface.
 	Listen string
+	// Metrics is an address, host:port, at which Prometheus finds metrics without a token; empty: there are
+	// only those that need one, at Listen.
+	Metrics string
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
 }
@@ -34,6 +38,9 @@ type Server struct {
 	listener  net.Listener
 	token     string
 	ending    chan struct{}
+	started   time.Time
+	metrics   *serverMetrics
+	collect   *metrics.Listener // nil: there is none
 }
 
 // connectionKey finds a request's connection in its context.
@@ -44,17 +51,23 @@ const tickInterval = 250 * time.Millisecond
 
 // Open takes the run directory, listens, and says so in access.json.
 func Open(options Options) (*Server, error) {
-	s := &Server{log: options.Log, ending: make(chan struct{})}
+	s := &Server{log: options.Log, ending: make(chan struct{}), started: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.book = newBook(os.Getuid(), s.log)
+	s.metrics = newServerMetrics(s.book)
 	var err error
 	if s.directory, err = takeDirectory(options.Directory); err != nil {
 		return nil, err
 	}
+	if options.Metrics != "" {
+		if s.collect, err = metrics.Listen(options.Metrics, s.metrics, s.log); err != nil {
+			return nil, errors.Join(err, s.directory.leave())
+		}
+	}
 	if err := s.listen(options.Listen); err != nil {
-		return nil, errors.Join(err, s.directory.leave())
+		return nil, errors.Join(err, s.directory.leave(), s.collect.Close())
 	}
 	return s, nil
 }
@@ -137,7 +150,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	// access.json goes first: who looks now finds that there is none.
-	err = errors.Join(err, s.directory.leave())
+	err = errors.Join(err, s.directory.leave(), s.collect.Close())
 	close(s.ending)
 	patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

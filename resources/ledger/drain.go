@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// A drain belongs to a node's name, not to its registration: a manager that registers again, or is
+// started again, finds it.
+
+// maxReason is how long the reason of a drain can be, in bytes.
+const maxReason = 500
+
+// DrainNode lets a node's leases go on, and no new ones begin. Of one that drains already it changes
+// the reason, if there is a new one.
+type DrainNode struct {
+	Node   string
+	Reason string // may be empty
+	At     time.Time
+}
+
+func (c DrainNode) apply(s *State) (Result, error) {
+	drain, drained := s.Drains[c.Node]
+	if !drained {
+		if _, err := s.node(c.Node); err != nil {
+			return Result{}, err
+		}
+		drain.Since = c.At
+	}
+	if len(c.Reason) > maxReason || strings.ContainsFunc(c.Reason, unicode.IsControl) {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("the reason why node %q drains is one line of at most %d bytes", c.Node, maxReason)}
+	}
+	if c.Reason != "" {
+		drain.Reason = c.Reason
+	}
+	s.Drains[c.Node] = drain
+	return Result{}, nil
+}
+
+// ResumeNode ends what DrainNode began. A node that does not drain stays as it is.
+type ResumeNode struct{ Node string }
+
+func (c ResumeNode) apply(s *State) (Result, error) {
+	if _, drained := s.Drains[c.Node]; !drained {
+		_, err := s.node(c.Node)
+		return Result{}, err
+	}
+	delete(s.Drains, c.Node)
+	return Result{}, nil
+}
+
+// ForgetNode removes a node because somebody wants it removed, and its drain with it. It is refused
+// while leases have executors there, unless by force: then those are lost, as with RemoveNode.
+type ForgetNode struct {
+	Node  string
+	Force bool
+	At    time.Time
+}
+
+func (c ForgetNode) apply(s *State) (Result, error) {
+	_, drained := s.Drains[c.Node]
+	if s.Nodes[c.Node] == nil {
+		delete(s.Drains, c.Node)
+		if drained {
+			return Result{}, nil
+		}
+		_, err := s.node(c.Node)
+		return Result{}, err
+	}
+	if users := s.leasesOn(c.Node); len(users) > 0 && !c.Force {
+		return Result{}, &refusal{ErrInUse, fmt.Sprintf("node %q has executors of %s %s; drain it and wait for their end, or remove it by force", c.Node, leases(len(users)), strings.Join(users, ", "))}
+	}
+	delete(s.Drains, c.Node)
+	return RemoveNode{Node: c.Node, At: c.At}.apply(s)
+}
+
+func leases(n int) string {
+	if n == 1 {
+		return "lease"
+	}
+	return "leases"
+}
+
+// leasesOn are those that have executors on a node, by their names.
+func (s *State) leasesOn(node string) []string {
+	var users []string
+	for id, lease := range s.Leases {
+		if slices.Contains(lease.Nodes(), node) {
+			users = append(users, id)
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// drainingNodes are those that are registered and drain, by name.
+func (s *State) drainingNodes() []string {
+	var names []string
+	for name := range s.Drains {
+		if s.Nodes[name] != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// draining refuses a lease on a node that drains.
+func draining(node string, drain api.Drain) error {
+	why := ""
+	if drain.Reason != "" {
+		why = " (" + drain.Reason + ")"
+	}
+	return &refusal{ErrDraining, fmt.Sprintf("node %q drains%s: its leases go on, but it takes no new ones; sublet node resume %s ends that", node, why, node)}
+}

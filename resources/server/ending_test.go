@@ -1,0 +1,62 @@
+package server
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// A lease that somebody ends keeps its cores until its managers have ended it on each of its nodes; who waits
+// gets them then.
+func TestLeaseEndedByAnother(t *testing.T) {
+	b := testBook()
+	register(t, b, noon, registration("n1", "i", 0))
+	register(t, b, noon, registration("n2", "j", 0))
+	lease := granted(t, b, noon, 2)
+	beat(t, b, "n1", "i", 1, noon, held(lease, "n1"))
+	beat(t, b, "n2", "j", 1, noon, held(lease, "n2"))
+	w, err := b.ask(api.GrantRequest{Executors: 1, UID: uid, Wait: time.Minute}, noon)
+	check(t, err)
+	check(t, b.endLease(lease.ID, noon))
+	check(t, b.endLease(lease.ID, noon)) // somebody is impatient
+	if free(b) != 0 || w.err == nil {
+		t.Fatal("its cores are free while its executors run")
+	}
+	if explanation, err := b.explain(lease.ID, noon); err != nil || explanation.State != api.LeaseEnding {
+		t.Errorf("%+v, %v", explanation, err)
+	}
+	ended := api.State{Ended: []string{lease.ID}}
+	for i, node := range []string{"n1", "n2"} {
+		instance := []string{"i", "j"}[i]
+		if reply := beat(t, b, node, instance, 2, noon, held(lease, node)); !slices.Equal(reply.End, []string{lease.ID}) {
+			t.Errorf("%s is told to end %v", node, reply.End)
+		}
+		_, err := b.heartbeat(node, api.Heartbeat{Instance: instance, Beat: 3, State: ended}, noon)
+		check(t, err)
+		if node == "n1" {
+			<-w.done
+			check(t, w.err)
+		}
+	}
+	if free(b) != 1 || len(b.ending) != 0 {
+		t.Errorf("%d cores are free, %v is ending", free(b), b.ending)
+	}
+	if err := b.endLease(lease.ID, noon); !errors.Is(err, api.ErrUnknownLease) {
+		t.Errorf("ended once more: %v", err)
+	}
+
+	// Nobody has shown a ticket of this one.
+	check(t, b.release(w.lease.ID, noon))
+	lease = granted(t, b, noon, 2)
+	b.send(lease.ID, fakeConn{})
+	check(t, b.endLease(lease.ID, noon))
+	if free(b) != 2 {
+		t.Errorf("%d cores are free", free(b))
+	}
+	if reply := beat(t, b, "n1", "i", 4, noon, held(lease, "n1")); !slices.Equal(reply.End, []string{lease.ID}) {
+		t.Errorf("a manager that was shown its ticket after all is told to end %v", reply.End)
+	}
+}

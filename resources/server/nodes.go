@@ -1,0 +1,124 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+// removedRemembered is how long a manager can be out of reach and still learn that it was removed.
+const removedRemembered = 24 * time.Hour
+
+// silent is when a node counts as silent that is not written off yet: a report and a bit are missing.
+const silent = 2 * Interval
+
+// stateOf says what a registered node is good for.
+func stateOf(node *api.NodeStatus, at time.Time) api.NodeState {
+	switch {
+	case at.Sub(node.Seen) > silent:
+		return api.NodeSilent
+	case node.Drain == nil:
+		return api.NodeLending
+	case len(node.Leases) > 0:
+		return api.NodeDraining
+	}
+	return api.NodeDrained
+}
+
+// drain is that of a node; nil: it has none. mu is held.
+func (b *book) drain(name string) *api.Drain {
+	drain, drains := b.state.Drains[name]
+	if !drains {
+		return nil
+	}
+	return &drain
+}
+
+// gone are the nodes that drain and have no manager, by name. mu is held.
+func (b *book) gone(name string) (api.NodeStatus, bool) {
+	drain := b.drain(name)
+	if drain == nil || b.state.Nodes[name] != nil {
+		return api.NodeStatus{}, false
+	}
+	return api.NodeStatus{Node: api.Node{Name: name, Cores: []int{}}, State: api.NodeGone, Drain: drain, Free: api.Resources{}, Leases: []string{}}, true
+}
+
+// node says what there is to know of one.
+func (b *book) node(name string, at time.Time) (api.NodeStatus, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, node := range b.listNodes("", at) {
+		if node.Name == name {
+			return node, nil
+		}
+	}
+	if node, drained := b.gone(name); drained {
+		return node, nil
+	}
+	return api.NodeStatus{}, unknownNode(name)
+}
+
+func unknownNode(name string) error {
+	return api.Because(api.ErrUnknownNode, "there is no node %q; sublet node list shows those that are registered", name)
+}
+
+// change applies a command about a node that somebody has named. mu is held.
+func (b *book) change(name string, command ledger.Command, at time.Time) error {
+	_, err := b.apply(command, at)
+	switch {
+	case errors.Is(err, ledger.ErrUnknown):
+		return unknownNode(name)
+	case errors.Is(err, ledger.ErrInUse):
+		return api.Because(api.ErrInUse, "%v", err)
+	case err != nil:
+		return err
+	}
+	b.serveWaiting(at)
+	return nil
+}
+
+// drainNode has a node take no new leases. Its manager learns of it with its next report.
+func (b *book) drainNode(name, reason string, at time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.change(name, ledger.DrainNode{Node: name, Reason: reason, At: at}, at)
+	if err == nil {
+		b.log.Info("node drains", "node", name, "reason", reason)
+	}
+	return err
+}
+
+func (b *book) resumeNode(name string, at time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.change(name, ledger.ResumeNode{Node: name}, at)
+	if err == nil {
+		b.log.Info("node resumed", "node", name)
+	}
+	return err
+}
+
+// removeNode forgets a node. Its manager is told so with its next report, and ends.
+func (b *book) removeNode(name string, force bool, at time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.change(name, ledger.ForgetNode{Node: name, Force: force, At: at}, at); err != nil {
+		return err
+	}
+	b.log.Info("node removed", "node", name, "force", force)
+	if known := b.managers[name]; known != nil { // else one that has gone is forgotten
+		delete(b.managers, name)
+		b.removed[known.instance] = at.Add(removedRemembered)
+	}
+	return nil
+}
+
+// checkRemoved tells a manager that its node has been removed. mu is held.
+func (b *book) checkRemoved(name, instance string) error {
+	if _, removed := b.removed[instance]; removed {
+		return api.Because(api.ErrRemoved, "node %q has been removed (sublet node remove); start another executor manager to lend it again", name)
+	}
+	return nil
+}
