@@ -297,4 +297,3 @@ func lackDirect(doors []*door, want *Want, executors int) string {
 	text.WriteString("; ask for fewer, wait (Want.Wait), or ask for oversubscribed executors")
 	return text.String()
 }
-

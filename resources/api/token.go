@@ -123,7 +123,7 @@ func MakeToken(path string) (Token, error) {
 // writeToken makes the file, whole or not at all, unless it is there.
 func writeToken(path string) error {
 	secret := make([]byte, tokenSize)
-	_, _ = rand.Read(secret) // never fails
+	_, _ = rand.Read(secret)                                   // never fails
 	file, err := os.CreateTemp(filepath.Dir(path), ".token-*") // mode 0600
 	if err != nil {
 		return err
