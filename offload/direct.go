@@ -288,7 +288,7 @@ func lackDirect(doors []*door, want *Want, executors int) string {
 			fmt.Fprintf(&text, "; %v", d.err)
 			continue
 		}
-		fmt.Fprintf(&text, "; %s has room for %d (%d of its %d cores are free, the database gives it %d", d.name(), d.room(want.Memory), d.welcome.Free, d.welcome.Cores, d.manager.Cores)
+		fmt.Fprintf(&text, "; %s has room for %d (%d of the %d cores that it can lend are free, the database gives it %d", d.name(), d.room(want.Memory), d.welcome.Free, d.welcome.Cores, d.manager.Cores)
 		if d.manager.Memory > 0 {
 			fmt.Fprintf(&text, " and %d MB", d.manager.Memory)
 		}
