@@ -168,7 +168,7 @@ func TestPinning(t *testing.T) {
 			command.Args = append(command.Args, "executor-manager", "-c", file, "--device-database", filepath.Join(dir, "devices.json"), "--skip-resource-manager")
 			p := hosts.Start(t, command)
 			hosts.Eventually(t, "its listening", func() bool {
-				return strings.Contains(p.Logged(), "msg=listening address="+hosts.Address+":10007")
+				return strings.Contains(p.Logged(), "address="+hosts.Address+":10007 socket=")
 			})
 			s := session(t)
 			l, err := s.Lease(within(t), offload.Want{Executors: 1, Library: library, Oversubscribe: true}) // the rank may be on the core that is named
