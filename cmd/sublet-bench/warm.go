@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,10 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// warm are the flags of rFaaS's warm_benchmarker, and what its files say.
+// warm are the flags of rFaaS's warm_benchmarker and parallel_invocations, and what their files say.
 type warm struct {
+	command                                          string
+	all                                              bool // executors are called at once; else the first alone
 	path, devices, executors, functions, name, stats string
 	size                                             int
 	verbose                                          bool
@@ -46,31 +49,50 @@ executors on other hosts; without one it is the best that there is.
 Executors come from the managers of --executors-database, and without it from the resource manager of the
 run directory, or from this node's own cores.
 
---output json prints one object: function, payload_bytes, repetitions, average_ns, median_ns, data, node,
+--output json prints one object: function, payload_bytes, repetitions, executors, average_ns, median_ns, data, node,
 transport, provider. --output quiet prints the median, in nanoseconds. --output-stats writes one line for
 each repetition.`,
 		examples: []string{
 			"sublet-bench warm --config benchmark.json --device-database devices.json --name empty --functions bin/libfunctions.so --executors-database executors_database.json -s 1",
 			"sublet-bench warm --name empty --functions bin/libfunctions.so -s 1024 --output-stats samples.csv",
 		},
-		setUp: func(flags *pflag.FlagSet) runFunc {
-			w := &warm{format: output.Table}
-			flags.StringVarP(&w.path, "config", "c", "", "the `FILE` that sets it up: rFaaS's benchmark.json (default: its defaults)")
-			flags.StringVar(&w.devices, "device-database", "", "the `FILE` with the device that --config names: devices.json")
-			flags.StringVar(&w.executors, "executors-database", "", "the `FILE` that names the executor managers to lease from, without a resource manager")
-			flags.StringVar(&w.name, "name", "", "the `FUNCTION` to call")
-			flags.StringVar(&w.functions, "functions", "", "the `FILE` of the function library")
-			flags.IntVarP(&w.size, "size", "s", 1, "the payload, in `BYTES`")
-			flags.StringVar(&w.stats, "output-stats", "", "the `FILE` to write the samples to")
-			flags.BoolVarP(&w.verbose, "verbose", "v", false, "say on standard error what is done")
-			flags.Var(&w.format, "output", "how to print: table, json or quiet")
-			return func(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
-				if err := w.read(args); err != nil {
-					return err
-				}
-				return w.run(ctx, stdout, stderr)
-			}
+		setUp: (&warm{command: "warm"}).setUp,
+	}
+}
+
+func parallelCommand() *command {
+	return &command{
+		name: "parallel", synopsis: "--name FUNCTION --functions PATH", summary: "as warm, on all executors of the lease at once",
+		details: `
+What rFaaS's parallel_invocations does, with its flags and its file, which are those of warm. In each
+repetition all executors (numcores) are called at once; its time is until the last has answered.
+
+Flags, files and what is printed are those of sublet-bench warm; executors says how many there are, and
+node, transport and provider are the first one's.`,
+		examples: []string{
+			"sublet-bench parallel --config benchmark.json --device-database devices.json --name empty --functions bin/libfunctions.so --executors-database executors_database.json -s 1024",
 		},
+		setUp: (&warm{command: "parallel", all: true}).setUp,
+	}
+}
+
+// setUp declares the flags.
+func (w *warm) setUp(flags *pflag.FlagSet) runFunc {
+	w.format = output.Table
+	flags.StringVarP(&w.path, "config", "c", "", "the `FILE` that sets it up: rFaaS's benchmark.json (default: its defaults)")
+	flags.StringVar(&w.devices, "device-database", "", "the `FILE` with the device that --config names: devices.json")
+	flags.StringVar(&w.executors, "executors-database", "", "the `FILE` that names the executor managers to lease from, without a resource manager")
+	flags.StringVar(&w.name, "name", "", "the `FUNCTION` to call")
+	flags.StringVar(&w.functions, "functions", "", "the `FILE` of the function library")
+	flags.IntVarP(&w.size, "size", "s", 1, "the payload, in `BYTES`")
+	flags.StringVar(&w.stats, "output-stats", "", "the `FILE` to write the samples to")
+	flags.BoolVarP(&w.verbose, "verbose", "v", false, "say on standard error what is done")
+	flags.Var(&w.format, "output", "how to print: table, json or quiet")
+	return func(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
+		if err := w.read(args); err != nil {
+			return err
+		}
+		return w.run(ctx, stdout, stderr)
 	}
 }
 
@@ -80,13 +102,13 @@ const maxWarmPayload = 1 << 30
 func (w *warm) read(args []string) error {
 	switch {
 	case len(args) > 0:
-		return usagef("warm: unexpected argument %q; see: sublet-bench help warm", args[0])
+		return usagef("%s: unexpected argument %q; see: sublet-bench help %s", w.command, args[0], w.command)
 	case w.name == "":
-		return usagef("warm: which function? --name FUNCTION")
+		return usagef("%s: which function? --name FUNCTION", w.command)
 	case w.functions == "":
-		return usagef("warm: the library that has %s? --functions PATH", w.name)
+		return usagef("%s: the library that has %s? --functions PATH", w.command, w.name)
 	case w.size < 1 || w.size > maxWarmPayload:
-		return usagef("warm: -s %d: a payload has 1 to %d bytes", w.size, maxWarmPayload)
+		return usagef("%s: -s %d: a payload has 1 to %d bytes", w.command, w.size, maxWarmPayload)
 	}
 	parse := config.ParseBenchmark
 	if w.path == "" {
@@ -104,7 +126,7 @@ func (w *warm) prepare(say func(string, ...any)) error {
 	if w.settings.Device != "" || w.devices != "" {
 		device, err := setup.Device(w.devices, w.settings.Device)
 		if err != nil {
-			return fmt.Errorf("warm: %w", err)
+			return fmt.Errorf("%s: %w", w.command, err)
 		}
 		provider := setup.Provider(device)
 		say("device %s, provider %s", device.Name, provider)
@@ -126,7 +148,7 @@ func (w *warm) prepare(say func(string, ...any)) error {
 	}
 	access, err := api.ReadAccess(directory)
 	if err != nil {
-		return fmt.Errorf("warm: %s names a resource manager, and how to talk to it is in its run directory: %w", w.path, err)
+		return fmt.Errorf("%s: %s names a resource manager, and how to talk to it is in its run directory: %w", w.command, w.path, err)
 	}
 	return setup.CheckResourceManager(w.path, w.settings.ResourceManagerAddress, w.settings.ResourceManagerPort, access)
 }
@@ -146,7 +168,7 @@ func (w *warm) want() (offload.Want, error) {
 	if w.settings.Memory > 0 {
 		want.Memory = int64(w.settings.Memory) << 20 / int64(w.settings.Cores)
 		if want.Memory < offload.MinMemory {
-			return want, fmt.Errorf("warm: %s: benchmark.memory is %d MB for %d executors; each needs %d MB", w.path, w.settings.Memory, w.settings.Cores, offload.MinMemory>>20)
+			return want, fmt.Errorf("%s: %s: benchmark.memory is %d MB for %d executors; each needs %d MB", w.command, w.path, w.settings.Memory, w.settings.Cores, offload.MinMemory>>20)
 		}
 	}
 	return want, err
@@ -157,6 +179,7 @@ type warmResult struct {
 	Function    string  `json:"function"`
 	Payload     int     `json:"payload_bytes"`
 	Repetitions int     `json:"repetitions"`
+	Executors   int     `json:"executors"` // that are called
 	Average     float64 `json:"average_ns"`
 	Median      int64   `json:"median_ns"`
 	Data        uint32  `json:"data"` // the output's first bytes, up to 4, the least first
@@ -168,7 +191,7 @@ type warmResult struct {
 func (w *warm) run(ctx context.Context, stdout io.Writer, stderr *os.File) (err error) {
 	say := func(format string, args ...any) {
 		if w.verbose {
-			fmt.Fprintf(stderr, "sublet-bench: warm: "+format+"\n", args...)
+			fmt.Fprintf(stderr, "sublet-bench: "+w.command+": "+format+"\n", args...)
 		}
 	}
 	if err := w.prepare(say); err != nil {
@@ -209,10 +232,27 @@ func (w *warm) measure(ctx context.Context, session *offload.Session, lease *off
 		return r, nil, err
 	}
 	defer unpin()
-	in, out := offload.Alloc[byte](session, w.size), offload.Alloc[byte](session, w.size)
+	called := lease.Executors()
+	if !w.all {
+		called = called[:1]
+	}
+	in := offload.Alloc[byte](session, w.size)
 	in.Slice()[0] = 1
-	executor := lease.Executors()[0]
-	call := func() (int, error) { return executor.Invoke(ctx, w.name, in, out).Wait(ctx) }
+	outs := make([]*offload.Buffer[byte], len(called))
+	for i := range outs {
+		outs[i] = offload.Alloc[byte](session, w.size)
+	}
+	futures := make([]offload.Future, len(called))
+	call := func() (size int, err error) {
+		for i, executor := range called {
+			futures[i] = executor.Invoke(ctx, w.name, in, outs[i])
+		}
+		for _, future := range futures {
+			n, failed := future.Wait(ctx)
+			size, err = n, cmp.Or(err, failed)
+		}
+		return size, err
+	}
 	for range w.settings.WarmupRepetitions {
 		if _, err := call(); err != nil {
 			return r, nil, err
@@ -227,13 +267,13 @@ func (w *warm) measure(ctx context.Context, session *offload.Session, lease *off
 		}
 		samples[i] = time.Since(began).Nanoseconds()
 	}
-	path := executor.Path()
-	r = warmResult{Function: w.name, Payload: w.size, Repetitions: len(samples), Node: executor.Node(), Transport: path.Transport, Provider: path.Provider}
+	path := called[0].Path()
+	r = warmResult{Function: w.name, Payload: w.size, Repetitions: len(samples), Executors: len(called), Node: called[0].Node(), Transport: path.Transport, Provider: path.Provider}
 	for _, sample := range samples {
 		r.Average += float64(sample) / float64(len(samples))
 	}
 	r.Median = stats.Median(slices.Sorted(slices.Values(samples)))
-	for i, b := range out.Slice()[:min(size, 4)] {
+	for i, b := range outs[len(outs)-1].Slice()[:min(size, 4)] {
 		r.Data |= uint32(b) << (8 * i)
 	}
 	return r, samples, nil
@@ -258,7 +298,7 @@ func (w *warm) pin() (unpin func(), err error) {
 	}
 	after.Set(core)
 	if err := unix.SchedSetaffinity(0, &after); err != nil {
-		return nil, fmt.Errorf("warm: %s: benchmark.pin_threads: binding to core %d: %w", w.path, core, err)
+		return nil, fmt.Errorf("%s: %s: benchmark.pin_threads: binding to core %d: %w", w.command, w.path, core, err)
 	}
 	return func() {
 		_ = unix.SchedSetaffinity(0, &before)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/offload"
@@ -187,5 +188,28 @@ func TestPinning(t *testing.T) {
 			}
 			check(t, l.Release())
 		})
+	}
+}
+
+// A benchmark of all executors that two hosts have.
+func TestParallelBenchmark(t *testing.T) {
+	h := hosts.New(t)
+	direct(t, managerEntry{"near", hosts.Address, 10005, 1, 0}, managerEntry{"far", h.Address, 10005, 1, 0})
+	lendDirect(t, here(), hosts.Address, 10005, "--name", "near")
+	lendDirect(t, h.Command(sublet), h.Address, 10005, "--name", "far")
+	check(t, buildtest.Programs(filepath.Dir(sublet), "cmd/sublet-bench"))
+	file := filepath.Join(t.TempDir(), "benchmark.json")
+	check(t, os.WriteFile(file, []byte(`{"config": {}, "benchmark": {"numcores": 2, "repetitions": 10, "memory": 64}}`), 0o600))
+	out, err := exec.Command(filepath.Join(filepath.Dir(sublet), "sublet-bench"), "parallel", "-c", file, "--name", "echo", "--functions", library,
+		"--executors-database", os.Getenv("SUBLET_EXECUTORS_DATABASE"), "-s", "1000", "--output", "json").Output()
+	check(t, err)
+	var result struct {
+		Executors, Repetitions int
+		Data                   uint32
+		Median                 int64 `json:"median_ns"`
+	}
+	check(t, json.Unmarshal(out, &result))
+	if result.Executors != 2 || result.Repetitions != 10 || result.Data != 1 || result.Median <= 0 {
+		t.Errorf("%s", out)
 	}
 }

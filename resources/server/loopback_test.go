@@ -17,13 +17,13 @@ func TestUserOf(t *testing.T) {
 			continue
 		}
 		check(t, err)
-		defer listener.Close()
+		t.Cleanup(func() { listener.Close() })
 		stream, err := net.Dial("tcp", listener.Addr().String())
 		check(t, err)
-		defer stream.Close()
+		t.Cleanup(func() { stream.Close() })
 		served, err := listener.Accept()
 		check(t, err)
-		defer served.Close()
+		t.Cleanup(func() { served.Close() })
 		peer, ours := netip.MustParseAddrPort(served.RemoteAddr().String()), netip.MustParseAddrPort(served.LocalAddr().String())
 		if uid, found, err := userOf(peer, ours); err != nil || !found || uid != os.Getuid() {
 			t.Errorf("%s: user %d, %v, %v", address, uid, found, err)

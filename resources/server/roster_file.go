@@ -34,20 +34,16 @@ func (r *roster) load() error {
 		return fmt.Errorf("resource manager: the nodes that were added: %w", err)
 	}
 	file := rosterFile{}
-	if err := json.Unmarshal(text, &file); err != nil || file.Version != rosterVersion {
-		return fmt.Errorf("resource manager: %s is not a file of this version of Sublet (%v); remove it to begin without the nodes that were added and removed", r.path, errors.Join(err, versionProblem(file.Version)))
+	if err = json.Unmarshal(text, &file); err == nil && file.Version != rosterVersion {
+		err = fmt.Errorf("it has version %d, not %d", file.Version, rosterVersion)
+	}
+	if err != nil {
+		return fmt.Errorf("resource manager: %s is not a file of this version of Sublet (%w); remove it to begin without the nodes that were added and removed", r.path, err)
 	}
 	if file.Nodes != nil {
 		r.said = file.Nodes
 	}
 	return nil
-}
-
-func versionProblem(version int) error {
-	if version == rosterVersion {
-		return nil
-	}
-	return fmt.Errorf("it has version %d, not %d", version, rosterVersion)
 }
 
 // say enters what is said of a node, once it is on disk. mu is held.
