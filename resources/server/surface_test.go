@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -272,4 +274,38 @@ func TestDatabases(t *testing.T) {
 	if _, err := Open(Options{Directory: filepath.Join(dir, "run")}); err == nil || !strings.Contains(err.Error(), "it has version 9, not 1") {
 		t.Errorf("another version: %v", err)
 	}
+}
+
+// Whatever this user's processes post, the answer is a sentence, and the roster stays readable.
+func FuzzSurface(f *testing.F) {
+	dir := f.TempDir()
+	b := newBook(os.Getuid(), slog.New(slog.DiscardHandler))
+	s := &Server{log: b.log, book: b, roster: newRoster(b, filepath.Join(dir, "nodes.json"))}
+	f.Add("/add", "node=n", added("10.0.0.1", 10005, 1, 512))
+	f.Add("/remove", "node=n", "")
+	f.Add("/remove", "node=n", added("10.0.0.1", 10005, 1, 0))
+	f.Add("/add", "node=a&node=b", "{")
+	handlers := map[string]http.HandlerFunc{"/add": s.sentence(config.ParseAddition, s.roster.add), "/remove": s.sentence(config.ParseRemoval, s.roster.remove)}
+	f.Fuzz(func(t *testing.T, path, query, body string) {
+		handler := handlers[path]
+		if handler == nil {
+			return
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost"+path, strings.NewReader(body))
+		check(t, err)
+		request.URL.RawQuery = query
+		reply := httptest.NewRecorder()
+		handler(reply, request)
+		if status := reply.Code; status != http.StatusOK && status != http.StatusBadRequest && status != http.StatusNotFound || !strings.HasSuffix(reply.Body.String(), "\n") {
+			t.Fatalf("%s?%s %s: %d %q", path, query, body, status, reply.Body.String())
+		}
+		if reply.Code != http.StatusOK {
+			return
+		}
+		again := newRoster(b, s.roster.path)
+		check(t, again.load())
+		if len(again.said) != len(s.roster.said) {
+			t.Errorf("%d nodes are kept, %d were said", len(again.said), len(s.roster.said))
+		}
+	})
 }
