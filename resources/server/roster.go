@@ -55,7 +55,8 @@ type rosterNode struct {
 	name     string
 	address  string
 	cores    []int
-	bound    int64 // that its memory was registered with, in bytes; 0: none
+	offered  int64 // its memory, in bytes; 0: it is not known
+	memory   int64 // as much of that as the book has
 	state    api.State
 }
 
@@ -102,17 +103,16 @@ func (r *roster) register(request api.Register, at time.Time) (api.HeartbeatRepl
 	n := r.node(request.Node.Name)
 	defer n.mu.Unlock()
 	e, said := r.of(request.Node.Name, request.Node.Address)
-	fresh := &rosterNode{instance: request.Instance, name: request.Node.Name, address: request.Node.Address, cores: request.Node.Cores, bound: e.bound(), state: request.State}
-	if fresh.bound > 0 {
-		request.Node.Memory = boundMemory(request.Node.Memory, fresh.bound, request.State)
-	}
+	fresh := &rosterNode{instance: request.Instance, name: request.Node.Name, address: request.Node.Address, cores: request.Node.Cores, offered: request.Node.Memory, state: request.State}
+	fresh.memory = fresh.lendable(e)
+	request.Node.Memory = fresh.memory
 	request.Occupants = r.occupants(fresh)
 	reply, err := r.book.register(request, at)
 	if err == nil && said && !e.Nameless && !e.Removed && e.at() != request.Node.Address {
 		r.book.log.Info("a node was added with another address than its executor manager has; leases go to that one", "node", n.name, "added", e.at(), "has", request.Node.Address)
 	}
 	if err == nil {
-		n.instance, n.address, n.cores, n.bound, n.state = fresh.instance, fresh.address, fresh.cores, fresh.bound, fresh.state
+		n.instance, n.address, n.cores, n.offered, n.memory, n.state = fresh.instance, fresh.address, fresh.cores, fresh.offered, fresh.memory, fresh.state
 	}
 	return reply, err
 }
@@ -127,28 +127,43 @@ func (r *roster) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.H
 	}
 	n := r.node(name)
 	defer n.mu.Unlock()
-	if n.instance == beat.Instance {
-		n.state = beat.State
-		beat.Occupants = r.occupants(n)
+	if n.instance != beat.Instance {
+		return r.book.heartbeat(name, beat, at)
 	}
-	return r.book.heartbeat(name, beat, at)
+	n.state = beat.State
+	beat.Occupants = r.occupants(n)
+	reply, err := r.book.heartbeat(name, beat, at)
+	if e, _ := r.of(n.name, n.address); err == nil && n.lendable(e) != n.memory { // a lease has ended that had more than the bound
+		r.registerAgain(n, at)
+	}
+	return reply, err
+}
+
+// registerAgain has a node's memory entered anew: its manager is told that it is not known, and registers with
+// what it holds. Leases that are just on their way come back when it has them.
+func (r *roster) registerAgain(n *rosterNode, at time.Time) {
+	_ = r.book.deregister(n.name, n.instance, at) // it may be gone anyway
 }
 
 // bound is the memory that may be leased, in bytes; 0: all.
 func (e entry) bound() int64 { return int64(e.Memory) * megabyte }
 
-// boundMemory is what a node registers with: not less than leases have of it already.
-func boundMemory(registered, bound int64, state api.State) int64 {
+// lendable is the memory that a node registers with: not less than leases have of it already.
+func (n *rosterNode) lendable(e entry) int64 {
+	bound := e.bound()
+	if bound == 0 {
+		return n.offered
+	}
 	var lent int64
-	for _, held := range state.Held {
+	for _, held := range n.state.Held {
 		for _, e := range held.Executors {
 			if !e.Oversubscribed && !e.Lost {
 				lent += e.Memory
 			}
 		}
 	}
-	if bound = max(bound, lent); registered > 0 {
-		return min(registered, bound)
+	if bound = max(bound, lent); n.offered > 0 {
+		return min(n.offered, bound)
 	}
 	return bound
 }
@@ -258,9 +273,8 @@ func (r *roster) apply(name string, at time.Time) (cores int, registered bool) {
 		return 0, false
 	}
 	e, _ := r.of(n.name, n.address)
-	if !e.Removed && e.bound() != n.bound {
-		// Its manager registers again at its next report, with what it holds and within this bound.
-		_ = r.book.deregister(name, n.instance, at) // it may be gone anyway
+	if n.lendable(e) != n.memory {
+		r.registerAgain(n, at)
 		return len(n.cores), true
 	}
 	return len(n.cores), r.book.reoccupy(name, r.occupants(n), at)
