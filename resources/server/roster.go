@@ -57,6 +57,7 @@ type rosterNode struct {
 	cores    []int
 	offered  int64 // its memory, in bytes; 0: it is not known
 	memory   int64 // as much of that as the book has
+	learned  bool  // from the book, which does not know what was offered: an earlier resource manager registered it
 	state    api.State
 }
 
@@ -112,28 +113,29 @@ func (r *roster) register(request api.Register, at time.Time) (api.HeartbeatRepl
 		r.book.log.Info("a node was added with another address than its executor manager has; leases go to that one", "node", n.name, "added", e.at(), "has", request.Node.Address)
 	}
 	if err == nil {
-		n.instance, n.address, n.cores, n.offered, n.memory, n.state = fresh.instance, fresh.address, fresh.cores, fresh.offered, fresh.memory, fresh.state
+		n.instance, n.address, n.cores, n.offered, n.memory, n.learned, n.state = fresh.instance, fresh.address, fresh.cores, fresh.offered, fresh.memory, false, fresh.state
 	}
 	return reply, err
 }
 
 // heartbeat is the book's.
 func (r *roster) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.HeartbeatReply, error) {
-	r.mu.Lock()
-	known := r.nodes[name] != nil
-	r.mu.Unlock()
-	if !known { // nobody makes us remember names
+	record, registered := r.registered(name)
+	if !registered { // nobody makes us remember names
 		return r.book.heartbeat(name, beat, at)
 	}
 	n := r.node(name)
 	defer n.mu.Unlock()
+	if n.instance == "" {
+		n.instance, n.address, n.cores, n.offered, n.memory, n.learned = beat.Instance, record.Address, record.Cores, record.Memory, record.Memory, true
+	}
 	if n.instance != beat.Instance {
 		return r.book.heartbeat(name, beat, at)
 	}
 	n.state = beat.State
 	beat.Occupants = r.occupants(n)
 	reply, err := r.book.heartbeat(name, beat, at)
-	if e, _ := r.of(n.name, n.address); err == nil && n.lendable(e) != n.memory { // a lease has ended that had more than the bound
+	if e, _ := r.of(n.name, n.address); err == nil && !n.learned && n.lendable(e) != n.memory { // a lease has ended that had more than the bound
 		r.registerAgain(n, at)
 	}
 	return reply, err
@@ -241,7 +243,7 @@ func (r *roster) add(name string, a config.Addition, at time.Time) (reply string
 
 // remove enters what /remove says: no new leases of that node.
 func (r *roster) remove(name string, a config.Addition, at time.Time) (reply string, err error) {
-	registered := slices.ContainsFunc(r.book.nodes(""), func(n api.NodeStatus) bool { return n.Name == name })
+	_, registered := r.registered(name)
 	r.mu.Lock()
 	known, said := r.said[name]
 	switch {
@@ -273,7 +275,7 @@ func (r *roster) apply(name string, at time.Time) (cores int, registered bool) {
 		return 0, false
 	}
 	e, _ := r.of(n.name, n.address)
-	if n.lendable(e) != n.memory {
+	if n.learned && !e.Removed || !n.learned && n.lendable(e) != n.memory {
 		r.registerAgain(n, at)
 		return len(n.cores), true
 	}

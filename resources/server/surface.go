@@ -17,7 +17,6 @@ import (
 
 	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/resources/api"
-	"github.com/sublet-hpc/sublet/resources/ledger"
 )
 
 // maxSurfaceBody is the most that the body of an /add can have.
@@ -160,19 +159,4 @@ func nodeNamed(r *http.Request) (string, error) {
 		return "", api.Because(api.ErrInvalid, "the node's name is %q; it has at most %d bytes, that can be printed, and no space around it", name[:min(len(name), maxName)], maxName)
 	}
 	return name, nil
-}
-
-// reoccupy enters at once who uses which cores of a node, or nobody, without a lease; false: it is not
-// registered.
-func (b *book) reoccupy(name string, by map[int]string, at time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.managers[name] == nil {
-		return false
-	}
-	if _, err := b.apply(ledger.Occupants{Node: name, By: by}, at); err != nil {
-		b.log.Error("it could not be noted which cores of a node may be leased", "node", name, "error", err)
-	}
-	b.serveWaiting(at)
-	return true
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -278,9 +277,12 @@ func TestDatabases(t *testing.T) {
 
 // Whatever this user's processes post, the answer is a sentence, and the roster stays readable.
 func FuzzSurface(f *testing.F) {
-	dir := f.TempDir()
-	b := newBook(os.Getuid(), slog.New(slog.DiscardHandler))
-	s := &Server{log: b.log, book: b, roster: newRoster(b, filepath.Join(dir, "nodes.json"))}
+	s, err := Open(Options{Directory: f.TempDir()})
+	check(f, err)
+	f.Cleanup(func() {
+		check(f, s.listener.Close())
+		check(f, s.directory.leave())
+	})
 	f.Add("/add", "node=n", added("10.0.0.1", 10005, 1, 512))
 	f.Add("/remove", "node=n", "")
 	f.Add("/remove", "node=n", added("10.0.0.1", 10005, 1, 0))
@@ -302,7 +304,7 @@ func FuzzSurface(f *testing.F) {
 		if reply.Code != http.StatusOK {
 			return
 		}
-		again := newRoster(b, s.roster.path)
+		again := newRoster(s.book, s.roster.path)
 		check(t, again.load())
 		if len(again.said) != len(s.roster.said) {
 			t.Errorf("%d nodes are kept, %d were said", len(again.said), len(s.roster.said))
