@@ -20,7 +20,8 @@
 // long run. A result is taken once: a second Wait for it returns [ErrWaited].
 //
 // Without anything else the executors are on spare cores of the program's own node. With a run directory
-// (docs/run-directory.md) a resource manager lends those of all its nodes.
+// (docs/run-directory.md) a resource manager lends those of all its nodes. With an executors database
+// ([FromExecutorsDatabase]) they come from the executor managers in that, without a resource manager.
 //
 // No MPI is needed, and none is in the way: each rank has its own session. How functions are
 // written is in docs/functions.md.

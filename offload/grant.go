@@ -12,15 +12,18 @@ import (
 // one, and gets more where it has to be filled up again.
 type grant struct {
 	lease        *Lease
-	id           string // the resource manager's, or the helper's, name for it
+	id           string // the resource manager's, or the first manager's, name for it
 	sites        []*site
-	stopRenewing func() // nil in an embedded session
+	stopRenewing func() // nil without a resource manager
 }
 
 // settle gets berths for executors that have none, and returns when all have been met.
 func (l *Lease) settle(ctx context.Context, executors []*Executor, wait time.Duration) error {
 	if l.session.resources != nil {
 		return l.settleGranted(ctx, executors, wait)
+	}
+	if l.session.direct != nil {
+		return l.settleDirect(ctx, executors, wait)
 	}
 	s := l.newSite(executors)
 	link, welcome, err := l.session.dial(ctx, s.unasked)

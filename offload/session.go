@@ -16,7 +16,8 @@ import (
 // Session is a program's connection to Sublet: its memory, its constants and its leases. A rank
 // has one, and closes it when it is done.
 type Session struct {
-	resources *api.Client // the resource manager; nil: embedded
+	resources *api.Client // the resource manager; nil: there is none
+	direct    *direct     // the executor managers of a database; with neither the session is embedded
 	helpers   []*link     // to managers on this host; they say that this rank is there
 	node      string
 	regions   regions
@@ -30,15 +31,41 @@ type Session struct {
 	close     func() error   // once
 }
 
-// Connect starts a session. If there is a run directory with a resource manager (SUBLET_DIR, else
+// Option is an option of Connect.
+type Option func(*options)
+
+type options struct{ database string }
+
+// FromExecutorsDatabase has leases come straight from the executor managers that a file names, rFaaS's
+// executors_database.json, without a resource manager. SUBLET_EXECUTORS_DATABASE does the same; an empty
+// path is none. Managers on other hosts want the token that they have made (SUBLET_TOKEN_FILE, else
+// ~/.sublet/token).
+func FromExecutorsDatabase(path string) Option { return func(o *options) { o.database = path } }
+
+// DatabaseVariable names the executors database in the environment.
+const DatabaseVariable = "SUBLET_EXECUTORS_DATABASE"
+
+// Connect starts a session. If there is an executors database ([FromExecutorsDatabase],
+// SUBLET_EXECUTORS_DATABASE), leases come from the managers in it. If there is a run directory with a resource manager (SUBLET_DIR, else
 // ~/.sublet/current), leases come from that, on any of its nodes; that it does not answer is an
 // error. Else the session is embedded: the first rank of a job on a node starts one helper process
 // there, which all its ranks share and which ends with the last of them.
 //
 // Connect raises GOMAXPROCS to 4 where it is lower and the environment does not set it: launchers
 // bind a rank to one core, and a thread that spins in C would leave the other goroutines none.
-func Connect(ctx context.Context) (*Session, error) {
-	resources, err := resourceManager()
+func Connect(ctx context.Context, choices ...Option) (*Session, error) {
+	o := options{database: os.Getenv(DatabaseVariable)}
+	for _, choose := range choices {
+		choose(&o)
+	}
+	var resources *api.Client
+	var database *direct
+	var err error
+	if o.database != "" {
+		database, err = readDatabase(o.database)
+	} else {
+		resources, err = resourceManager()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +73,7 @@ func Connect(ctx context.Context) (*Session, error) {
 		runtime.GOMAXPROCS(4)
 	}
 	s := newSession()
-	if resources == nil {
+	if resources == nil && database == nil {
 		helper, welcome, err := s.dial(ctx, func(*control.Frame) {})
 		if err != nil {
 			return nil, err
@@ -54,8 +81,10 @@ func Connect(ctx context.Context) (*Session, error) {
 		s.helpers, s.node = []*link{helper}, welcome.Node
 		return s, nil
 	}
-	s.resources = resources
-	if s.node, err = os.Hostname(); err == nil {
+	s.resources, s.direct = resources, database
+	if s.node, err = os.Hostname(); err == nil && database != nil {
+		err = s.announceDirect(ctx)
+	} else if err == nil {
 		err = s.announce(ctx)
 	}
 	if err != nil {

@@ -29,6 +29,8 @@ type site struct {
 	functions []control.Function
 	berths    []*berth // by the manager's indices
 	name      string   // that the manager gave to the lease
+	memory    int64    // of each executor, in bytes, where the lease does not say
+	proof     []byte   // that the manager wants in place of a ticket
 
 	living sync.WaitGroup // berths
 
@@ -108,7 +110,7 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	want := &s.lease.want
 	request := control.LeaseRequest{
 		Executors: len(s.berths), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
-		Environment: want.Environment, StackSize: want.StackSize, Memory: want.Memory, Ticket: ticket, Wait: wait,
+		Environment: want.Environment, StackSize: want.StackSize, Memory: cmp.Or(want.Memory, s.memory), Ticket: ticket, Proof: s.proof, Wait: wait,
 		Libfabric: chosen.overLibfabric,
 	}
 	var files []*os.File

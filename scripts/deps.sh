@@ -36,6 +36,8 @@ missing() {
     includes mpi.h "$mpicc" || echo "$mpi_dev"
     has "$mpirun" || echo "$mpi_bin"
     has ip || echo iproute2 # the tests with several hosts
+    has jq || echo jq # docs/tutorial.md, whose commands are tested
+    has curl || echo curl
     [ "${LAB-}" = rdma ] || return 0
     has qemu-system-x86_64 || echo qemu-system-x86
     { has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || echo busybox-static # not the one that needs libraries
@@ -77,7 +79,7 @@ packages=${packages% }
 
 if ! has apt-get; then
     stop "These are missing, by the names of their Debian packages: $packages" \
-        "Install what they are called here (Fedora and RHEL: gcc gcc-c++ make pkgconf libfabric-devel openmpi-devel iproute)," \
+        "Install what they are called here (Fedora and RHEL: gcc gcc-c++ make pkgconf libfabric-devel openmpi-devel iproute jq curl)," \
         "or load your site's modules, and see that mpicc and mpirun are in PATH."
 fi
 if [ "$(id -u)" -ne 0 ] && ! has sudo; then

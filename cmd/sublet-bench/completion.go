@@ -72,7 +72,7 @@ func offered() (names []string, words map[string]string) {
 
 // files is a shell's pattern of the flags that take a file, and of the commands that do.
 const (
-	fileFlags    = "--save|--library|--out"
+	fileFlags    = "--save|--library|--out|--config|-c|--device-database|--executors-database|--functions|--output-stats"
 	fileCommands = "report bars plot compare"
 )
 

@@ -14,7 +14,7 @@ import (
 // commands are all there are, in the order in which help lists them.
 func commands() []*command {
 	return []*command{
-		latencyCommand(), bandwidthCommand(), throughputCommand(), coldCommand(), scaleCommand(),
+		latencyCommand(), bandwidthCommand(), throughputCommand(), coldCommand(), scaleCommand(), warmCommand(), parallelCommand(),
 		reportCommand(), barsCommand(), plotCommand(), compareCommand(), helpCommand(), completionCommand(), versionCommand(),
 	}
 }

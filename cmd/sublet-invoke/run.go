@@ -117,7 +117,12 @@ func leaseFor(ctx context.Context, session *offload.Session, o *options.Options,
 
 // choosePath hands on to package offload what it takes from the environment.
 func choosePath(o *options.Options) error {
-	for variable, value := range map[string]string{api.DirectoryVariable: o.Directory, "SUBLET_TRANSPORT": o.Transport} {
+	if o.Directory != "" { // it was named
+		if err := os.Unsetenv(offload.DatabaseVariable); err != nil {
+			return err
+		}
+	}
+	for variable, value := range map[string]string{api.DirectoryVariable: o.Directory, "SUBLET_TRANSPORT": o.Transport, offload.DatabaseVariable: o.Database} {
 		if value == "" {
 			continue
 		}
@@ -129,13 +134,13 @@ func choosePath(o *options.Options) error {
 }
 
 // oversubscribes decides whether executors may share cores, where nobody has said. On this node's own
-// cores they may: else a machine of one core could invoke nothing. A resource manager's cores are
-// others' as well, who would be slowed down. And whoever waits for cores wants them for himself.
+// cores they may: else a machine of one core could invoke nothing. Those of a resource manager, or of an
+// executors database, are others' as well, who would be slowed down. And whoever waits for cores wants them for himself.
 func oversubscribes(o *options.Options) (bool, error) {
 	switch {
 	case o.Oversubscribe != options.Unsaid:
 		return o.Oversubscribe == options.Yes, nil
-	case o.Wait > 0:
+	case o.Wait > 0 || os.Getenv(offload.DatabaseVariable) != "":
 		return false, nil
 	}
 	directory, err := api.Directory()

@@ -16,7 +16,7 @@ import (
 
 func executorManagerCommand() *command {
 	return &command{
-		name: "executor-manager", summary: "lend this node's cores to the leases of a resource manager",
+		name: "executor-manager", summary: "lend this node's cores to the leases of others",
 		details: `
 It lends the whole cores of this node (in a job: of the job's part of it) that no rank computes on and
 nobody else has claimed. It waits for a resource manager that is not there yet, goes on when it
@@ -24,6 +24,14 @@ goes away, and registers again when it is back. On SIGTERM or Ctrl-C it ends its
 deregisters.
 
 --cores 4 lends the first four cores; --cores 0-3,8 those cores; "4," core 4 alone.
+
+-c FILE sets it up by rFaaS's executor_manager.json, whose rdma_device --device-database has: at that
+device's address and rdma_device_port it listens for clients. Flags go before what the file says.
+
+With --skip-resource-manager it grants leases itself, to clients that have its address in an
+executors database (sublet invoke --executors-database; SUBLET_EXECUTORS_DATABASE). Clients of yours on
+this host need nothing else, on other hosts the token that it makes (SUBLET_TOKEN_FILE, else
+~/.sublet/token). Others get nothing.
 
 It keeps some executors started for leases that come, on free cores (--pool); they cost nothing but some
 megabytes each until then.
@@ -36,12 +44,15 @@ print goes there too, if their client is on another host.`,
 		examples: []string{
 			"sublet executor-manager",
 			"sublet executor-manager --dir ~/runs/today --cores 8-15 --name n7b",
+			"sublet executor-manager -c executor_manager.json --device-database devices.json --skip-resource-manager",
 		},
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			options := manager.DaemonOptions{}
+			file := managerFile{}
 			flags.StringVar(&options.Directory, "dir", "", runDirectoryHelp)
-			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: any free port of the interface towards the resource manager)")
-			flags.StringVar(&options.Name, "name", "", "`NAME` of the node (default: this host's)")
+			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: that of -c, else any free port of the interface towards the resource manager)")
+			flags.StringVar(&options.Name, "name", "", "`NAME` of the node (default: that of -c, else this host's)")
+			file.declare(flags)
 			metrics := metricsFlag(flags)
 			pool := flags.Int("pool", manager.DefaultPool, "keep `N` executors started for leases; 0: none; -1: one for each free core, at most 4")
 			cores := flags.String("cores", "", "how many of its cores to lend, or a `LIST` of them (default: all)")
@@ -60,19 +71,25 @@ print goes there too, if their client is on another host.`,
 					return usagef("executor-manager: --pool %d: it is from 0 to %d, or -1 for one for each free core, at most 4", *pool, manager.MaxPool)
 				}
 				options.Pool, options.Metrics = *pool, *metrics
-				return runExecutorManager(options, stderr)
+				if err := file.apply(&options, stderr); err != nil {
+					return err
+				}
+				return runExecutorManager(options, file.alone, stderr)
 			}
 		},
 	}
 }
 
-func runExecutorManager(options manager.DaemonOptions, stderr io.Writer) error {
+func runExecutorManager(options manager.DaemonOptions, alone bool, stderr io.Writer) error {
 	var err error
 	if options.Log, err = newLogger(stderr, "executor-manager", slog.LevelInfo); err != nil {
 		return err
 	}
 	ctx, stop := untilSignal()
 	defer stop()
+	if alone {
+		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen})
+	}
 	return manager.RunDaemon(ctx, options)
 }
 
@@ -90,12 +107,17 @@ func parseCores(text string) (func([]int) ([]int, error), error) {
 	if err != nil {
 		return nil, usagef("executor-manager: --cores %s: neither a number nor a list such as 0-3,8: %v", text, err)
 	}
+	return theseCores("--cores "+text, wanted), nil
+}
+
+// theseCores chooses all of these; by says who wants them.
+func theseCores(by string, wanted []int) func([]int) ([]int, error) {
 	return func(all []int) ([]int, error) {
 		for _, core := range wanted {
 			if !slices.Contains(all, core) {
-				return nil, fmt.Errorf("--cores %s: core %d can not be lent; these can: %v", text, core, all)
+				return nil, fmt.Errorf("%s: core %d can not be lent; these can: %v", by, core, all)
 			}
 		}
 		return wanted, nil
-	}, nil
+	}
 }

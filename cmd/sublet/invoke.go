@@ -55,9 +55,14 @@ median round trip, in nanoseconds.`,
 
 // checkInvocation finds what would fail, before anything is leased.
 func checkInvocation(o *options.Options) error {
-	embedded, err := isEmbedded(o.Directory)
+	embedded, err := isEmbedded(o)
 	if err != nil {
 		return err
+	}
+	if o.Database != "" {
+		if err := checkFile("--executors-database", o.Database); err != nil {
+			return err
+		}
 	}
 	if embedded { // else it may be on other nodes alone
 		if err := checkFile("--library", o.Library); err != nil {
@@ -75,9 +80,16 @@ func checkInvocation(o *options.Options) error {
 	return nil
 }
 
+// databaseVariable is offload.DatabaseVariable; that package has C.
+const databaseVariable = "SUBLET_EXECUTORS_DATABASE"
+
 // isEmbedded tells whether executors will be on this node's own cores. A directory that was named
 // must have a resource manager.
-func isEmbedded(directory string) (bool, error) {
+func isEmbedded(o *options.Options) (bool, error) {
+	directory := o.Directory
+	if directory == "" && (o.Database != "" || os.Getenv(databaseVariable) != "") {
+		return false, nil
+	}
 	named := directory != ""
 	if !named {
 		var err error

@@ -24,20 +24,38 @@ not encrypted yet: name only networks whose users you trust.
 It has metrics for Prometheus at /metrics of its address, for who has the token; with --metrics also at
 an address of their own, without one. They are counts, and name no users, leases or libraries.
 
+-c FILE sets it up by rFaaS's resource_manager.json: executor managers and programs reach it at the
+address that --device-database has for rdma_device, at rdma_device_port. At http_network_address and
+http_network_port batch systems add and take out nodes, with rFaaS's
+
+  curl http://127.0.0.1:5000/add\?node\=n1 -X POST -d '{"ip_address": "10.1.0.6", "port": 10005, "cores": 1, "memory": 512}'
+  curl http://127.0.0.1:5000/remove\?node\=n1 -X POST
+
+which needs no token from your own processes on this host, and else that of access.json. A node is leased
+when its executor manager has registered; /add, or -i FILE, bounds how many of its cores and how much of
+its memory. The run directory keeps what was said.
+
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set.`,
 		examples: []string{
 			"sublet resource-manager",
 			"sublet resource-manager --dir ~/runs/today --listen 10.1.0.5:0",
+			"sublet resource-manager -c resource_manager.json --device-database devices.json -i executors_database.json",
 		},
 		setUp: func(flags *pflag.FlagSet) runFunc {
-			dir := flags.String("dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else a new one that ~/.sublet/current links to)")
-			listen := flags.String("listen", "127.0.0.1:0", "`ADDRESS`, host:port, to listen at; port 0 is any that is free")
+			options, file := server.Options{}, resourceFile{}
+			flags.StringVar(&options.Directory, "dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else a new one that ~/.sublet/current links to)")
+			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, to listen at; port 0 is any that is free (default: that of -c, else 127.0.0.1:0)")
+			file.declare(flags, &options)
 			metrics := metricsFlag(flags)
 			return func(args []string, stdout, stderr io.Writer) error {
 				if err := noArguments("resource-manager", args); err != nil {
 					return err
 				}
-				return runResourceManager(server.Options{Directory: *dir, Listen: *listen, Metrics: *metrics}, stdout, stderr)
+				if err := file.apply(&options, stderr); err != nil {
+					return err
+				}
+				options.Metrics = *metrics
+				return runResourceManager(options, stdout, stderr)
 			}
 		},
 	}

@@ -29,6 +29,7 @@ type capacity struct {
 	node  api.Node
 	cores map[int]core
 	list  []core
+	all   []int // the job's CPUs, if executors are not pinned; else nil
 
 	surveying sync.Mutex // held while ranks are looked for
 
@@ -58,7 +59,12 @@ func newCapacity(node api.Node, cores []core, log *slog.Logger) (*capacity, erro
 }
 
 // cpus are those that an executor on a core may run on.
-func (c *capacity) cpus(core int) []int { return c.cores[core].CPUs }
+func (c *capacity) cpus(core int) []int {
+	if c.all != nil {
+		return c.all
+	}
+	return c.cores[core].CPUs
+}
 
 // freeCPUs are those of each core that could be lent now.
 func (c *capacity) freeCPUs() (free [][]int) {
@@ -66,10 +72,20 @@ func (c *capacity) freeCPUs() (free [][]int) {
 	defer c.mu.Unlock()
 	for _, core := range c.state.Nodes[c.node.Name].Cores {
 		if core.Occupant == "" && core.Lease == "" {
-			free = append(free, c.cores[core.ID].CPUs)
+			free = append(free, c.cpus(core.ID))
 		}
 	}
 	return free
+}
+
+// free is how many cores nobody has, as far as can be seen now.
+func (c *capacity) free() int {
+	if err := c.lookAround(); err != nil {
+		c.log.Debug("other managers' claims can not be seen", "error", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int(c.state.Nodes[c.node.Name].Free()[api.Cores])
 }
 
 // lendable is how many cores can be lent at all: those that no rank is on.

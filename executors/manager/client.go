@@ -32,7 +32,8 @@ type client struct {
 	cancel context.CancelFunc
 	lease  *lease      // the receiving goroutine's; it may have ended by itself
 	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
-	known  bool        // it has shown a ticket, or needs none
+	known  bool        // it has shown a ticket, or proved itself, or needs neither
+	proof  []byte      // that its lease needs; nil: none
 	asking sync.WaitGroup
 	asked  atomic.Int32 // of those, how many are not answered
 }
@@ -156,17 +157,22 @@ func (c *client) welcome() error {
 		return err
 	}
 	defer frame.Close()
-	if err := c.checkHello(frame); err != nil {
+	hello, err := c.checkHello(frame)
+	if err != nil {
 		c.reply(frame, control.TypeFailed, asFailed(err))
 		return err
 	}
 	if err := c.bounded(time.Time{}); err != nil {
 		return err
 	}
-	c.reply(frame, control.TypeWelcome, control.Welcome{
+	welcome := control.Welcome{
 		Protocol: control.Protocol, Version: version.Version,
 		Node: c.manager.node.Name, Cores: c.manager.capacity.lendable(),
-	})
+	}
+	if c.manager.direct != nil {
+		c.introduce(hello, &welcome)
+	}
+	c.reply(frame, control.TypeWelcome, welcome)
 	return nil
 }
 
@@ -186,27 +192,26 @@ func (c *client) bounded(until time.Time) error {
 	return c.conn.Stream().SetReadDeadline(until)
 }
 
-func (c *client) checkHello(frame *control.Frame) error {
+func (c *client) checkHello(frame *control.Frame) (hello control.Hello, _ error) {
 	if frame.Type != control.TypeHello || frame.Executor != control.Manager {
-		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("a connection begins with hello, not with %q", frame.Type)}
+		return hello, &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("a connection begins with hello, not with %q", frame.Type)}
 	}
-	var hello control.Hello
 	if err := frame.Decode(&hello); err != nil {
-		return err
+		return hello, err
 	}
 	if hello.Protocol != control.Protocol {
-		return &control.Failed{Code: control.CodeVersion, Text: fmt.Sprintf(
+		return hello, &control.Failed{Code: control.CodeVersion, Text: fmt.Sprintf(
 			"the client is of version %s and speaks protocol %d, the executor manager on %s of version %s and speaks %d; rebuild the older one",
 			hello.Version, hello.Protocol, c.manager.node.Name, version.Version, control.Protocol)}
 	}
 	if c.process == nil { // its ranks are another node's
-		return nil
+		return hello, nil
 	}
 	if hello.PID != c.pid {
-		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("the client says that it is process %d, the kernel says %d; both ends must be in one PID namespace", hello.PID, c.pid)}
+		return hello, &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("the client says that it is process %d, the kernel says %d; both ends must be in one PID namespace", hello.PID, c.pid)}
 	}
 	c.manager.capacity.noteRanks(c.ctx, hello.PID, hello.Launcher, hello.LocalRanks)
-	return nil
+	return hello, nil
 }
 
 // answer does what a frame for the manager asks.
@@ -256,6 +261,9 @@ func (c *client) begin(frame *control.Frame) error {
 	}
 	var request control.LeaseRequest
 	if err := frame.Decode(&request); err != nil {
+		return err
+	}
+	if err := c.prove(request.Proof); err != nil {
 		return err
 	}
 	if c.lease != nil {

@@ -31,6 +31,8 @@ type DaemonOptions struct {
 	Listen string
 	// Metrics is an address, host:port, at which Prometheus finds metrics; empty: there are none.
 	Metrics string
+	// Check looks at the resource manager before anything is sent to it; nil: it is not needed.
+	Check func(api.AccessFile) error
 }
 
 // RunDaemon is the executor manager of a node that a resource manager lends. It returns when ctx
@@ -69,6 +71,11 @@ func RunDaemon(ctx context.Context, options DaemonOptions) error {
 		return err
 	}
 	defer resources.Close()
+	if options.Check != nil {
+		if err := options.Check(resources.Access()); err != nil {
+			return err
+		}
+	}
 	d := &daemon{manager: m, resources: resources, log: m.log, changes: changes, instance: randomName(16)}
 	if err := d.listen(options.Listen); err != nil {
 		return err
@@ -146,6 +153,9 @@ func (d *daemon) listen(address string) error {
 		return err
 	}
 	d.listeners = append(d.listeners, local)
+	if d.manager.direct != nil {
+		d.manager.direct.reach = d.reach
+	}
 	d.accept(local, func(stream net.Conn) { d.manager.Serve(stream.(*net.UnixConn)) })
 	d.accept(network, d.manager.ServeRemote)
 	d.log.Info("listening", "address", d.reach.Address, "socket", d.reach.Socket)
@@ -155,6 +165,9 @@ func (d *daemon) listen(address string) error {
 // reachable is the address that clients are told.
 func (d *daemon) reachable(at *net.TCPAddr) (string, error) {
 	if !at.IP.IsUnspecified() {
+		return at.String(), nil
+	}
+	if d.resources == nil { // clients know it from their executors database
 		return at.String(), nil
 	}
 	host, err := addressTowards(d.resources.Access().URL)

@@ -12,7 +12,9 @@
 // [Manager.Serve] serves one client until one of them ends; [RunEmbedded] is the loop of
 // `sublet embedded`, the helper that the ranks of a job share on a node. [RunDaemon] is that of
 // `sublet executor-manager`: a resource manager grants the leases, clients bring its tickets, also
-// from other hosts, over TCP and without descriptors, and the manager reports what it holds.
+// from other hosts, over TCP and without descriptors, and the manager reports what it holds. [RunDirect] is
+// that command's without a resource manager: clients with an executors database lease from it directly, from
+// other hosts with the proof that they know its token.
 //
 // # A client's connection
 //

@@ -50,7 +50,11 @@ func (e *executor) install(i *instance) {
 }
 
 func (e *executor) describe(i *instance) control.Executor {
-	return control.Executor{Index: e.index, PID: i.process.PID, Core: e.place.Core, Oversubscribed: e.place.Oversubscribed, Memory: e.place.Memory}
+	core := e.place.Core
+	if e.lease.manager.capacity.all != nil {
+		core = api.NoCore // that one is counted as lent
+	}
+	return control.Executor{Index: e.index, PID: i.process.PID, Core: core, Oversubscribed: e.place.Oversubscribed, Memory: e.place.Memory}
 }
 
 func (e *executor) pass(frame *control.Frame) error {

@@ -31,12 +31,16 @@ type Options struct {
 	Name string
 	// Cores says which of the cores that could be lent are; nil: all.
 	Cores func(all []int) ([]int, error)
+	// Unpinned executors run on all CPUs of the job: the cores that leases have are only counted.
+	Unpinned bool
 	// Pool is how many spare executors to keep ready for leases, where as many cores are free.
 	// DefaultPool: one for each core, at most 4.
 	Pool int
 
 	// tickets are what leases need; nil: none is needed.
 	tickets *tickets
+	// direct is what proves clients on other hosts where there are no tickets; nil: there are none.
+	direct *direct
 	// changed is called, without waiting, when there is something to report; may be nil.
 	changed func()
 	// cores that can be lent, for tests; nil: those of this machine.
@@ -52,6 +56,7 @@ type Manager struct {
 	starter  Starter
 	capacity *capacity
 	tickets  *tickets // nil: this manager grants leases itself
+	direct   *direct  // nil: it does so on its own host alone, or not at all
 	pool     *pool
 	tally    *tally
 
@@ -70,7 +75,7 @@ type Manager struct {
 
 // New makes the manager of this node.
 func New(options Options) (*Manager, error) {
-	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets, tally: newTally()}
+	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets, direct: options.direct, tally: newTally()}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -104,6 +109,9 @@ func New(options Options) (*Manager, error) {
 		return nil, err
 	}
 	m.capacity.changed = options.changed
+	if options.Unpinned {
+		m.capacity.all = m.cpus
+	}
 	if m.tickets != nil {
 		m.tickets.node = m.node.Name
 	}
@@ -115,7 +123,7 @@ func New(options Options) (*Manager, error) {
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.libraries = newLibraries()
 	m.pool = newPool(m, options.Pool)
-	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores, "memory", m.node.Memory, "pool", m.pool.size)
+	m.log.Info("executor manager", "node", m.node.Name, "cores", m.node.Cores, "pinned", !options.Unpinned, "memory", m.node.Memory, "pool", m.pool.size)
 	return m, nil
 }
 

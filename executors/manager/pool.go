@@ -56,8 +56,8 @@ func newPool(m *Manager, size int) *pool {
 	if size == DefaultPool {
 		size = min(len(m.node.Cores), maxDefaultPool)
 	}
-	// A resource manager's leases are those of other hosts as well, which reach executors over libfabric.
-	p := &pool{manager: m, size: size, network: m.tickets != nil, kicked: make(chan struct{}, 1), changed: make(chan struct{})}
+	// Leases of a resource manager, or by an executors database, are those of other hosts as well, which reach executors over libfabric.
+	p := &pool{manager: m, size: size, network: m.tickets != nil || m.direct != nil, kicked: make(chan struct{}, 1), changed: make(chan struct{})}
 	p.kick()
 	if size > 0 {
 		p.work.Go(p.run)

@@ -49,6 +49,10 @@ type Hello struct {
 	Launcher int `json:"launcher"`
 	// LocalRanks is how many ranks of the job run on this node, 0 where nobody says.
 	LocalRanks int `json:"local_ranks"`
+	// Boot is that of the client's kernel: a manager of the same one says by which socket it is reached.
+	Boot string `json:"boot,omitempty"`
+	// Nonce is what a manager without a resource manager proves itself with to a client on another host.
+	Nonce []byte `json:"nonce,omitempty"`
 }
 
 // Welcome answers Hello.
@@ -58,6 +62,16 @@ type Welcome struct {
 	Node     string `json:"node"`
 	// Cores is how many cores this manager can lend at all.
 	Cores int `json:"cores"`
+	// What follows comes from a manager without a resource manager alone. Free is how many of its cores
+	// nobody has.
+	Free int `json:"free,omitempty"`
+	// Socket and PID are where a client on the same host finds it: the name of an abstract Unix socket,
+	// and the process that has it.
+	Socket string `json:"socket,omitempty"`
+	PID    int    `json:"pid,omitempty"`
+	// Challenge is what a client on another host proves itself with, Proof how the manager does.
+	Challenge []byte `json:"challenge,omitempty"`
+	Proof     []byte `json:"proof,omitempty"`
 }
 
 // LeaseRequest asks for executors. A connection holds at most one lease.
@@ -78,6 +92,8 @@ type LeaseRequest struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Ticket is the resource manager's, where there is one: what it has granted on this node.
 	Ticket string `json:"ticket,omitempty"`
+	// Proof is that of a client on another host, where there is no resource manager (Welcome.Challenge).
+	Proof []byte `json:"proof,omitempty"`
 	// Wait is how long to wait for cores that are lent to others. With a ticket there is no need.
 	Wait time.Duration `json:"wait,omitempty"`
 	// Content is what the client's own file Library has, if the client is on another host and has one.
@@ -256,7 +272,7 @@ const (
 	CodeLibrary    Code = "library"     // the function library can not be loaded
 	CodeTransport  Code = "transport"   // that transport or provider can not be had
 	CodeStart      Code = "start"       // an executor could not be started, or died at once
-	CodeTicket     Code = "ticket"      // the lease's ticket is missing, forged, expired or used
+	CodeTicket     Code = "ticket"      // the lease's ticket, or proof, is missing, forged, expired or used
 	CodeLimit      Code = "limit"       // too many regions, too much memory
 	CodeInternal   Code = "internal"    // a defect of ours
 )

@@ -41,6 +41,13 @@
 //
 // The interface is a table of routes; openapi.json, which is served, is made of it in a test.
 //
+// # Nodes that are added
+//
+// What people and batch systems say of nodes (an executors database, /add, /remove) is in the roster, kept in
+// the run directory. It is no part of the ledger: it bounds what a manager registers, and enters cores
+// that may not be leased as used by nobody. rFaaS's HTTP interface for that has a listener of its own, and
+// serves nothing else.
+//
 // The state is in memory. After a restart it comes back from what the managers report, who go on
 // meanwhile, as running leases do.
 package server

@@ -142,7 +142,7 @@ func (s *Server) register(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
-	reply, err := s.book.register(request, time.Now())
+	reply, err := s.roster.register(request, time.Now())
 	return api.Registered{Interval: Interval, HeartbeatReply: reply}, err
 }
 
@@ -151,7 +151,7 @@ func (s *Server) heartbeat(_ http.ResponseWriter, r *http.Request) (any, error) 
 	if err := read(r, &beat); err != nil {
 		return nil, err
 	}
-	return s.book.heartbeat(r.PathValue("name"), beat, time.Now())
+	return s.roster.heartbeat(r.PathValue("name"), beat, time.Now())
 }
 
 func (s *Server) deregister(_ http.ResponseWriter, r *http.Request) (any, error) {

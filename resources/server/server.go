@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
@@ -26,6 +28,12 @@ type Options struct {
 	// Metrics is an address, host:port, at which Prometheus finds metrics without a token; empty: there are
 	// only those that need one, at Listen.
 	Metrics string
+	// Surface is the address of rFaaS's HTTP interface, host:port; empty: there is none.
+	Surface string
+	// Nodes are those of an executors database, which are added at the start.
+	Nodes config.Executors
+	// Output is the file that always has the executors database of what is registered; empty: none.
+	Output string
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
 }
@@ -35,7 +43,10 @@ type Server struct {
 	log       *slog.Logger
 	book      *book
 	directory *directory
+	roster    *roster
+	output    output
 	listener  net.Listener
+	rfaas     net.Listener // of rFaaS's interface; nil: there is none
 	token     string
 	ending    chan struct{}
 	started   time.Time
@@ -66,10 +77,41 @@ func Open(options Options) (*Server, error) {
 			return nil, errors.Join(err, s.directory.leave())
 		}
 	}
-	if err := s.listen(options.Listen); err != nil {
+	if err := s.open(options); err != nil {
 		return nil, errors.Join(err, s.directory.leave(), s.collect.Close())
 	}
 	return s, nil
+}
+
+// open has the run directory.
+func (s *Server) open(options Options) error {
+	s.roster = newRoster(s.book, filepath.Join(s.directory.path, "nodes.json"))
+	s.output.path = options.Output
+	if err := s.roster.load(); err != nil {
+		return err
+	}
+	if len(options.Nodes.Executors) > 0 {
+		if err := s.roster.enter(options.Nodes); err != nil {
+			return err
+		}
+	}
+	if err := s.output.update(s.roster); err != nil {
+		return fmt.Errorf("resource manager: %w", err)
+	}
+	if options.Surface != "" {
+		var err error
+		if s.rfaas, err = newListener(options.Surface); err != nil {
+			return fmt.Errorf("resource manager: listening at %s for /add and /remove: %w", options.Surface, err)
+		}
+		s.log.Info("nodes are added and removed by HTTP", "address", s.rfaas.Addr().String())
+	}
+	if err := s.listen(options.Listen); err != nil {
+		if s.rfaas != nil {
+			s.rfaas.Close()
+		}
+		return err
+	}
+	return nil
 }
 
 func (s *Server) listen(address string) error {
@@ -117,8 +159,50 @@ func (s *Server) URL() string { return s.directory.access.URL }
 
 // Run serves until ctx ends, and leaves the run directory.
 func (s *Server) Run(ctx context.Context) error {
-	web := &http.Server{
-		Handler:           s.handler(),
+	web := s.web(s.handler())
+	failed := make(chan error, 2)
+	serve := func(web *http.Server, listener net.Listener) {
+		go func() { failed <- web.Serve(newLimited(listener, maxConnections)) }()
+	}
+	serve(web, s.listener)
+	servers := []*http.Server{web}
+	if s.rfaas != nil {
+		servers = append(servers, s.web(s.surface()))
+		serve(servers[1], s.rfaas)
+	}
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	var err error
+	for serving := true; serving; {
+		select {
+		case <-ticker.C:
+			s.book.tick(time.Now())
+			if err := s.output.update(s.roster); err != nil {
+				s.log.Warn("the executors database is not up to date", "error", err)
+			}
+		case err = <-failed:
+			serving = false
+		case <-ctx.Done():
+			serving = false
+		}
+	}
+	// access.json goes first: who looks now finds that there is none.
+	err = errors.Join(err, s.directory.leave(), s.collect.Close())
+	close(s.ending)
+	patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for _, web := range servers {
+		if web.Shutdown(patience) != nil {
+			web.Close()
+		}
+	}
+	return err
+}
+
+// web serves a handler within bounds.
+func (s *Server) web(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second, // of those who wait: extended
@@ -134,28 +218,4 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		},
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(newLimited(s.listener, maxConnections)) }()
-	ticker := time.NewTicker(tickInterval)
-	defer ticker.Stop()
-	var err error
-	for serving := true; serving; {
-		select {
-		case <-ticker.C:
-			s.book.tick(time.Now())
-		case err = <-failed:
-			serving = false
-		case <-ctx.Done():
-			serving = false
-		}
-	}
-	// access.json goes first: who looks now finds that there is none.
-	err = errors.Join(err, s.directory.leave(), s.collect.Close())
-	close(s.ending)
-	patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if web.Shutdown(patience) != nil {
-		web.Close()
-	}
-	return err
 }

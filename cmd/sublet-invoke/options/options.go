@@ -22,6 +22,7 @@ type Options struct {
 	Library   string
 	Directory string // empty: SUBLET_DIR, else ~/.sublet/current
 	Transport string // empty: as SUBLET_TRANSPORT says
+	Database  string // executors database; empty: as SUBLET_EXECUTORS_DATABASE says
 
 	In      string         // file, Standard, or empty for no input
 	Out     string         // file, Standard, or empty for nowhere
@@ -77,6 +78,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	flags.Var(&o.Wait, "wait", "`TIME` to wait for cores that others have (default: not at all)")
 	flags.Bool("oversubscribe", false, "take executors that share cores where there are no free ones (default: on this node's own cores yes, unless --wait is given; of a resource manager no)")
 	flags.StringVar(&o.Directory, "dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current; without a resource manager there: this node's own cores)")
+	flags.StringVar(&o.Database, "executors-database", "", "the `FILE` that names the executor managers to lease from, without a resource manager (default $SUBLET_EXECUTORS_DATABASE, else none)")
 	o.Output = output.Table
 	flags.VarP(&o.Output, "output", "o", "how to print: table, json or quiet")
 	flags.Lookup("out-size").DefValue, flags.Lookup("timeout").DefValue, flags.Lookup("wait").DefValue = "", "", ""
@@ -104,12 +106,14 @@ func (o *Options) Read(args []string) error {
 }
 
 func (o *Options) check() error {
-	for _, name := range []string{"in", "out", "dir", "transport"} {
+	for _, name := range []string{"in", "out", "dir", "transport", "executors-database"} {
 		if o.flags.Changed(name) && o.flags.Lookup(name).Value.String() == "" {
 			return fmt.Errorf("--%s is empty; leave it out, or name something", name)
 		}
 	}
 	switch {
+	case o.Directory != "" && o.Database != "":
+		return errors.New("--dir is for leases of a resource manager, --executors-database for those without; leave one out")
 	case o.Library == "":
 		return fmt.Errorf("the library that has %s? --library PATH", o.Function)
 	case o.Repeat < 1 || o.Repeat > MaxRepeat:

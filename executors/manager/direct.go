@@ -1,0 +1,98 @@
+package manager
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// DirectOptions say where a manager without a resource manager is found, and who may lease from it.
+type DirectOptions struct {
+	Options
+	// Listen is the address that clients have in their executors databases, host:port.
+	Listen string
+	// TokenFile has what clients on other hosts must know; empty: the usual one (api.TokenFile). It is
+	// made if it is not there.
+	TokenFile string
+}
+
+// direct is what a manager knows that grants leases itself to clients of executors databases. It
+// believes one on its own host because the kernel says whose it is, and others because they know the
+// token. Both ends prove that they do without sending it:
+//
+//	client ── hello: boot, nonce ──────────────────────▶ manager
+//	client ◀─ welcome: challenge, proof of the manager ─ manager    of the same boot: its socket as well
+//	client ── lease: proof of the client ──────────────▶ manager
+type direct struct {
+	token api.Token
+	reach api.Reach // set before anybody connects
+}
+
+// RunDirect is the executor manager of a node that no resource manager lends. It grants leases itself,
+// to clients that have its address from an executors database. It returns when ctx ends; then nothing is
+// left of any lease.
+func RunDirect(ctx context.Context, options DirectOptions) error {
+	if err := widenAffinity(); err != nil {
+		return err
+	}
+	if options.Listen == "" {
+		return errors.New("executor manager: without a resource manager it needs the address that clients have in their executors database")
+	}
+	token, err := api.MakeToken(options.TokenFile)
+	if err != nil {
+		return fmt.Errorf("executor manager: %w", err)
+	}
+	options.direct = &direct{token: token}
+	m, err := New(options.Options)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	d := &daemon{manager: m, log: m.log}
+	if err := d.listen(options.Listen); err != nil {
+		return err
+	}
+	defer d.stop()
+	m.log.Info("leases are granted without a resource manager", "user", m.node.User, "other_hosts_need", token.File)
+	<-ctx.Done()
+	return d.leave()
+}
+
+// introduce tells a client by which socket it finds this manager, if it is on the same host, and else
+// proves to it who this is, and says what it is to prove itself with.
+func (c *client) introduce(hello control.Hello, welcome *control.Welcome) {
+	d := c.manager.direct
+	welcome.Free = c.manager.capacity.free()
+	if d.reach.Boot != "" && hello.Boot == d.reach.Boot {
+		welcome.Socket, welcome.PID = d.reach.Socket, d.reach.PID
+	}
+	if c.process != nil {
+		return
+	}
+	welcome.Challenge = make([]byte, api.NonceSize)
+	_, _ = rand.Read(welcome.Challenge) // never fails
+	if len(hello.Nonce) == api.NonceSize {
+		welcome.Proof = d.token.Proof(api.ManagerProof, hello.Nonce, welcome.Challenge)
+	}
+	c.proof = d.token.Proof(api.ClientProof, hello.Nonce, welcome.Challenge)
+}
+
+// prove refuses a lease to a client on another host that does not know the token.
+func (c *client) prove(proof []byte) error {
+	if c.proof == nil || hmac.Equal(c.proof, proof) {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this host"
+	}
+	return &control.Failed{Code: control.CodeTicket, Text: fmt.Sprintf(
+		"node %s: a client on another host leases here with the token in %s of %s; copy that file, or name it with %s",
+		c.manager.node.Name, c.manager.direct.token.File, host, api.TokenVariable)}
+}

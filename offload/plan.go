@@ -1,0 +1,86 @@
+package offload
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// share is the memory of each executor, in bytes, as the database has it: an equal part for each core.
+func (d *door) share() int64 {
+	if d.manager.Memory == 0 {
+		return 0
+	}
+	return max(int64(d.manager.Memory)*megabyte/int64(d.manager.Cores), MinMemory)
+}
+
+// room is how many executors with so much memory each (0: a share) a manager has cores for.
+func (d *door) room(memory int64) int {
+	if d.err != nil {
+		return 0
+	}
+	room := min(d.manager.Cores, d.welcome.Free)
+	if memory > 0 && d.manager.Memory > 0 {
+		room = min(room, int(int64(d.manager.Memory)*megabyte/memory))
+	}
+	return room
+}
+
+// planDirect divides executors between managers: all to the first that has room for them, or to as many
+// as it takes, in the order of the database.
+func planDirect(doors []*door, want *Want, executors int) ([]int, error) {
+	shares := make([]int, len(doors))
+	for i, d := range doors {
+		if d.room(want.Memory) >= executors {
+			shares[i] = executors
+			return shares, nil
+		}
+	}
+	left := executors
+	for i, d := range doors {
+		shares[i] = min(left, d.room(want.Memory))
+		left -= shares[i]
+	}
+	var answering []int
+	for i, d := range doors {
+		if d.err == nil {
+			answering = append(answering, i)
+		}
+	}
+	if len(answering) == 0 {
+		errs := make([]error, len(doors))
+		for i, d := range doors {
+			errs[i] = d.err
+		}
+		return nil, errors.Join(errs...)
+	}
+	if left == 0 {
+		return shares, nil
+	}
+	if !want.Oversubscribe {
+		return nil, classify(ErrNoCapacity, "%s", lackDirect(doors, want, executors))
+	}
+	for i := range left {
+		shares[answering[i%len(answering)]]++
+	}
+	return shares, nil
+}
+
+// lackDirect says what is missing.
+func lackDirect(doors []*door, want *Want, executors int) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "offload: %d executors asked of the managers in the executors database", executors)
+	for _, d := range doors {
+		if d.err != nil {
+			fmt.Fprintf(&text, "; %v", d.err)
+			continue
+		}
+		fmt.Fprintf(&text, "; %s has room for %d (%d of the %d cores that it can lend are free, the database gives it %d", d.name(), d.room(want.Memory), d.welcome.Free, d.welcome.Cores, d.manager.Cores)
+		if d.manager.Memory > 0 {
+			fmt.Fprintf(&text, " and %d MB", d.manager.Memory)
+		}
+		text.WriteString(")")
+	}
+	text.WriteString("; ask for fewer, wait (Want.Wait), or ask for oversubscribed executors")
+	return text.String()
+}

@@ -1,0 +1,34 @@
+package server
+
+import (
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+// registered is what the book has of a node.
+func (r *roster) registered(name string) (api.Node, bool) {
+	r.book.mu.Lock()
+	defer r.book.mu.Unlock()
+	node := r.book.state.Nodes[name]
+	if node == nil {
+		return api.Node{}, false
+	}
+	return node.Record.Clone(), true
+}
+
+// reoccupy enters at once who uses which cores of a node, or nobody, without a lease; false: it is not
+// registered.
+func (b *book) reoccupy(name string, by map[int]string, at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.managers[name] == nil {
+		return false
+	}
+	if _, err := b.apply(ledger.Occupants{Node: name, By: by}, at); err != nil {
+		b.log.Error("it could not be noted which cores of a node may be leased", "node", name, "error", err)
+	}
+	b.serveWaiting(at)
+	return true
+}

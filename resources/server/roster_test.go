@@ -1,0 +1,64 @@
+package server
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/config"
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// A book that has outlived its roster: managers go on with heartbeats, and are bound by what is said as before.
+func TestRosterLearnsFromTheBook(t *testing.T) {
+	b, path := testBook(), filepath.Join(t.TempDir(), "nodes.json")
+	first := newRoster(b, path)
+	_, err := first.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 1, Memory: 64}, noon)
+	check(t, err)
+	node := registration("n", "i", 0, 1)
+	node.Node.Memory = 1 << 30
+	_, err = first.register(node, noon)
+	check(t, err)
+
+	second := newRoster(b, path)
+	check(t, second.load())
+	beats := uint64(0)
+	beat := func(occupants map[int]string) error {
+		beats++
+		_, err := second.heartbeat("n", api.Heartbeat{Instance: "i", Beat: beats, State: api.State{Occupants: occupants}}, noon.Add(time.Second))
+		return err
+	}
+	free := func() (int64, int64) {
+		nodes := b.state.Nodes
+		return nodes["n"].Free()[api.Cores], nodes["n"].Free()[api.Memory]
+	}
+	check(t, beat(nil))
+	if cores, memory := free(); cores != 1 || memory != 64<<20 {
+		t.Errorf("%d cores and %d bytes are free", cores, memory)
+	}
+	check(t, beat(map[int]string{0: "rank pid 5"})) // the other core is as good
+	if cores, _ := free(); cores != 1 || b.state.Nodes["n"].Core(1).Occupant != "" {
+		t.Errorf("with a rank on a core %d are free", cores)
+	}
+	if _, err := second.heartbeat("n", api.Heartbeat{Instance: "another", Beat: 9}, noon); !errors.Is(err, api.ErrUnknownNode) {
+		t.Errorf("another manager: %v", err)
+	}
+	if _, err := second.heartbeat("m", api.Heartbeat{Instance: "i", Beat: 9}, noon); !errors.Is(err, api.ErrUnknownNode) || second.nodes["m"] != nil {
+		t.Errorf("an unknown node: %v, %v", err, second.nodes["m"])
+	}
+
+	// Taken out and added with other bounds: what its manager offers, only that knows.
+	_, err = second.remove("n", config.Addition{}, noon)
+	check(t, err)
+	_, err = second.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 2}, noon)
+	check(t, err)
+	if err := beat(nil); !errors.Is(err, api.ErrUnknownNode) {
+		t.Errorf("it is to register again: %v", err)
+	}
+	_, err = second.register(node, noon)
+	check(t, err)
+	if cores, memory := free(); cores != 2 || memory != 1<<30 {
+		t.Errorf("%d cores and %d bytes are free", cores, memory)
+	}
+}
