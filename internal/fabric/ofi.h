@@ -10,6 +10,7 @@
 #include <rdma/fi_eq.h>
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -88,6 +89,14 @@ struct ofi_inbox {
     struct ofi_operation receives[WIRE_SLOTS_MAX];
 };
 
+enum { OFI_DESCRIPTORS = 8 };  // most that tell of completions
+
+// What one of a link's threads sleeps on. It belongs to that thread.
+struct ofi_sleep {
+    struct pollfd descriptors[OFI_DESCRIPTORS];
+    int count;
+};
+
 // One connection. One thread at a time uses it.
 struct ofi_link {
     const struct ofi_library *library;
@@ -99,7 +108,9 @@ struct ofi_link {
     struct fid_av *av;  // NULL where they do
     struct fid_ep *ep;
     fi_addr_t peer;
-    int cq_descriptor;  // -1: none
+    int cq_descriptor;  // -1: none, or more than one
+    int mute[OFI_DESCRIPTORS];  // those of several that tell nothing
+    int mutes;
     int eq_descriptor;
     struct ofi_bells bells;
     int sends;  // ofi-send
@@ -234,14 +245,18 @@ int ofi_wait_a_little(struct ofi_link *);
 int ofi_abandoned(struct ofi_link *);
 // Once connected, looks at the event queue for the end of the connection.
 int ofi_events(struct ofi_link *);
-// 1 if the caller may sleep on the descriptors, 0 if it must poll first. With bells: until
-// ofi_awake.
-int ofi_may_sleep(struct ofi_link *);
+// Opens the completion queue, and finds out what can be slept on. (ofi_descriptors.c)
+int ofi_open_queue(struct ofi_link *, struct fi_cq_attr);
+// The descriptors that tell of completions now.
+int ofi_descriptors(struct ofi_link *, struct ofi_sleep *);
+// 1 if the caller may sleep on the descriptors that are put into sleep, 0 if it must poll first. With bells:
+// until ofi_awake, on none.
+int ofi_may_sleep(struct ofi_link *, struct ofi_sleep *);
 void ofi_awake(struct ofi_link *);
-// Sleeps, if ofi_may_sleep has allowed it, on the link's descriptors and one more: 1 if that one is
+// Sleeps, as ofi_may_sleep has allowed it, on the link's descriptors and one more: 1 if that one is
 // readable. It is for the executor's end. With bells it sleeps on its flag instead, from which only
 // ofi_wake_own and the peer wake it.
-int ofi_sleep_on(struct ofi_link *, int more);
+int ofi_sleep_on(struct ofi_link *, const struct ofi_sleep *, int more);
 void ofi_wake_own(struct ofi_link *);
 // Wakes the peer if it sleeps; part of everything that is posted.
 void ofi_ring(struct ofi_link *);

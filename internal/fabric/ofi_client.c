@@ -125,34 +125,36 @@ static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_resp
     return atomic_load_explicit(&(*response)->id, memory_order_acquire) == id ? 1 : FABRIC_PROTOCOL;
 }
 
-// The rank's runtime may have the descriptor in a set of its own all the time. If that told of every
-// completion, each would wake a thread, on the very core that spins.
-static int watch(struct ofi_client *c) {
-    struct epoll_event event = {.events = EPOLLIN};
-    if (c->link.bells.mine || c->watched)
-        return FABRIC_OK;
-    if (epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, c->link.cq_descriptor, &event) != 0) {
-        snprintf(c->link.text, FABRIC_TEXT, "epoll: %m");
-        return ofi_over(&c->link, FABRIC_BROKEN);
-    }
-    c->watched = 1;
-    return FABRIC_OK;
+static void unwatch(struct ofi_client *c) {
+    while (c->watched)
+        epoll_ctl(c->client.descriptor, EPOLL_CTL_DEL, c->watching[--c->watched], NULL);
 }
 
-static void unwatch(struct ofi_client *c) {
-    if (c->watched)
-        epoll_ctl(c->client.descriptor, EPOLL_CTL_DEL, c->link.cq_descriptor, NULL);
-    c->watched = 0;
+// The rank's runtime may have the descriptor in a set of its own all the time. If that told of every
+// completion, each would wake a thread, on the very core that spins.
+static int watch(struct ofi_client *c, const struct ofi_sleep *sleep) {
+    unwatch(c);
+    for (int i = 0; i < sleep->count; i++) {
+        const struct pollfd *one = &sleep->descriptors[i];
+        struct epoll_event event = {.events = (uint32_t)one->events};  // epoll's are poll's
+        if (epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, one->fd, &event) != 0) {
+            snprintf(c->link.text, FABRIC_TEXT, "epoll: %m");
+            return ofi_over(&c->link, FABRIC_BROKEN);
+        }
+        c->watching[c->watched++] = one->fd;
+    }
+    return FABRIC_OK;
 }
 
 static int ofi_arm(struct fabric_client *client) {
     struct ofi_client *c = (struct ofi_client *)client;
     const uint64_t next = client->harvested + 1;
+    struct ofi_sleep sleep;
     for (int i = 0; i < ARM_ATTEMPTS; i++) {
         if (ofi_poll(&c->link) < 0 || ofi_has(&c->link, next))
             break;
-        if (ofi_may_sleep(&c->link)) {
-            if (ofi_has(&c->link, next) || watch(c) < 0)
+        if (ofi_may_sleep(&c->link, &sleep)) {
+            if (ofi_has(&c->link, next) || watch(c, &sleep) < 0)
                 break;
             return ofi_nap(&c->link) < 0 ? 1 : 2;
         }

@@ -125,14 +125,15 @@ static int ofi_respond(struct fabric_endpoint *endpoint, uint64_t id, const stru
 
 static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
+    struct ofi_sleep sleep;
     // Bytes that are only part of a message, or that leave, wake us too: go on until there is a
     // whole one.
     while (!ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop)) {
         take_turn(e);
         int result = ofi_look(e);
-        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link) && !ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop);
+        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link, &sleep) && !ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop);
         end_turn(e);
-        if (may && ofi_sleep_on(&e->link, e->doorbell)) {
+        if (may && ofi_sleep_on(&e->link, &sleep, e->doorbell)) {
             uint64_t count;
             while (read(e->doorbell, &count, sizeof count) < 0 && errno == EINTR)
                 ;

@@ -29,27 +29,6 @@ static int open_addresses(struct ofi_link *l) {
     return result ? ofi_failed(l->text, FABRIC_FAILED, "fi_av_open", result) : FABRIC_OK;
 }
 
-static int open_completion_queue(struct ofi_link *l) {
-    struct fi_cq_attr cq = {
-        .size = COMPLETION_QUEUE,
-        .format = FI_CQ_FORMAT_DATA,
-        .wait_obj = l->bells.mine ? FI_WAIT_NONE : FI_WAIT_FD,
-    };
-    int result = fi_cq_open(l->domain, &cq, &l->cq, NULL);
-    if (result == -FI_ENOSYS && !l->bells.mine) {
-        snprintf(l->text, FABRIC_TEXT, "provider %s of libfabric has no descriptor to sleep on, and no doorbells were given for it",
-                 l->info->fabric_attr->prov_name);
-        return FABRIC_FAILED;
-    }
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_cq_open", result);
-    if (!l->bells.mine)
-        result = fi_control(&l->cq->fid, FI_GETWAIT, &l->cq_descriptor);
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_control for the descriptor to sleep on", result);
-    return FABRIC_OK;
-}
-
 static void hang_bells(struct ofi_link *l, const struct fabric_ofi_options *o, int executor) {
     l->bells = (struct ofi_bells){.bell = -1};
     if (!o->bells)
@@ -90,7 +69,7 @@ int ofi_open(struct ofi_link *l, struct fi_info *info, const struct fabric_ofi_o
     if (result)
         return ofi_failed(l->text, FABRIC_FAILED, "fi_domain", result);
     result = info->ep_attr->type == FI_EP_MSG ? open_event_queue(l) : open_addresses(l);
-    return result < 0 ? result : open_completion_queue(l);
+    return result < 0 ? result : ofi_open_queue(l, (struct fi_cq_attr){.size = COMPLETION_QUEUE, .format = FI_CQ_FORMAT_DATA});
 }
 
 static int bind(struct ofi_link *l) {
