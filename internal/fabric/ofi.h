@@ -118,6 +118,8 @@ struct ofi_link {
     uint64_t next_key;          // where the provider wants keys from us
     size_t span;                // most bytes of one write: one that is followed in order
     size_t inject;              // most bytes that are copied away at once
+    int together;               // ofi-write: a header and a payload elsewhere can be one write
+    size_t pieces;              // ofi-write: most bytes of a message for which several such copies are faster than one write
     _Atomic uint64_t arrived;   // ofi-write: id of the last message that the peer's completions told of
     uint64_t flushes;           // writes posted whose end somebody waits for
     uint64_t flushed;           // and those of them that have ended
@@ -184,6 +186,9 @@ int ofi_inbox_post(struct ofi_link *);
 // Posts the receive of a slot's buffer again.
 int ofi_inbox_free(struct ofi_link *, uint32_t slot);
 
+// Whether a message of that size is written by several operations that copy it away at once.
+static inline int ofi_goes_in_pieces(const struct ofi_link *l, size_t size) { return size > l->inject && size <= l->pieces; }
+
 // Whether the message with this id has come, complete.
 static inline int ofi_has(const struct ofi_link *l, uint64_t id) {
     if (!l->sends)
@@ -199,15 +204,22 @@ static inline uint8_t *ofi_inbox_at(const struct ofi_link *l, uint64_t id) {
 // twice; for tests (fault.h).
 void ofi_came_again(struct ofi_link *, uint64_t id);
 
-// Part of a message in local memory.
+// Part of a message in local memory. Of ofi-write the second may go to a place of its own, and not behind the first.
 struct ofi_part {
     const void *base;
     size_t size;
     struct fid_mr *mr;
+    int apart;
+    uint64_t address;
+    uint64_t key;
 };
 
 // Writes a message, which the peer gets a completion for with the low bits of its id; or sends it.
 int ofi_message(struct ofi_link *, uint64_t id, const struct ofi_part *parts, int count, uint64_t address, uint64_t key);
+// Makes a payload of any size the second part of the message that follows, or writes it ahead of that where
+// it can not be.
+int ofi_add_payload(struct ofi_link *, struct ofi_part *part, int *count, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address,
+                    uint64_t key);
 // Writes a payload of any size, ahead of the message that follows.
 int ofi_write(struct ofi_link *, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address, uint64_t key);
 // The same, and waits until it has landed.

@@ -53,8 +53,10 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
             memcpy(request->inlined, s->input.address, s->input.size);
     } else if (s->input.size <= WIRE_SLOT_PAYLOAD) {
         flags |= WIRE_INPUT_SLOT;
-        if (input && s->input.size > GATHER && c->link.info->tx_attr->iov_limit > 1)
-            parts[count++] = (struct ofi_part){input->base + s->input.offset, s->input.size, input->mr};
+        if (ofi_goes_in_pieces(&c->link, sizeof *request + s->input.size))
+            parts[count++] = (struct ofi_part){.base = s->input.address, .size = s->input.size};
+        else if (input && s->input.size > GATHER && c->link.info->tx_attr->iov_limit > 1)
+            parts[count++] = (struct ofi_part){.base = input->base + s->input.offset, .size = s->input.size, .mr = input->mr};
         else {
             memcpy(request + 1, s->input.address, s->input.size);
             parts[0].size += s->input.size;
@@ -88,8 +90,8 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
     client->pending[slot] = (struct fabric_pending){.output = s->output.address, .capacity = s->output.size, .flags = flags};
 
     if (!c->link.sends && !(flags & (WIRE_INPUT_INLINE | WIRE_INPUT_SLOT)) && input) {
-        int result = ofi_write(&c->link, input->base + s->input.offset, s->input.size, input->mr,
-                               input->mirror_address + s->input.offset, input->mirror_key);
+        int result = ofi_add_payload(&c->link, &parts[1], &count, input->base + s->input.offset, s->input.size, input->mr,
+                                     input->mirror_address + s->input.offset, input->mirror_key);
         if (result < 0)
             return result;
     }

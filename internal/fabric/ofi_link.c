@@ -59,6 +59,11 @@ int ofi_open(struct ofi_link *l, struct fi_info *info, const struct fabric_ofi_o
         l->span = info->ep_attr->max_msg_size;
     if (!l->sends && l->span > info->ep_attr->max_order_waw_size)
         l->span = info->ep_attr->max_order_waw_size;
+    if (!l->sends && !strcmp(info->fabric_attr->prov_name, "shm")) {
+        // Its target copies what is not injected, by a system call and with its queue locked.
+        l->pieces = 2 * l->inject + sizeof(struct wire_request);
+        l->together = info->tx_attr->iov_limit > 1 && info->tx_attr->rma_iov_limit > 1 && info->ep_attr->max_msg_size > l->span + sizeof(struct wire_request);
+    }
     // Now and then a write has to ask for a completion, or verbs never frees its send queue.
     l->signal_every = info->tx_attr->size > 8 ? (uint32_t)(info->tx_attr->size / 4) : 1;
     l->posts_receives = !l->sends && (info->mode & FI_RX_CQ_DATA) != 0;
