@@ -111,7 +111,9 @@ static int inject_pieces(struct ofi_link *l, const uint8_t *base, size_t size, u
 // Posts all of a message but what the completion tells of, which is its beginning: that comes last.
 static int begin_in_pieces(struct ofi_link *l, struct ofi_part *first, const struct ofi_part *second, uint64_t address, uint64_t key) {
     int result = FABRIC_OK;
-    if (second)
+    if (second && second->apart)
+        result = inject_pieces(l, second->base, second->size, second->address, second->key);
+    else if (second)
         result = inject_pieces(l, second->base, second->size, address + first->size, key);
     if (result == FABRIC_OK && first->size > l->inject) {
         result = inject_pieces(l, (const uint8_t *)first->base + l->inject, first->size - l->inject, address + l->inject, key);
