@@ -3,6 +3,7 @@
 #ifndef SUBLET_OFI_H
 #define SUBLET_OFI_H
 
+#include <poll.h>
 #include <rdma/fabric.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
@@ -10,7 +11,6 @@
 #include <rdma/fi_eq.h>
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -109,9 +109,9 @@ struct ofi_link {
     struct fid_ep *ep;
     fi_addr_t peer;
     int cq_descriptor;  // -1: none, or more than one
-    int mute[OFI_DESCRIPTORS];  // those of several that tell nothing
-    int mutes;
     int eq_descriptor;
+    int mute[OFI_DESCRIPTORS];  // of several that tell of completions, those that tell nothing
+    int mutes;
     struct ofi_bells bells;
     int sends;  // ofi-send
     struct ofi_inbox inbox;

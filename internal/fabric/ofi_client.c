@@ -1,6 +1,6 @@
 // The client's end over libfabric. ofi-write: a request's header and payload are written into the
 // executor's slot by one operation; its response comes the same way. A larger payload is written
-// into the executor's mirror of the region that it lies in, ahead of the header. ofi-send: header
+// into the executor's mirror of the region that it lies in, ahead of the header or with it. ofi-send: header
 // and payload are one message, and the executor reads and writes larger payloads itself.
 #define _GNU_SOURCE
 #include <stdio.h>
