@@ -34,8 +34,8 @@
 // The executor can not map a session's regions, so it has a mirror of each: as much memory of its
 // own, touched only where it is used. A payload of at most 32 bytes rides in a header, one of at
 // most 64 KiB behind it, in one operation each way; a larger one is written between region and
-// mirror, at the same offset, ahead of the header. Each connection has an endpoint, a domain and
-// queues of its own, so that it can be revoked by itself.
+// mirror, at the same offset, ahead of the header or, over shm, with it. Each connection has an
+// endpoint, a domain and queues of its own, so that it can be revoked by itself.
 //
 //	executor: ListenOFI ── name ──▶ client: ConnectOFI ── nonce ──▶ executor: in Serve
 //	client: Attach ── address, key ──▶ executor: Map ── mirror's ──▶ client: Attached, Push

@@ -19,7 +19,7 @@ struct fabric_endpoint_faults {
 // Sends bytes over libfabric as they are, where ofi_respond would look at them first.
 static int send_raw(struct fabric_endpoint *endpoint, uint64_t id, const void *bytes, size_t size) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
-    const struct ofi_part part = {bytes, size, e->responses_mr};
+    const struct ofi_part part = {.base = bytes, .size = size, .mr = e->responses_mr};
     const uint64_t slot = id & (endpoint->slots - 1);
     int result = FABRIC_OK;
     pthread_mutex_lock(&e->lock);

@@ -3,6 +3,7 @@
 #ifndef SUBLET_OFI_H
 #define SUBLET_OFI_H
 
+#include <poll.h>
 #include <rdma/fabric.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
@@ -88,6 +89,14 @@ struct ofi_inbox {
     struct ofi_operation receives[WIRE_SLOTS_MAX];
 };
 
+enum { OFI_DESCRIPTORS = 8 };  // most that tell of completions
+
+// What one of a link's threads sleeps on. It belongs to that thread.
+struct ofi_sleep {
+    struct pollfd descriptors[OFI_DESCRIPTORS];
+    int count;
+};
+
 // One connection. One thread at a time uses it.
 struct ofi_link {
     const struct ofi_library *library;
@@ -99,14 +108,18 @@ struct ofi_link {
     struct fid_av *av;  // NULL where they do
     struct fid_ep *ep;
     fi_addr_t peer;
-    int cq_descriptor;  // -1: none
+    int cq_descriptor;  // -1: none, or more than one
     int eq_descriptor;
+    int mute[OFI_DESCRIPTORS];  // of several that tell of completions, those that tell nothing
+    int mutes;
     struct ofi_bells bells;
     int sends;  // ofi-send
     struct ofi_inbox inbox;
     uint64_t next_key;          // where the provider wants keys from us
     size_t span;                // most bytes of one write: one that is followed in order
     size_t inject;              // most bytes that are copied away at once
+    int together;               // ofi-write: a header and a payload elsewhere can be one write
+    size_t pieces;              // ofi-write: most bytes of a message for which several such copies are faster than one write
     _Atomic uint64_t arrived;   // ofi-write: id of the last message that the peer's completions told of
     uint64_t flushes;           // writes posted whose end somebody waits for
     uint64_t flushed;           // and those of them that have ended
@@ -173,6 +186,9 @@ int ofi_inbox_post(struct ofi_link *);
 // Posts the receive of a slot's buffer again.
 int ofi_inbox_free(struct ofi_link *, uint32_t slot);
 
+// Whether a message of that size is written by several operations that copy it away at once.
+static inline int ofi_goes_in_pieces(const struct ofi_link *l, size_t size) { return size > l->inject && size <= l->pieces; }
+
 // Whether the message with this id has come, complete.
 static inline int ofi_has(const struct ofi_link *l, uint64_t id) {
     if (!l->sends)
@@ -188,15 +204,22 @@ static inline uint8_t *ofi_inbox_at(const struct ofi_link *l, uint64_t id) {
 // twice; for tests (fault.h).
 void ofi_came_again(struct ofi_link *, uint64_t id);
 
-// Part of a message in local memory.
+// Part of a message in local memory. Of ofi-write the second may go to a place of its own, and not behind the first.
 struct ofi_part {
     const void *base;
     size_t size;
     struct fid_mr *mr;
+    int apart;
+    uint64_t address;
+    uint64_t key;
 };
 
 // Writes a message, which the peer gets a completion for with the low bits of its id; or sends it.
 int ofi_message(struct ofi_link *, uint64_t id, const struct ofi_part *parts, int count, uint64_t address, uint64_t key);
+// Makes a payload of any size the second part of the message that follows, or writes it ahead of that where
+// it can not be.
+int ofi_add_payload(struct ofi_link *, struct ofi_part *part, int *count, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address,
+                    uint64_t key);
 // Writes a payload of any size, ahead of the message that follows.
 int ofi_write(struct ofi_link *, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address, uint64_t key);
 // The same, and waits until it has landed.
@@ -234,14 +257,18 @@ int ofi_wait_a_little(struct ofi_link *);
 int ofi_abandoned(struct ofi_link *);
 // Once connected, looks at the event queue for the end of the connection.
 int ofi_events(struct ofi_link *);
-// 1 if the caller may sleep on the descriptors, 0 if it must poll first. With bells: until
-// ofi_awake.
-int ofi_may_sleep(struct ofi_link *);
+// Opens the completion queue, and finds out what can be slept on. (ofi_descriptors.c)
+int ofi_open_queue(struct ofi_link *, struct fi_cq_attr);
+// The descriptors that tell of completions now.
+int ofi_descriptors(struct ofi_link *, struct ofi_sleep *);
+// 1 if the caller may sleep on the descriptors that are put into sleep, 0 if it must poll first. With bells:
+// until ofi_awake, on none.
+int ofi_may_sleep(struct ofi_link *, struct ofi_sleep *);
 void ofi_awake(struct ofi_link *);
-// Sleeps, if ofi_may_sleep has allowed it, on the link's descriptors and one more: 1 if that one is
+// Sleeps, as ofi_may_sleep has allowed it, on the link's descriptors and one more: 1 if that one is
 // readable. It is for the executor's end. With bells it sleeps on its flag instead, from which only
 // ofi_wake_own and the peer wake it.
-int ofi_sleep_on(struct ofi_link *, int more);
+int ofi_sleep_on(struct ofi_link *, const struct ofi_sleep *, int more);
 void ofi_wake_own(struct ofi_link *);
 // Wakes the peer if it sleeps; part of everything that is posted.
 void ofi_ring(struct ofi_link *);

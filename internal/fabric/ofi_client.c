@@ -1,6 +1,6 @@
 // The client's end over libfabric. ofi-write: a request's header and payload are written into the
 // executor's slot by one operation; its response comes the same way. A larger payload is written
-// into the executor's mirror of the region that it lies in, ahead of the header. ofi-send: header
+// into the executor's mirror of the region that it lies in, ahead of the header or with it. ofi-send: header
 // and payload are one message, and the executor reads and writes larger payloads itself.
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -53,8 +53,10 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
             memcpy(request->inlined, s->input.address, s->input.size);
     } else if (s->input.size <= WIRE_SLOT_PAYLOAD) {
         flags |= WIRE_INPUT_SLOT;
-        if (input && s->input.size > GATHER && c->link.info->tx_attr->iov_limit > 1)
-            parts[count++] = (struct ofi_part){input->base + s->input.offset, s->input.size, input->mr};
+        if (ofi_goes_in_pieces(&c->link, sizeof *request + s->input.size))
+            parts[count++] = (struct ofi_part){.base = s->input.address, .size = s->input.size};
+        else if (input && s->input.size > GATHER && c->link.info->tx_attr->iov_limit > 1)
+            parts[count++] = (struct ofi_part){.base = input->base + s->input.offset, .size = s->input.size, .mr = input->mr};
         else {
             memcpy(request + 1, s->input.address, s->input.size);
             parts[0].size += s->input.size;
@@ -88,8 +90,8 @@ static int ofi_submit(struct fabric_client *client, uint64_t id, const struct fa
     client->pending[slot] = (struct fabric_pending){.output = s->output.address, .capacity = s->output.size, .flags = flags};
 
     if (!c->link.sends && !(flags & (WIRE_INPUT_INLINE | WIRE_INPUT_SLOT)) && input) {
-        int result = ofi_write(&c->link, input->base + s->input.offset, s->input.size, input->mr,
-                               input->mirror_address + s->input.offset, input->mirror_key);
+        int result = ofi_add_payload(&c->link, &parts[1], &count, input->base + s->input.offset, s->input.size, input->mr,
+                                     input->mirror_address + s->input.offset, input->mirror_key);
         if (result < 0)
             return result;
     }
@@ -125,34 +127,36 @@ static int ofi_ready(struct fabric_client *client, uint64_t id, struct wire_resp
     return atomic_load_explicit(&(*response)->id, memory_order_acquire) == id ? 1 : FABRIC_PROTOCOL;
 }
 
-// The rank's runtime may have the descriptor in a set of its own all the time. If that told of every
-// completion, each would wake a thread, on the very core that spins.
-static int watch(struct ofi_client *c) {
-    struct epoll_event event = {.events = EPOLLIN};
-    if (c->link.bells.mine || c->watched)
-        return FABRIC_OK;
-    if (epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, c->link.cq_descriptor, &event) != 0) {
-        snprintf(c->link.text, FABRIC_TEXT, "epoll: %m");
-        return ofi_over(&c->link, FABRIC_BROKEN);
-    }
-    c->watched = 1;
-    return FABRIC_OK;
+static void unwatch(struct ofi_client *c) {
+    while (c->watched)
+        epoll_ctl(c->client.descriptor, EPOLL_CTL_DEL, c->watching[--c->watched], NULL);
 }
 
-static void unwatch(struct ofi_client *c) {
-    if (c->watched)
-        epoll_ctl(c->client.descriptor, EPOLL_CTL_DEL, c->link.cq_descriptor, NULL);
-    c->watched = 0;
+// The rank's runtime may have the descriptor in a set of its own all the time. If that told of every
+// completion, each would wake a thread, on the very core that spins.
+static int watch(struct ofi_client *c, const struct ofi_sleep *sleep) {
+    unwatch(c);
+    for (int i = 0; i < sleep->count; i++) {
+        const struct pollfd *one = &sleep->descriptors[i];
+        struct epoll_event event = {.events = (uint32_t)one->events};  // epoll's are poll's
+        if (epoll_ctl(c->client.descriptor, EPOLL_CTL_ADD, one->fd, &event) != 0) {
+            snprintf(c->link.text, FABRIC_TEXT, "epoll: %m");
+            return ofi_over(&c->link, FABRIC_BROKEN);
+        }
+        c->watching[c->watched++] = one->fd;
+    }
+    return FABRIC_OK;
 }
 
 static int ofi_arm(struct fabric_client *client) {
     struct ofi_client *c = (struct ofi_client *)client;
     const uint64_t next = client->harvested + 1;
+    struct ofi_sleep sleep;
     for (int i = 0; i < ARM_ATTEMPTS; i++) {
         if (ofi_poll(&c->link) < 0 || ofi_has(&c->link, next))
             break;
-        if (ofi_may_sleep(&c->link)) {
-            if (ofi_has(&c->link, next) || watch(c) < 0)
+        if (ofi_may_sleep(&c->link, &sleep)) {
+            if (ofi_has(&c->link, next) || watch(c, &sleep) < 0)
                 break;
             return ofi_nap(&c->link) < 0 ? 1 : 2;
         }

@@ -24,7 +24,8 @@ struct ofi_client {
     uint64_t request_address;  // the executor's slots
     uint64_t request_key;
     int met;      // the executor has answered
-    int watched;  // the descriptor tells of completions
+    int watched;  // so many descriptors that tell of completions are in the client's
+    int watching[OFI_DESCRIPTORS];
     struct ofi_region regions[WIRE_REGIONS];
 };
 

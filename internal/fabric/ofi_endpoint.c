@@ -97,11 +97,11 @@ static int ofi_respond(struct fabric_endpoint *endpoint, uint64_t id, const stru
     const int worked = response->status == WIRE_OK;
     const struct wire_ref output = arrival->request->output;
     const struct fabric_region *region = NULL;
-    struct ofi_part part = {response, sizeof *response + response->text_size, e->responses_mr};
-    int result = FABRIC_OK;
+    struct ofi_part parts[2] = {{.base = response, .size = sizeof *response + response->text_size, .mr = e->responses_mr}};
+    int result = FABRIC_OK, count = 1;
 
     if (worked && (flags & WIRE_OUTPUT_SLOT))
-        part.size += response->size < WIRE_SLOT_PAYLOAD ? response->size : WIRE_SLOT_PAYLOAD;
+        parts[0].size += response->size < WIRE_SLOT_PAYLOAD ? response->size : WIRE_SLOT_PAYLOAD;
     atomic_store_explicit(&response->id, id, memory_order_relaxed);
     if (worked && response->size && !(flags & (WIRE_OUTPUT_INLINE | WIRE_OUTPUT_SLOT))) {
         region = find_output(e, &output, response->size);
@@ -110,13 +110,13 @@ static int ofi_respond(struct fabric_endpoint *endpoint, uint64_t id, const stru
     }
     take_turn(e);
     if (e->link.sends)
-        result = ofi_answer(e, id, &part, region, output.offset, response->size);
+        result = ofi_answer(e, id, parts, region, output.offset, response->size);
     else {
         if (region)
-            result = ofi_write(&e->link, region->output + output.offset, response->size, region->handle,
-                               region->remote_address + output.offset, region->remote_key);
+            result = ofi_add_payload(&e->link, &parts[1], &count, region->output + output.offset, response->size, region->handle,
+                                     region->remote_address + output.offset, region->remote_key);
         if (result == FABRIC_OK)
-            result = ofi_message(&e->link, id, &part, 1, e->response_address + (id & (endpoint->slots - 1)) * WIRE_RESPONSE_STRIDE,
+            result = ofi_message(&e->link, id, parts, count, e->response_address + (id & (endpoint->slots - 1)) * WIRE_RESPONSE_STRIDE,
                                  e->response_key);
     }
     end_turn(e);
@@ -125,14 +125,15 @@ static int ofi_respond(struct fabric_endpoint *endpoint, uint64_t id, const stru
 
 static int ofi_sleep(struct fabric_endpoint *endpoint, uint64_t id) {
     struct ofi_endpoint *e = (struct ofi_endpoint *)endpoint;
+    struct ofi_sleep sleep;
     // Bytes that are only part of a message, or that leave, wake us too: go on until there is a
     // whole one.
     while (!ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop)) {
         take_turn(e);
         int result = ofi_look(e);
-        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link) && !ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop);
+        int may = result == FABRIC_OK && !ofi_has(&e->link, id) && ofi_may_sleep(&e->link, &sleep) && !ofi_has(&e->link, id) && !atomic_load(&endpoint->executor->stop);
         end_turn(e);
-        if (may && ofi_sleep_on(&e->link, e->doorbell)) {
+        if (may && ofi_sleep_on(&e->link, &sleep, e->doorbell)) {
             uint64_t count;
             while (read(e->doorbell, &count, sizeof count) < 0 && errno == EINTR)
                 ;

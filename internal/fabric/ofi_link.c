@@ -29,27 +29,6 @@ static int open_addresses(struct ofi_link *l) {
     return result ? ofi_failed(l->text, FABRIC_FAILED, "fi_av_open", result) : FABRIC_OK;
 }
 
-static int open_completion_queue(struct ofi_link *l) {
-    struct fi_cq_attr cq = {
-        .size = COMPLETION_QUEUE,
-        .format = FI_CQ_FORMAT_DATA,
-        .wait_obj = l->bells.mine ? FI_WAIT_NONE : FI_WAIT_FD,
-    };
-    int result = fi_cq_open(l->domain, &cq, &l->cq, NULL);
-    if (result == -FI_ENOSYS && !l->bells.mine) {
-        snprintf(l->text, FABRIC_TEXT, "provider %s of libfabric has no descriptor to sleep on, and no doorbells were given for it",
-                 l->info->fabric_attr->prov_name);
-        return FABRIC_FAILED;
-    }
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_cq_open", result);
-    if (!l->bells.mine)
-        result = fi_control(&l->cq->fid, FI_GETWAIT, &l->cq_descriptor);
-    if (result)
-        return ofi_failed(l->text, FABRIC_FAILED, "fi_control for the descriptor to sleep on", result);
-    return FABRIC_OK;
-}
-
 static void hang_bells(struct ofi_link *l, const struct fabric_ofi_options *o, int executor) {
     l->bells = (struct ofi_bells){.bell = -1};
     if (!o->bells)
@@ -80,6 +59,11 @@ int ofi_open(struct ofi_link *l, struct fi_info *info, const struct fabric_ofi_o
         l->span = info->ep_attr->max_msg_size;
     if (!l->sends && l->span > info->ep_attr->max_order_waw_size)
         l->span = info->ep_attr->max_order_waw_size;
+    if (!l->sends && !strcmp(info->fabric_attr->prov_name, "shm")) {
+        // Its target copies what is not injected, by a system call and with its queue locked.
+        l->pieces = 2 * l->inject + sizeof(struct wire_request);
+        l->together = info->tx_attr->iov_limit > 1 && info->tx_attr->rma_iov_limit > 1 && info->ep_attr->max_msg_size > l->span + sizeof(struct wire_request);
+    }
     // Now and then a write has to ask for a completion, or verbs never frees its send queue.
     l->signal_every = info->tx_attr->size > 8 ? (uint32_t)(info->tx_attr->size / 4) : 1;
     l->posts_receives = !l->sends && (info->mode & FI_RX_CQ_DATA) != 0;
@@ -90,7 +74,7 @@ int ofi_open(struct ofi_link *l, struct fi_info *info, const struct fabric_ofi_o
     if (result)
         return ofi_failed(l->text, FABRIC_FAILED, "fi_domain", result);
     result = info->ep_attr->type == FI_EP_MSG ? open_event_queue(l) : open_addresses(l);
-    return result < 0 ? result : open_completion_queue(l);
+    return result < 0 ? result : ofi_open_queue(l, (struct fi_cq_attr){.size = COMPLETION_QUEUE, .format = FI_CQ_FORMAT_DATA});
 }
 
 static int bind(struct ofi_link *l) {

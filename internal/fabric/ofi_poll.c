@@ -1,6 +1,5 @@
 // What has arrived, what has ended, and when one may sleep.
 #define _GNU_SOURCE
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,7 +240,8 @@ int ofi_wait_a_little(struct ofi_link *l) {
 
 // ---------------------------------------------------------------- sleeping
 
-int ofi_may_sleep(struct ofi_link *l) {
+int ofi_may_sleep(struct ofi_link *l, struct ofi_sleep *sleep) {
+    sleep->count = 0;
     if (l->unposted)
         return 0;
     if (l->bells.mine) {
@@ -257,7 +257,7 @@ int ofi_may_sleep(struct ofi_link *l) {
     }
     struct fid *queues[] = {&l->cq->fid, &l->eq->fid};
     if (fi_trywait(l->fabric, queues, l->eq ? 2 : 1) == 0)
-        return 1;
+        return ofi_descriptors(l, sleep) == FABRIC_OK;
     ofi_events(l);  // the next poll reports what it finds
     return 0;
 }
@@ -270,19 +270,16 @@ void ofi_awake(struct ofi_link *l) {
         l->bells.hung_up = 1;
 }
 
-int ofi_sleep_on(struct ofi_link *l, int more) {
+int ofi_sleep_on(struct ofi_link *l, const struct ofi_sleep *sleep, int more) {
     if (l->bells.mine) {
         const int nap = ofi_nap(l);
         if (doorbell_sleep(l->bells.mine, nap < 0 ? DOORBELL_LOOK : (uint32_t)nap) && doorbell_answer(l->bells.bell) < 0)
             l->bells.hung_up = 1;
         return 0;
     }
-    struct pollfd wait[] = {
-        {.fd = l->cq_descriptor, .events = POLLIN},
-        {.fd = l->eq_descriptor, .events = POLLIN},
-        {.fd = more, .events = POLLIN},
-    };
-    return poll(wait, 3, -1) > 0 && wait[2].revents;
+    struct pollfd wait[2 + OFI_DESCRIPTORS] = {{.fd = more, .events = POLLIN}, {.fd = l->eq_descriptor, .events = POLLIN}};
+    memcpy(wait + 2, sleep->descriptors, (size_t)sleep->count * sizeof *wait);
+    return poll(wait, (nfds_t)(2 + sleep->count), -1) > 0 && wait[0].revents;
 }
 
 void ofi_wake_own(struct ofi_link *l) {

@@ -23,14 +23,14 @@ enum { STACK = 256 << 10 };
 
 // Polls once. 1: it may sleep now, 0: there is more, negative: the connection is over, which the
 // loop will find as well.
-static int move(struct ofi_endpoint *e) {
+static int move(struct ofi_endpoint *e, struct ofi_sleep *sleep) {
     pthread_mutex_lock(&e->lock);
     int result = 0;
     if (atomic_load(&e->progress.running)) {  // or the doorbell is the loop's again
         ofi_awake(&e->link);
         result = ofi_look(e);
         if (result == FABRIC_OK)
-            result = ofi_may_sleep(&e->link);
+            result = ofi_may_sleep(&e->link, sleep);
     }
     pthread_mutex_unlock(&e->lock);
     return result;
@@ -51,17 +51,18 @@ static void be_woken(struct ofi_progress *p) {
 // Moves what there is until the function has ended.
 static void watch(struct ofi_endpoint *e) {
     struct ofi_progress *p = &e->progress;
+    struct ofi_sleep sleep;
     while (atomic_load(&p->running) && !atomic_load(&p->ending)) {
         if (atomic_load_explicit(&e->waiting, memory_order_relaxed)) {
             sched_yield();
             continue;
         }
-        int may = move(e);
+        int may = move(e, &sleep);
         if (may < 0)
             break;
         if (!may)
             continue;
-        if (ofi_sleep_on(&e->link, p->bell))
+        if (ofi_sleep_on(&e->link, &sleep, p->bell))
             be_woken(p);
     }
 }

@@ -39,13 +39,18 @@ static int inject(struct ofi_link *l, uint64_t id, const struct ofi_part *part, 
 int ofi_try_message(struct ofi_link *l, uint64_t id, const struct ofi_part *parts, int count, uint64_t address, uint64_t key) {
     struct iovec vector[2];
     void *descriptors[2];
-    size_t size = 0;
+    struct fi_rma_iov remote[2] = {{.addr = address, .key = key}};
+    size_t size = 0, remotes = 1;
     if (l->over)
         return l->over;
     for (int i = 0; i < count; i++) {
         vector[i] = (struct iovec){(void *)(uintptr_t)parts[i].base, parts[i].size};
         descriptors[i] = parts[i].mr ? fi_mr_desc(parts[i].mr) : NULL;
         size += parts[i].size;
+        if (parts[i].apart)
+            remote[remotes++] = (struct fi_rma_iov){.addr = parts[i].address, .len = parts[i].size, .key = parts[i].key};
+        else
+            remote[0].len += parts[i].size;
     }
     if (count == 1 && size <= l->inject && !must_signal(l))
         return inject(l, id, parts, address, key);
@@ -64,14 +69,13 @@ int ofi_try_message(struct ofi_link *l, uint64_t id, const struct ofi_part *part
         };
         result = fi_sendmsg(l->ep, &message, flags);
     } else {
-        struct fi_rma_iov remote = {.addr = address, .len = size, .key = key};
         struct fi_msg_rma message = {
             .msg_iov = vector,
             .desc = descriptors,
             .iov_count = (size_t)count,
             .addr = l->peer,
-            .rma_iov = &remote,
-            .rma_iov_count = 1,
+            .rma_iov = remote,
+            .rma_iov_count = remotes,
             .context = loose ? &l->loosely : NULL,
             .data = (uint32_t)id,
         };
@@ -85,7 +89,49 @@ int ofi_try_message(struct ofi_link *l, uint64_t id, const struct ofi_part *part
     return FABRIC_OK;
 }
 
+// Writes what one operation can not copy away at once in several that can, the last piece first.
+static int inject_pieces(struct ofi_link *l, const uint8_t *base, size_t size, uint64_t address, uint64_t key) {
+    while (size) {
+        const size_t piece = size % l->inject ? size % l->inject : l->inject;
+        const size_t at = size - piece;
+        if (l->over)
+            return l->over;
+        ssize_t error = fi_inject_write(l->ep, base + at, piece, l->peer, address + at, key);
+        int result = error ? not_posted(l, "fi_inject_write", error) : FABRIC_OK;
+        if (result == FABRIC_FULL)
+            result = ofi_wait_a_little(l);
+        else if (result == FABRIC_OK)
+            size = at;
+        if (result < 0)
+            return result;
+    }
+    return FABRIC_OK;
+}
+
+// Posts all of a message but what the completion tells of, which is its beginning: that comes last.
+static int begin_in_pieces(struct ofi_link *l, struct ofi_part *first, const struct ofi_part *second, uint64_t address, uint64_t key) {
+    int result = FABRIC_OK;
+    if (second && second->apart)
+        result = inject_pieces(l, second->base, second->size, second->address, second->key);
+    else if (second)
+        result = inject_pieces(l, second->base, second->size, address + first->size, key);
+    if (result == FABRIC_OK && first->size > l->inject) {
+        result = inject_pieces(l, (const uint8_t *)first->base + l->inject, first->size - l->inject, address + l->inject, key);
+        first->size = l->inject;
+    }
+    return result;
+}
+
 int ofi_message(struct ofi_link *l, uint64_t id, const struct ofi_part *parts, int count, uint64_t address, uint64_t key) {
+    struct ofi_part first = parts[0];
+    const size_t size = first.size + (count > 1 ? parts[1].size : 0);
+    if (ofi_goes_in_pieces(l, size)) {
+        int result = begin_in_pieces(l, &first, count > 1 ? &parts[1] : NULL, address, key);
+        if (result < 0)
+            return result;
+        parts = &first;
+        count = 1;
+    }
     for (;;) {
         int result = ofi_try_message(l, id, parts, count, address, key);
         if (result != FABRIC_FULL)
@@ -183,6 +229,15 @@ int ofi_write(struct ofi_link *l, const void *base, uint64_t size, struct fid_mr
     if (l->bells.mine)
         return write_spans(l, base, size, mr, address, key, FI_COMPLETION, &l->loosely);
     return write_spans(l, base, size, mr, address, key, 0, NULL);
+}
+
+int ofi_add_payload(struct ofi_link *l, struct ofi_part *part, int *count, const void *base, uint64_t size, struct fid_mr *mr, uint64_t address,
+                    uint64_t key) {
+    if (!l->together || size > l->span)
+        return ofi_write(l, base, size, mr, address, key);
+    *part = (struct ofi_part){.base = base, .size = size, .mr = mr, .apart = 1, .address = address, .key = key};
+    ++*count;
+    return FABRIC_OK;
 }
 
 // Where bytes are said to be sent when the kernel has them, a completion has to wait for the peer

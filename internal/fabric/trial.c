@@ -139,7 +139,7 @@ int fabric_ofi_submit_raw(struct fabric_client *client, const void *request, siz
             return result;
     }
     client->pending[slot] = (struct fabric_pending){.capacity = UINT64_MAX};
-    const struct ofi_part part = {place, size, c->requests_mr};
+    const struct ofi_part part = {.base = place, .size = size, .mr = c->requests_mr};
     int result = ofi_message(&c->link, id, &part, 1, c->request_address + slot * WIRE_REQUEST_STRIDE, c->request_key);
     if (result == FABRIC_OK)
         client->submitted = id;
