@@ -99,7 +99,8 @@ func isEmbedded(o *options.Options) (bool, error) {
 	}
 	_, err := api.ReadAccess(directory)
 	if errors.Is(err, api.ErrNoResourceManager) && named {
-		return false, fmt.Errorf("%w, or leave --dir out to use this node's own cores", err)
+		// Not wrapped: like all that keeps it from invoking, this ends with exit status 1.
+		return false, errors.New(err.Error() + ", or leave --dir out to use this node's own cores")
 	}
 	if errors.Is(err, api.ErrNoResourceManager) {
 		return true, nil
