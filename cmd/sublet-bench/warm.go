@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -156,7 +155,9 @@ func (w *warm) prepare(say func(string, ...any)) error {
 // want is the lease that the file asks for.
 func (w *warm) want() (offload.Want, error) {
 	library, err := filepath.Abs(w.functions)
-	want := offload.Want{Executors: w.settings.Cores, Library: library}
+	// On this node's own cores it need not have one to itself, as for all of sublet-bench.
+	alone := w.executors == "" && w.settings.ResourceManagerAddress == ""
+	want := offload.Want{Executors: w.settings.Cores, Library: library, Oversubscribe: alone}
 	switch {
 	case w.settings.HotTimeout < 0:
 		want.HotTimeout = offload.AlwaysHot
@@ -215,6 +216,9 @@ func (w *warm) run(ctx context.Context, stdout io.Writer, stderr *os.File) (err 
 		return err
 	}
 	say("%d executors, the first on %s", len(lease.Executors()), lease.Executors()[0].Node())
+	if shared := count(lease.Executors(), (*offload.Executor).Oversubscribed); shared > 0 {
+		fmt.Fprintf(stderr, "sublet-bench: %s: %d of %d executors share a core with something else, which disturbs what is measured\n", w.command, shared, len(lease.Executors()))
+	}
 	result, samples, err := w.measure(ctx, session, lease)
 	if err != nil {
 		return err
@@ -306,6 +310,15 @@ func (w *warm) pin() (unpin func(), err error) {
 	}, nil
 }
 
+func count(executors []*offload.Executor, is func(*offload.Executor) bool) (n int) {
+	for _, e := range executors {
+		if is(e) {
+			n++
+		}
+	}
+	return n
+}
+
 // keep writes the samples.
 func (w *warm) keep(samples []int64) error {
 	if w.stats == "" {
@@ -326,9 +339,9 @@ func (r *warmResult) write(w io.Writer, format output.Format) error {
 	case output.Quiet:
 		_, err = fmt.Fprintln(w, r.Median)
 	default:
-		micro := func(ns float64) string { return fmt.Sprintf("%.3f µs", math.Round(ns)/1000) }
-		_, err = fmt.Fprintf(w, "executed     %d repetitions, average %s, median %s\nexecutor     on %s, transport %s, provider %s\ndata         %d\n",
-			r.Repetitions, micro(r.Average), micro(float64(r.Median)), r.Node, r.Transport, r.Provider, r.Data)
+		// rFaaS's line, which scripts look for.
+		_, err = fmt.Fprintf(w, "Executed %d repetitions, avg %.3f usec/iter, median %.3f\nexecutor     on %s, transport %s, provider %s\ndata         %d\n",
+			r.Repetitions, r.Average/1000, float64(r.Median)/1000, r.Node, r.Transport, r.Provider, r.Data)
 	}
 	return err
 }

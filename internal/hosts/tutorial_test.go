@@ -116,7 +116,7 @@ func TestTutorial(t *testing.T) {
 			s.await(t, "node exec-mgr-node is added", 1)
 		case strings.Contains(block, "sublet-bench warm"):
 			benchmarks++
-			s.await(t, "executed     100 repetitions, average ", benchmarks)
+			s.await(t, "Executed 100 repetitions, avg ", benchmarks)
 			s.await(t, "executor     on exec-mgr-node, transport ring, provider memfd\ndata         1\n", benchmarks)
 		}
 	}
