@@ -27,6 +27,7 @@ func (c Adopt) apply(s *State) (Result, error) {
 		return Result{}, err
 	}
 	lease := s.Leases[c.Lease.ID]
+	unchanged := lease != nil
 	if lease == nil {
 		fresh := c.Lease
 		fresh.Executors = nil
@@ -37,13 +38,15 @@ func (c Adopt) apply(s *State) (Result, error) {
 		for len(lease.Executors) <= placed.Index {
 			// What nobody has reported is lost until somebody does.
 			lease.Executors = append(lease.Executors, api.Executor{Core: api.NoCore, Lost: true})
+			unchanged = false
 		}
 		known := &lease.Executors[placed.Index]
+		unchanged = unchanged && *known == placed.Executor
 		s.giveBack(known)
 		*known = placed.Executor
 		s.hold(known, lease.ID, placed.Index)
 	}
-	return one(lease), nil
+	return Result{Leases: []api.Lease{lease.Clone()}, Unchanged: unchanged}, nil
 }
 
 // hold is the reverse of giveBack.

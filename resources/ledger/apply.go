@@ -3,7 +3,7 @@ package ledger
 import "github.com/sublet-hpc/sublet/resources/api"
 
 // Command is one of this package's: RegisterNode, DrainNode, ResumeNode, RemoveNode, ForgetNode, Occupy, Vacate, Occupants,
-// Grant, Adopt, Renew, Expire, Replace, Lose, ReleasePart, Release.
+// Grant, Adopt, Expire, Replace, Lose, ReleasePart, Release, Remember, Forget.
 type Command interface {
 	// apply checks everything before it changes anything.
 	apply(*State) (Result, error)
@@ -13,6 +13,9 @@ type Command interface {
 type Result struct {
 	// Leases that the command began, changed or ended, as they are afterwards.
 	Leases []api.Lease
+	// Unchanged: the command was in order, and the state is as it was. Who keeps a log of commands can
+	// leave it out.
+	Unchanged bool
 }
 
 // Apply changes the state by a command. If it fails the state is as it was.

@@ -33,8 +33,9 @@
 //	                  └───── Lose, ReleasePart, RemoveNode: executors are lost
 //
 // Meanwhile each of its executors can be replaced any number of times on its core, until it is
-// lost, which gives the core back. A lease with a time at which it expires ends then, unless Renew
-// has moved it.
+// lost, which gives the core back. Expire ends leases by their names: when a lease was last renewed is
+// known to whoever keeps the book, and not worth a command. Names of what has ended are kept as long as a
+// command says, until Forget.
 //
 // There are two ledgers of a lease that a resource manager grants: its own, over all nodes, and
 // that of each executor manager, over its node. Either adopts what the other has placed.

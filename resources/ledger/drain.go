@@ -60,6 +60,8 @@ type ForgetNode struct {
 	Node  string
 	Force bool
 	At    time.Time
+	// Remember is until when leases that end with it are among those that have ended; zero: not at all.
+	Remember time.Time
 }
 
 func (c ForgetNode) apply(s *State) (Result, error) {
@@ -76,7 +78,13 @@ func (c ForgetNode) apply(s *State) (Result, error) {
 		return Result{}, &refusal{ErrInUse, fmt.Sprintf("node %q has executors of %s %s; drain it and wait for their end, or remove it by force", c.Node, leases(len(users)), strings.Join(users, ", "))}
 	}
 	delete(s.Drains, c.Node)
-	return RemoveNode{Node: c.Node, At: c.At}.apply(s)
+	result, err := RemoveNode{Node: c.Node, At: c.At}.apply(s)
+	for _, lease := range result.Leases {
+		if !lease.Ended.IsZero() {
+			s.remember(lease.ID, c.Remember)
+		}
+	}
+	return result, err
 }
 
 func leases(n int) string {

@@ -179,6 +179,8 @@ func (s *State) giveBack(e *api.Executor) {
 type Release struct {
 	Lease string
 	At    time.Time
+	// Remember is until when the lease's name is among those that have ended; zero: not at all.
+	Remember time.Time
 }
 
 func (c Release) apply(s *State) (Result, error) {
@@ -186,6 +188,7 @@ func (c Release) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	s.remember(lease.ID, c.Remember)
 	return s.end(lease, c.At), nil
 }
 
@@ -204,6 +207,9 @@ type ReleasePart struct {
 	Lease string
 	Node  string
 	At    time.Time
+	// Remember is until when the part, and the lease if that was all of it, is among those that have
+	// ended; zero: not at all.
+	Remember time.Time
 }
 
 func (c ReleasePart) apply(s *State) (Result, error) {
@@ -214,7 +220,12 @@ func (c ReleasePart) apply(s *State) (Result, error) {
 	if !slices.Contains(lease.Nodes(), c.Node) {
 		return Result{}, &refusal{ErrUnknown, fmt.Sprintf("lease %q has no executors on node %q", c.Lease, c.Node)}
 	}
-	return s.shrink(lease, c.Node, c.At), nil
+	s.remember(PartOf(c.Lease, c.Node), c.Remember)
+	result := s.shrink(lease, c.Node, c.At)
+	if !lease.Ended.IsZero() {
+		s.remember(c.Lease, c.Remember)
+	}
+	return result, nil
 }
 
 // shrink loses the executors that a lease has on a node.
@@ -234,32 +245,22 @@ func (s *State) shrink(lease *api.Lease, node string, at time.Time) Result {
 	return s.end(lease, at)
 }
 
-// Renew moves the time at which a lease expires, never to an earlier one.
-type Renew struct {
-	Lease   string
-	Expires time.Time
+// Expire ends leases that nobody has renewed. Who knows the time, and of renewals, names them; names that
+// are not known do no harm.
+type Expire struct {
+	Leases []string
+	At     time.Time
+	// Remember is until when their names are among those that have ended; zero: not at all.
+	Remember time.Time
 }
-
-func (c Renew) apply(s *State) (Result, error) {
-	lease, err := s.lease(c.Lease)
-	if err != nil {
-		return Result{}, err
-	}
-	if !lease.Expires.IsZero() && lease.Expires.Before(c.Expires) {
-		lease.Expires = c.Expires
-	}
-	return one(lease), nil
-}
-
-// Expire ends the leases whose time is over.
-type Expire struct{ At time.Time }
 
 func (c Expire) apply(s *State) (Result, error) {
-	var result Result
-	for _, id := range slices.Sorted(maps.Keys(s.Leases)) {
-		lease := s.Leases[id]
-		if !lease.Expires.IsZero() && !lease.Expires.After(c.At) {
+	result := Result{Unchanged: true}
+	for _, id := range c.Leases {
+		if lease := s.Leases[id]; lease != nil {
+			s.remember(id, c.Remember)
 			result.Leases = append(result.Leases, s.end(lease, c.At).Leases...)
+			result.Unchanged = false
 		}
 	}
 	return result, nil

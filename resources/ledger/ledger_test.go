@@ -129,7 +129,7 @@ func TestOtherRefusals(t *testing.T) {
 		"a negative executor":  {ledger.Lose{Lease: "l1", Executor: -1}, ledger.ErrUnknown},
 		"replacing of nothing": {ledger.Replace{Lease: "l2"}, ledger.ErrUnknown},
 		"a part of nothing":    {ledger.ReleasePart{Lease: "l1", Node: "n2"}, ledger.ErrUnknown},
-		"renewal of nothing":   {ledger.Renew{Lease: "l2"}, ledger.ErrUnknown},
+		"a nameless end":       {ledger.Remember{Until: noon}, ledger.ErrInvalid},
 		"unknown occupants":    {ledger.Occupants{Node: "n1", By: map[int]string{9: "x"}}, ledger.ErrInvalid},
 		"adoption of nothing":  {ledger.Adopt{Lease: api.Lease{ID: "l2", UID: 7}}, ledger.ErrInvalid},
 		"an index out of all":  {adopt("l2", 1<<20, 0), ledger.ErrInvalid},
@@ -240,15 +240,18 @@ func anyCommand(t *rapid.T) ledger.Command {
 	case 7:
 		return ledger.Lose{Lease: lease, Executor: index}
 	case 8:
-		return ledger.Release{Lease: lease, At: at}
+		return ledger.Release{Lease: lease, At: at, Remember: at.Add(time.Minute)}
 	}
 	switch rapid.IntRange(0, 7).Draw(t, "command of leases over several nodes") {
 	case 0:
 		return ledger.ReleasePart{Lease: lease, Node: nodeName, At: at}
 	case 1:
-		return ledger.Renew{Lease: lease, Expires: at}
+		if rapid.Bool().Draw(t, "forget") {
+			return ledger.Forget{At: at}
+		}
+		return ledger.Remember{Name: lease, Until: at}
 	case 2:
-		return ledger.Expire{At: at}
+		return ledger.Expire{Leases: []string{lease, "e"}, At: at, Remember: at.Add(time.Minute)}
 	case 3:
 		return ledger.Occupants{Node: nodeName, By: map[int]string{index: rapid.SampledFrom([]string{"", "rank"}).Draw(t, "by")}}
 	case 4, 5:
@@ -282,9 +285,10 @@ func TestBooksAgree(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "commands") {
 			command := anyCommand(t)
 			before := s.Clone()
-			if _, err := ledger.Apply(s, command); err != nil {
+			result, err := ledger.Apply(s, command)
+			if err != nil || result.Unchanged {
 				if diff := cmp.Diff(before, s); diff != "" {
-					t.Fatalf("%+v was refused (%v) and changed the state:\n%s", command, err, diff)
+					t.Fatalf("%+v was refused (%v), or is said to change nothing, and changed the state:\n%s", command, err, diff)
 				}
 			}
 			done = append(done, command)

@@ -9,8 +9,12 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// RegisterNode makes a node's cores and memory known.
-type RegisterNode struct{ Node api.Node }
+// RegisterNode makes a node's cores and memory known, and its manager.
+type RegisterNode struct {
+	Node     api.Node
+	Instance string
+	Key      []byte
+}
 
 func (c RegisterNode) apply(s *State) (Result, error) {
 	if c.Node.Name == "" {
@@ -22,7 +26,7 @@ func (c RegisterNode) apply(s *State) (Result, error) {
 	if c.Node.Memory < 0 {
 		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("node %q registers with %d bytes of memory", c.Node.Name, c.Node.Memory)}
 	}
-	node := &Node{Record: c.Node.Clone()}
+	node := &Node{Record: c.Node.Clone(), Instance: c.Instance, Key: slices.Clone(c.Key)}
 	slices.Sort(node.Record.Cores)
 	for i, id := range node.Record.Cores {
 		if id < 0 || i > 0 && id == node.Record.Cores[i-1] {
@@ -113,10 +117,13 @@ func (c Occupants) apply(s *State) (Result, error) {
 			return Result{}, &refusal{ErrInvalid, fmt.Sprintf("core %d of node %q is used by %q: there is no such core, or no name", id, c.Node, by)}
 		}
 	}
+	result := Result{Unchanged: true}
 	for i := range node.Cores {
-		node.Cores[i].Occupant = c.By[node.Cores[i].ID]
+		by := c.By[node.Cores[i].ID]
+		result.Unchanged = result.Unchanged && node.Cores[i].Occupant == by
+		node.Cores[i].Occupant = by
 	}
-	return Result{}, nil
+	return result, nil
 }
 
 func (s *State) core(name string, id int) (*Core, error) {

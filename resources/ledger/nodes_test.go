@@ -149,28 +149,47 @@ func TestReturn(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	s := nodes(t, 2)
-	for i, lease := range []string{"short", "renewed", "endless"} {
-		command := anywhere(lease, 1)
-		command.Oversubscribe = true
-		if i < 2 {
-			command.Expires = noon.Add(time.Second)
-		}
-		apply(t, s, command)
+	for _, lease := range []string{"short", "renewed"} {
+		apply(t, s, anywhere(lease, 1))
 	}
-	apply(t, s, ledger.Renew{Lease: "renewed", Expires: noon.Add(3 * time.Second)})
-	apply(t, s, ledger.Renew{Lease: "renewed", Expires: noon}) // never earlier
-	for at, want := range map[time.Duration]int{0: 0, 999 * time.Millisecond: 0} {
-		if ended := apply(t, s, ledger.Expire{At: noon.Add(at)}).Leases; len(ended) != want {
-			t.Errorf("after %v: %+v", at, ended)
-		}
+	if ended := apply(t, s, ledger.Expire{Leases: []string{"short", "unknown"}, At: noon, Remember: noon.Add(time.Minute)}).Leases; len(ended) != 1 || ended[0].ID != "short" || !ended[0].Ended.Equal(noon) {
+		t.Errorf("ended: %+v", ended)
 	}
-	if ended := apply(t, s, ledger.Expire{At: noon.Add(time.Second)}).Leases; len(ended) != 1 || ended[0].ID != "short" {
-		t.Errorf("after 1 s: %+v", ended)
-	}
-	if ended := apply(t, s, ledger.Expire{At: noon.Add(time.Hour)}).Leases; len(ended) != 1 || ended[0].ID != "renewed" {
-		t.Errorf("after an hour: %+v", ended)
-	}
-	if len(s.Leases) != 1 {
+	if len(s.Leases) != 1 || s.Nodes["n1"].Free()[api.Cores] != 1 {
 		t.Errorf("left: %v", s.Leases)
 	}
+	if !apply(t, s, ledger.Expire{Leases: []string{"short"}, At: noon}).Unchanged {
+		t.Error("once more changes something")
+	}
+}
+
+// Names of what has ended are kept as long as they are to be.
+func TestEndedNames(t *testing.T) {
+	s := nodes(t, 1, 1)
+	remember := noon.Add(time.Minute)
+	apply(t, s, anywhere("two", 2))
+	apply(t, s, ledger.ReleasePart{Lease: "two", Node: "n1", At: noon, Remember: remember})
+	want := map[string]time.Time{"two@n1": remember}
+	ended := func(when string) {
+		t.Helper()
+		if diff := cmp.Diff(want, s.Ended); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	ended("after a part")
+	apply(t, s, ledger.ReleasePart{Lease: "two", Node: "n2", At: noon, Remember: remember})
+	want["two@n2"], want["two"] = remember, remember
+	ended("after the other part")
+	apply(t, s, anywhere("one", 1))
+	apply(t, s, ledger.Release{Lease: "one", At: noon})
+	ended("after an end that is not remembered")
+	apply(t, s, ledger.Remember{Name: "unknown", Until: noon})
+	want["unknown"] = noon
+	ended("after what was never known")
+	if !apply(t, s, ledger.Remember{Name: "unknown", Until: noon}).Unchanged || !apply(t, s, ledger.Forget{At: noon}).Unchanged {
+		t.Error("what is known is news, or forgotten too soon")
+	}
+	apply(t, s, ledger.Forget{At: noon.Add(time.Second)})
+	delete(want, "unknown")
+	ended("a second later")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/sublet-hpc/sublet/resources/api"
 )
@@ -12,6 +13,8 @@ import (
 type State struct {
 	Nodes  map[string]*Node
 	Leases map[string]*api.Lease
+	// Ended are leases, and parts of leases (PartOf), that have ended, and until when that is remembered.
+	Ended map[string]time.Time
 	// Drains are the nodes that take no new leases, also those that are not registered just now.
 	Drains map[string]api.Drain
 }
@@ -22,6 +25,10 @@ type Node struct {
 	Cores  []Core // by ascending ID
 	// Lent is the memory that leases have to themselves, in bytes.
 	Lent int64
+	// Instance is the process of the node's manager, and Key what signs tickets for it. Where no resource
+	// manager is they are empty.
+	Instance string
+	Key      []byte
 }
 
 // Core is one core that can be lent.
@@ -53,20 +60,23 @@ func (c *Core) load() int {
 
 // New is the state without any nodes.
 func New() *State {
-	return &State{Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{}}
+	return &State{Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{}, Ended: map[string]time.Time{}}
 }
 
 // Clone copies the state.
 func (s *State) Clone() *State {
 	c := New()
 	for name, node := range s.Nodes {
-		c.Nodes[name] = &Node{Record: node.Record.Clone(), Cores: slices.Clone(node.Cores), Lent: node.Lent}
+		copied := *node
+		copied.Record, copied.Cores, copied.Key = node.Record.Clone(), slices.Clone(node.Cores), slices.Clone(node.Key)
+		c.Nodes[name] = &copied
 	}
 	for id, lease := range s.Leases {
 		copied := lease.Clone()
 		c.Leases[id] = &copied
 	}
-	c.Drains = maps.Clone(s.Drains)
+	maps.Copy(c.Drains, s.Drains)
+	maps.Copy(c.Ended, s.Ended)
 	return c
 }
 
