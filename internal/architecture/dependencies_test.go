@@ -40,6 +40,11 @@ var forbiddenDependencies = []forbidden{
 		"the resource manager knows nodes and leases; what happens on a node is its manager's business",
 	},
 	{
+		[]string{"resources/replica"},
+		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "resources/server/..."},
+		"resources/server → replica → ledger → api; a ledger is the same behind any interface",
+	},
+	{
 		[]string{"executors/..."},
 		[]string{"offload/..."},
 		"an executor serves any client, so it knows none; only offload/function may import executors/executor",
@@ -147,6 +152,8 @@ var onlyImporters = []only{
 	{"C", []string{"internal/fabric", "internal/fabric/floor", "apps/internal/..."}, "Go's build cache does not see a header in another package's folder, so the data path's C is in one package; the floors share no header with it"},
 	{"gonum.org/v1/plot/...", []string{"bench/figure"}, "figures are the benchmarks' business, and the dependency is large"},
 	{"gonum.org/v1/gonum/...", []string{"apps/...", "bench/..."}, "the library computes nothing"},
+	{"github.com/hashicorp/...", []string{"resources/replica"}, "what a ledger stands on is nobody else's business; embedded helpers and executors have none of it"},
+	{"go.etcd.io/bbolt/...", []string{"resources/replica"}, "as above"},
 	{"github.com/prometheus/...", []string{"internal/metrics", "resources/server", "executors/manager"}, "the daemons have metrics, and programs that link the client library have not"},
 	{"github.com/getkin/...", []string{"resources/server"}, "the description of the interface is checked in tests; what is served is a file"},
 	{"github.com/schollz/progressbar/v3", []string{"apps/...", "cmd/...", "bench/..."}, "a library draws nothing on a terminal"},

@@ -1,0 +1,144 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+// verify reads all that raft is going to read, so that raft finds nothing that it would panic at, or skip
+// without a word. Our voter must be among those that the disk knows.
+func (d *disk) verify(voter raft.ServerID) error {
+	path := filepath.Join(d.directory, logName)
+	if err := guarded(path, func() error { return d.verifyLog(voter) }); err != nil {
+		return explain(path, err)
+	}
+	return nil
+}
+
+// currentTerm is the key of a value that raft keeps beside the log.
+const currentTerm = "CurrentTerm"
+
+func (d *disk) verifyLog(voter raft.ServerID) error {
+	snapshot, err := d.verifySnapshot(voter)
+	if err != nil {
+		return err
+	}
+	term, err := d.GetUint64([]byte(currentTerm))
+	if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return err
+	}
+	first, err := d.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := d.LastIndex()
+	if err != nil {
+		return err
+	}
+	switch {
+	case first > snapshot+1:
+		return fmt.Errorf("%w: the log begins with entry %d, and the snapshots end with %d", ErrDamaged, first, snapshot)
+	case last < first || last-first > 1<<32:
+		return fmt.Errorf("%w: the log has entries %d to %d", ErrDamaged, first, last)
+	}
+	before := uint64(0) // the term of the entry before
+	for index := max(first, 1); index <= last; index++ {
+		var log raft.Log
+		if err := d.BoltStore.GetLog(index, &log); err != nil {
+			return fmt.Errorf("%w: entry %d of the log: %w", ErrDamaged, index, err)
+		}
+		if log.Index != index || log.Term < before || log.Term > term {
+			return fmt.Errorf("%w: entry %d of the log says that it is %d of term %d, between terms %d and %d", ErrDamaged, index, log.Index, log.Term, before, term)
+		}
+		before = log.Term
+		if index > snapshot {
+			d.remember(log)
+		}
+		if err := verifyEntry(&log, voter); err != nil {
+			return fmt.Errorf("entry %d of the log: %w", index, err)
+		}
+	}
+	return nil
+}
+
+func verifyEntry(log *raft.Log, voter raft.ServerID) error {
+	switch log.Type {
+	case raft.LogCommand:
+		return checkEntry(log.Data) // the machine reads its command, once
+	case raft.LogConfiguration:
+		return verifyVoters(raft.DecodeConfiguration(log.Data), voter)
+	case raft.LogNoop, raft.LogBarrier:
+		if len(log.Data) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: it has type %v and %d bytes", ErrDamaged, log.Type, len(log.Data))
+}
+
+func verifyVoters(voters raft.Configuration, voter raft.ServerID) error {
+	if !slices.ContainsFunc(voters.Servers, func(s raft.Server) bool { return s.ID == voter && s.Suffrage == raft.Voter }) {
+		return fmt.Errorf("%w: this voter, %s, is not among those that it names", ErrDamaged, voter)
+	}
+	return nil
+}
+
+// verifySnapshot reads the newest snapshot, and returns its index; 0: there is none.
+func (d *disk) verifySnapshot(voter raft.ServerID) (uint64, error) {
+	found, err := d.snapshots.List()
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	newest := found[0]
+	where := filepath.Join(d.directory, "snapshots", newest.ID)
+	_, source, err := d.snapshots.Open(newest.ID)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s: %w", ErrDamaged, where, err)
+	}
+	defer source.Close()
+	text, err := io.ReadAll(source)
+	if err == nil {
+		_, err = decodeImage(text)
+	}
+	if err == nil {
+		err = verifyVoters(newest.Configuration, voter)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", where, err)
+	}
+	return newest.Index, nil
+}
+
+// remember keeps an entry that is going to be replayed, so that raft, which reads it twice, finds it here.
+func (d *disk) remember(log raft.Log) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.read == nil {
+		d.read = map[uint64]raft.Log{}
+	}
+	d.read[log.Index] = log
+}
+
+// forget is for when the replay is over.
+func (d *disk) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read = nil
+}
+
+// GetLog reads an entry.
+func (d *disk) GetLog(index uint64, log *raft.Log) error {
+	d.mu.Lock()
+	known, found := d.read[index]
+	d.mu.Unlock()
+	if found {
+		*log = known
+		return nil
+	}
+	return d.BoltStore.GetLog(index, log)
+}
