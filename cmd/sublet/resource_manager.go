@@ -18,6 +18,11 @@ It writes access.json into its run directory: its address, and the token that wh
 Only you can read that file. Executor managers and programs find it by SUBLET_DIR or
 ~/.sublet/current. It serves until SIGTERM or Ctrl-C; running leases do not need it.
 
+What it has granted lasts: it is in a ledger, written to the disk before it is answered, and there again when
+it is killed and started again with the same directory. The ledger lies in the run directory if that is on
+a disk of this host; if it is on NFS, Lustre or the like, then in /var/tmp, or where that is memory as well
+in $XDG_RUNTIME_DIR or /dev/shm, with a copy in the run directory. --data names another place on this host.
+
 It listens on this host alone unless --listen names an address of a network. What it says there is
 not encrypted yet: name only networks whose users you trust.
 
@@ -39,12 +44,14 @@ SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if no
 		examples: []string{
 			"sublet resource-manager",
 			"sublet resource-manager --dir ~/runs/today --listen 10.1.0.5:0",
+			"sublet resource-manager --dir ~/runs/today --data /local/ledger",
 			"sublet resource-manager -c resource_manager.json --device-database devices.json -i executors_database.json",
 		},
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			options, file := server.Options{}, resourceFile{}
 			flags.StringVar(&options.Directory, "dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else a new one that ~/.sublet/current links to)")
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, to listen at; port 0 is any that is free (default: that of -c, else 127.0.0.1:0)")
+			flags.StringVar(&options.Data, "data", "", "the `DIR`ectory of the ledger, on a disk of this host (default: one in the run directory, or a local one)")
 			file.declare(flags, &options)
 			metrics := metricsFlag(flags)
 			return func(args []string, stdout, stderr io.Writer) error {
@@ -72,6 +79,6 @@ func runResourceManager(options server.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "resource manager at %s\nrun directory %s\n", s.URL(), s.Directory())
+	fmt.Fprintf(stdout, "resource manager at %s\nrun directory %s\nledger %s\n", s.URL(), s.Directory(), s.Ledger())
 	return s.Run(ctx)
 }

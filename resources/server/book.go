@@ -14,6 +14,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/ledger"
+	"github.com/sublet-hpc/sublet/resources/replica"
 )
 
 const (
@@ -29,16 +30,18 @@ const (
 	remembered = time.Minute
 )
 
-// book is the ledger with what only the running process has: who was heard of when, keys, and
-// those who wait. Times come in as arguments.
+// book is the ledger with what only the running process has: who was heard of when, when leases were
+// renewed, and those who wait. Times come in as arguments. What its methods return, nobody may be told
+// before the ledger's Mark of afterwards has been waited for.
 type book struct {
-	log *slog.Logger
-	uid int
+	log    *slog.Logger
+	uid    int
+	ledger *replica.Replica
 
 	mu       sync.Mutex
-	state    *ledger.State
-	managers map[string]*manager // by node
-	ended    map[string]time.Time
+	state    *ledger.State        // the replica's
+	managers map[string]*manager  // by node
+	expires  map[string]time.Time // when leases end that nobody renews
 	removed  map[string]time.Time // instances of managers that are to end, and until when that is remembered
 	waiting  []*waiter            // who came first is first
 	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
@@ -52,10 +55,8 @@ type book struct {
 
 // manager is what the ledger does not keep of a registered node.
 type manager struct {
-	instance string
-	key      []byte
-	beat     uint64
-	seen     time.Time
+	beat uint64
+	seen time.Time
 }
 
 // waiter is a grant that waits for cores.
@@ -68,24 +69,52 @@ type waiter struct {
 	err     error // why not yet
 }
 
-func newBook(uid int, log *slog.Logger) *book {
-	return &book{log: log, uid: uid, state: ledger.New(), managers: map[string]*manager{}, ended: map[string]time.Time{}, removed: map[string]time.Time{}, onTheWay: map[string]net.Conn{}, ending: map[string]bool{}, counts: newCounts()}
+// newBook begins with what the ledger has. Managers and leases of before have as long as if they had
+// been heard of just now.
+func newBook(uid int, its *replica.Replica, log *slog.Logger, at time.Time) *book {
+	b := &book{
+		log: log, uid: uid, ledger: its, managers: map[string]*manager{}, expires: map[string]time.Time{}, removed: map[string]time.Time{},
+		onTheWay: map[string]net.Conn{}, ending: map[string]bool{}, counts: newCounts(),
+	}
+	b.lock(at)
+	defer b.mu.Unlock()
+	return b
 }
 
-// apply changes the ledger and remembers what has ended. mu is held.
-func (b *book) apply(command ledger.Command, at time.Time) (ledger.Result, error) {
-	result, err := ledger.Apply(b.state, command)
+// lock locks the book, and brings what is beside the ledger up to it: another replica may have led meanwhile.
+func (b *book) lock(at time.Time) {
+	b.mu.Lock()
+	state := b.ledger.State()
+	if state == b.state {
+		return
+	}
+	b.state = state
+	for name := range state.Nodes {
+		if b.managers[name] == nil {
+			b.managers[name] = &manager{seen: at}
+		}
+	}
+	maps.DeleteFunc(b.managers, func(name string, _ *manager) bool { return state.Nodes[name] == nil })
+	for id := range state.Leases {
+		if _, known := b.expires[id]; !known {
+			b.expires[id] = at.Add(TTL)
+		}
+	}
+	maps.DeleteFunc(b.expires, func(id string, _ time.Time) bool { return state.Leases[id] == nil })
+}
+
+// apply changes the ledger, ahead of the disk. mu is held.
+func (b *book) apply(command ledger.Command) (ledger.Result, error) {
+	result, err := b.ledger.Propose(command)
 	for _, lease := range result.Leases {
 		if lease.Ended.IsZero() {
 			continue
 		}
 		delete(b.onTheWay, lease.ID)
+		delete(b.expires, lease.ID)
 		delete(b.ending, lease.ID)
 		b.counts.ended.WithLabelValues(endingOf(command)).Inc()
 		b.log.Info("lease ended", "lease", lease.ID, "why", commandName(command))
-		if _, writtenOff := command.(ledger.RemoveNode); !writtenOff { // those may come back
-			b.ended[lease.ID] = at.Add(remembered)
-		}
 	}
 	return result, err
 }
@@ -114,36 +143,36 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 	if r.Node.UID != b.uid {
 		return api.HeartbeatReply{}, api.Because(api.ErrUnauthorized, "node %q serves user %s (%d); this resource manager serves user %d alone", r.Node.Name, r.Node.User, r.Node.UID, b.uid)
 	}
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	name := r.Node.Name
 	if err := b.checkRemoved(name, r.Instance); err != nil {
 		return api.HeartbeatReply{}, err
 	}
-	if known := b.managers[name]; known != nil {
-		if known.instance != r.Instance {
+	if known := b.state.Nodes[name]; known != nil {
+		if known.Instance != r.Instance {
 			return api.HeartbeatReply{}, api.Because(api.ErrExists, "another executor manager (process %d, %s) is registered as node %q; end it, or give this one another --name",
-				b.state.Nodes[name].Record.PID, b.state.Nodes[name].Record.Address, name)
+				known.Record.PID, known.Record.Address, name)
 		}
 		b.remove(name, at) // it did not get the answer
 	}
-	if _, err := b.apply(ledger.RegisterNode{Node: r.Node}, at); err != nil {
+	if _, err := b.apply(ledger.RegisterNode{Node: r.Node, Instance: r.Instance, Key: r.Key}); err != nil {
 		return api.HeartbeatReply{}, err
 	}
-	b.managers[name] = &manager{instance: r.Instance, key: r.Key, seen: at}
+	b.managers[name] = &manager{seen: at}
 	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "memory", r.Node.Memory, "address", r.Node.Address, "leases", len(r.Held))
 	return b.reconcile(name, r.State, at), nil
 }
 
 // heartbeat notes that a manager is there and what it has.
 func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.HeartbeatReply, error) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	if err := b.checkRemoved(name, beat.Instance); err != nil {
 		return api.HeartbeatReply{}, err
 	}
-	known := b.managers[name]
-	if known == nil || known.instance != beat.Instance {
+	known, node := b.managers[name], b.state.Nodes[name]
+	if node == nil || node.Instance != beat.Instance {
 		return api.HeartbeatReply{}, api.Because(api.ErrUnknownNode, "node %q is not registered, or no longer", name)
 	}
 	known.seen = at
@@ -158,17 +187,14 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 // the book about what may. mu is held.
 func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.HeartbeatReply) {
 	for _, id := range state.Ended {
-		if _, err := b.apply(ledger.ReleasePart{Lease: id, Node: name, At: at}, at); err != nil && !errors.Is(err, ledger.ErrUnknown) {
-			b.log.Error("the end of a lease could not be noted", "lease", id, "node", name, "error", err)
-		}
-		b.ended[id+"@"+name] = at.Add(remembered)
+		b.partEnded(id, name, at)
 	}
 	for _, held := range state.Held {
 		if !b.adopt(name, held, at) {
 			reply.End = append(reply.End, held.Lease)
 		}
 	}
-	if _, err := b.apply(ledger.Occupants{Node: name, By: state.Occupants}, at); err != nil {
+	if _, err := b.apply(ledger.Occupants{Node: name, By: state.Occupants}); err != nil {
 		b.log.Warn("a manager says who occupies its cores, and makes no sense", "node", name, "error", err)
 	}
 	b.serveWaiting(at)
@@ -176,10 +202,27 @@ func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.
 	return reply
 }
 
+// partEnded notes that nothing of a lease is left on a node. A manager says so until it is answered.
+func (b *book) partEnded(id, name string, at time.Time) {
+	remember := at.Add(remembered)
+	_, err := b.apply(ledger.ReleasePart{Lease: id, Node: name, At: at, Remember: remember})
+	if errors.Is(err, ledger.ErrUnknown) {
+		_, gone := b.state.Ended[id]
+		_, partGone := b.state.Ended[ledger.PartOf(id, name)]
+		if gone || partGone {
+			return
+		}
+		_, err = b.apply(ledger.Remember{Name: ledger.PartOf(id, name), Until: remember})
+	}
+	if err != nil {
+		b.log.Error("the end of a lease could not be noted", "lease", id, "node", name, "error", err)
+	}
+}
+
 // adopt enters what a manager holds of a lease; false: it must end it.
 func (b *book) adopt(name string, held api.Held, at time.Time) bool {
-	_, gone := b.ended[held.Lease]
-	_, partGone := b.ended[held.Lease+"@"+name]
+	_, gone := b.state.Ended[held.Lease]
+	_, partGone := b.state.Ended[ledger.PartOf(held.Lease, name)]
 	if gone || partGone || b.ending[held.Lease] || held.UID != b.uid {
 		return false
 	}
@@ -189,23 +232,26 @@ func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	lease := api.Lease{ID: held.Lease, UID: held.UID, User: held.User, Account: held.Account, Granted: held.Granted, Expires: at.Add(TTL)}
 	delete(b.onTheWay, held.Lease)
 	_, known := b.state.Leases[held.Lease]
-	if _, err := b.apply(ledger.Adopt{Lease: lease, Executors: held.Executors}, at); err != nil {
+	_, err := b.apply(ledger.Adopt{Lease: lease, Executors: held.Executors})
+	if errors.Is(err, replica.ErrUnavailable) {
+		return true // it may well be right
+	}
+	if err != nil {
 		b.log.Warn("a manager holds what is not its lease's, and is told to end it", "lease", held.Lease, "node", name, "error", err)
 		return false
 	}
 	if !known {
 		b.log.Info("a lease has come back", "lease", held.Lease, "node", name)
 	}
-	_, err := b.apply(ledger.Renew{Lease: held.Lease, Expires: at.Add(TTL)}, at)
-	return err == nil
+	b.expires[held.Lease] = at.Add(TTL)
+	return true
 }
 
 // deregister forgets a node whose manager ends.
 func (b *book) deregister(name, instance string, at time.Time) error {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
-	known := b.managers[name]
-	if known == nil || known.instance != instance {
+	if node := b.state.Nodes[name]; node == nil || node.Instance != instance {
 		return api.Because(api.ErrUnknownNode, "node %q is not registered, or no longer", name)
 	}
 	b.remove(name, at)
@@ -213,29 +259,58 @@ func (b *book) deregister(name, instance string, at time.Time) error {
 	return nil
 }
 
+// remove forgets a node. What it has may come back, so that its names are not among those that have ended.
 func (b *book) remove(name string, at time.Time) {
-	delete(b.managers, name)
-	if _, err := b.apply(ledger.RemoveNode{Node: name, At: at}, at); err != nil {
+	if _, err := b.apply(ledger.RemoveNode{Node: name, At: at}); err != nil {
 		b.log.Error("a node could not be removed", "node", name, "error", err)
+		return
 	}
+	delete(b.managers, name)
 }
 
 // tick writes off who is silent and ends what has expired.
 func (b *book) tick(at time.Time) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
-	for name, known := range b.managers {
-		if silent := at.Sub(known.seen); silent > Silence {
+	for _, name := range slices.Sorted(maps.Keys(b.managers)) {
+		if silent := at.Sub(b.managers[name].seen); silent > Silence {
 			b.log.Warn("a node is silent and is written off", "node", name, "silent", silent.Round(time.Millisecond))
 			b.counts.writtenOff.Inc()
 			b.remove(name, at)
 		}
 	}
-	_, _ = b.apply(ledger.Expire{At: at}, at) // never fails
-	for _, remembered := range []map[string]time.Time{b.ended, b.removed} {
-		maps.DeleteFunc(remembered, func(_ string, until time.Time) bool { return until.Before(at) })
-	}
+	b.expire(at)
+	b.forget(at)
+	maps.DeleteFunc(b.removed, func(_ string, until time.Time) bool { return until.Before(at) })
 	b.serveWaiting(at)
+}
+
+func (b *book) expire(at time.Time) {
+	var over []string
+	for id, expires := range b.expires {
+		if !expires.After(at) {
+			over = append(over, id)
+		}
+	}
+	if len(over) == 0 {
+		return
+	}
+	slices.Sort(over)
+	if _, err := b.apply(ledger.Expire{Leases: over, At: at, Remember: at.Add(remembered)}); err != nil {
+		b.log.Error("leases that have expired could not be ended", "leases", over, "error", err)
+	}
+}
+
+// forget drops names that have been remembered for long enough.
+func (b *book) forget(at time.Time) {
+	for _, until := range b.state.Ended {
+		if until.Before(at) {
+			if _, err := b.apply(ledger.Forget{At: at}); err != nil {
+				b.log.Error("what has ended could not be forgotten", "error", err)
+			}
+			return
+		}
+	}
 }
 
 // ask grants a lease at once, or returns who waits for it.
@@ -252,7 +327,7 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
 		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
 	}}
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	b.waiting = append(b.waiting, w) // those who came before are served before
 	b.serveWaiting(at)
@@ -278,9 +353,10 @@ func (b *book) try(w, first *waiter, at time.Time) {
 		w.command.Keep = first.command.Executors
 		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
 	}
-	result, err := b.apply(w.command, at)
+	result, err := b.apply(w.command)
 	if w.err = err; err == nil {
 		w.lease = result.Leases[0]
+		b.expires[w.lease.ID] = w.lease.Expires
 		b.counts.waited.Observe(at.Sub(w.since).Seconds())
 	}
 }
@@ -307,7 +383,7 @@ func (b *book) serveWaiting(at time.Time) {
 
 // giveUp ends a waiting; the waiter has its lease, or the reason why not.
 func (b *book) giveUp(w *waiter, at time.Time) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	if i := slices.Index(b.waiting, w); i >= 0 {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
@@ -322,8 +398,8 @@ func (b *book) tickets(lease api.Lease) ([]api.Access, error) {
 	defer b.mu.Unlock()
 	var tickets []api.Access
 	for _, name := range lease.Nodes() {
-		known, node := b.managers[name], b.state.Nodes[name]
-		if known == nil {
+		node := b.state.Nodes[name]
+		if node == nil {
 			return nil, api.Because(api.ErrNoCapacity, "node %q has gone while it was being lent; ask again", name)
 		}
 		ticket := api.Ticket{Lease: lease.ID, Node: name, UID: lease.UID, User: lease.User, Account: lease.Account, Granted: lease.Granted, Expires: lease.Expires}
@@ -332,7 +408,7 @@ func (b *book) tickets(lease api.Lease) ([]api.Access, error) {
 				ticket.Executors = append(ticket.Executors, api.Placed{Index: i, Executor: e})
 			}
 		}
-		signed, err := ticket.Sign(known.key)
+		signed, err := ticket.Sign(node.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -353,33 +429,55 @@ func (b *book) send(lease string, conn net.Conn) {
 // hungUp ends the leases that were on their way over a connection: their client is gone. Once a
 // manager holds a lease, that is who notices.
 func (b *book) hungUp(conn net.Conn, at time.Time) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
-	for id, its := range b.onTheWay {
-		if its == conn {
-			b.log.Info("a client has gone before it used its lease", "lease", id)
-			_, _ = b.apply(ledger.Release{Lease: id, At: at}, at) // it lasts
+	var its []string
+	for id, over := range b.onTheWay {
+		if over == conn {
+			its = append(its, id)
+		}
+	}
+	if len(its) == 0 {
+		return
+	}
+	for _, id := range its {
+		b.log.Info("a client has gone before it used its lease", "lease", id)
+		if _, err := b.apply(ledger.Release{Lease: id, At: at, Remember: at.Add(remembered)}); err != nil {
+			b.log.Warn("that lease could not be ended, and will be when its time is over", "lease", id, "error", err)
 		}
 	}
 	b.serveWaiting(at)
 }
 
+// renew makes a lease last longer. It is not written: after a start all leases last as long as if they had
+// just been renewed.
 func (b *book) renew(id string, at time.Time) (time.Time, error) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
-	result, err := b.apply(ledger.Renew{Lease: id, Expires: at.Add(TTL)}, at)
-	if err != nil {
-		return time.Time{}, err
+	if b.state.Leases[id] == nil {
+		return time.Time{}, api.Because(api.ErrUnknownLease, "there is no lease %q; it has ended, or never was", id)
 	}
-	return result.Leases[0].Expires, nil
+	if later := at.Add(TTL); later.After(b.expires[id]) {
+		b.expires[id] = later
+	}
+	return b.expires[id], nil
 }
 
 func (b *book) release(id string, at time.Time) error {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
-	_, err := b.apply(ledger.Release{Lease: id, At: at}, at)
-	b.serveWaiting(at)
+	_, err := b.apply(ledger.Release{Lease: id, At: at, Remember: at.Add(remembered)})
+	if err == nil {
+		b.serveWaiting(at)
+	}
 	return err
+}
+
+// record is a copy of a lease's, with the time at which it ends unless it is renewed. mu is held.
+func (b *book) record(lease *api.Lease) api.Lease {
+	record := lease.Clone()
+	record.Expires = b.expires[lease.ID]
+	return record
 }
 
 // leases lists those that last, by their beginning.
@@ -388,7 +486,7 @@ func (b *book) leases() []api.Lease {
 	defer b.mu.Unlock()
 	list := []api.Lease{}
 	for _, lease := range b.state.Leases {
-		list = append(list, lease.Clone())
+		list = append(list, b.record(lease))
 	}
 	slices.SortFunc(list, func(x, y api.Lease) int {
 		if c := x.Granted.Compare(y.Granted); c != 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/replica"
 )
 
 const uid = 7
@@ -25,7 +27,48 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func testBook() *book { return newBook(uid, slog.New(slog.DiscardHandler)) }
+// tester is a *testing.T, or rapid's.
+type tester interface {
+	Helper()
+	Fatal(...any)
+	Cleanup(func())
+}
+
+// emptyDirectory is removed at the end.
+func emptyDirectory(t tester) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sublet-book-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func testBook(t tester) *book {
+	t.Helper()
+	return bookIn(t, emptyDirectory(t), noon)
+}
+
+// bookIn opens the book of a ledger that may have been there before.
+func bookIn(t tester, dir string, at time.Time) *book {
+	t.Helper()
+	its, err := replica.Open(replica.Options{Place: replica.Place{Directory: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBook(uid, its, slog.New(slog.DiscardHandler), at)
+	t.Cleanup(b.shut)
+	return b
+}
+
+// shut closes the book's ledger, once.
+func (b *book) shut() {
+	if b.ledger != nil {
+		_ = b.ledger.Close()
+	}
+	b.ledger = nil
+}
 
 func registration(name, instance string, cores ...int) api.Register {
 	return api.Register{
@@ -75,7 +118,7 @@ func free(b *book) (free int) {
 
 // A lease that nobody has shown a ticket of ends by itself; one that a manager holds does not.
 func TestLeasesOnTheirWayExpire(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0, 1))
 	forgotten, kept := granted(t, b, noon, 1), granted(t, b, noon, 1)
 	for beat := uint64(1); beat <= 100; beat++ {
@@ -97,7 +140,7 @@ func TestLeasesOnTheirWayExpire(t *testing.T) {
 }
 
 func TestSilentNodesAreWrittenOff(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n1", "i", 0))
 	register(t, b, noon, registration("n2", "j", 0))
 	lease := granted(t, b, noon, 2)
@@ -129,7 +172,7 @@ func TestSilentNodesAreWrittenOff(t *testing.T) {
 
 // What has been released stays released, whatever reports were on their way.
 func TestReportsThatCameLate(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0))
 	lease := granted(t, b, noon, 1)
 	check(t, b.release(lease.ID, noon))
@@ -152,7 +195,7 @@ func TestReportsThatCameLate(t *testing.T) {
 }
 
 func TestNamesOfNodes(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0))
 	if _, err := b.register(registration("n", "j", 0), noon); !errors.Is(err, api.ErrExists) || !strings.Contains(err.Error(), "--name") {
 		t.Errorf("a second manager of one name: %v", err)
@@ -179,7 +222,7 @@ func TestNamesOfNodes(t *testing.T) {
 }
 
 func TestTicketsOfALease(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n1", "i", 0, 1))
 	register(t, b, noon, registration("n2", "j", 4))
 	lease := granted(t, b, noon, 3)
@@ -230,7 +273,8 @@ func (m *fakeManager) state() api.State {
 // what managers hold, and when all have ended, all cores are free again.
 func TestNothingIsLentTwiceOrLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b, at := testBook(), noon
+		dir := emptyDirectory(t)
+		b, at := bookIn(t, dir, noon), noon
 		managers := map[string]*fakeManager{}
 		for _, name := range []string{"a", "b"} {
 			managers[name] = &fakeManager{name: name, held: map[string]api.Held{}}
@@ -260,10 +304,10 @@ func TestNothingIsLentTwiceOrLost(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			m := managers[rapid.SampledFrom([]string{"a", "b"}).Draw(t, "manager")]
-			switch rapid.IntRange(0, 7).Draw(t, "what") {
-			case 0, 1:
+			switch rapid.IntRange(0, 15).Draw(t, "what") {
+			case 0, 1, 8, 9:
 				report(m)
-			case 2: // a client is granted a lease, and shows its tickets, or not
+			case 2, 10, 11: // a client is granted a lease, and shows its tickets, or not
 				w, err := b.ask(api.GrantRequest{Executors: rapid.IntRange(1, 3).Draw(t, "executors"), UID: uid}, at)
 				if err != nil {
 					t.Fatal(err)
@@ -277,13 +321,13 @@ func TestNothingIsLentTwiceOrLost(t *testing.T) {
 						managers[name].held[w.lease.ID] = held(w.lease, name)
 					}
 				}
-			case 3: // a lease ends at a manager
+			case 3, 12: // a lease ends at a manager
 				for id := range m.held {
 					delete(m.held, id)
 					m.ended = append(m.ended, id)
 					break
 				}
-			case 4: // a client releases
+			case 4, 13: // a client releases
 				if len(leases) > 0 {
 					i := rapid.IntRange(0, len(leases)-1).Draw(t, "lease")
 					for _, m := range managers {
@@ -294,14 +338,18 @@ func TestNothingIsLentTwiceOrLost(t *testing.T) {
 					}
 					_ = b.release(leases[i].ID, at)
 				}
-			case 5: // a manager is killed and started again
+			case 5, 14: // a manager is killed and started again
 				m.instance++
 				m.up, m.beat, m.held, m.ended = false, 0, map[string]api.Held{}, nil
-			case 6:
+			case 6, 15:
 				at = at.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond)
 				b.tick(at)
-			case 7: // the resource manager is killed and started again
-				b = testBook()
+			case 7: // the resource manager ends and is started again, or without its ledger
+				b.shut()
+				if rapid.IntRange(0, 2).Draw(t, "lost") == 0 {
+					dir = emptyDirectory(t)
+				}
+				b = bookIn(t, dir, at)
 			}
 			for _, m := range managers {
 				holders := map[int]string{}

@@ -19,6 +19,7 @@ import (
 //
 //	ours/lock          locked as long as we live
 //	ours/access.json   address and token, removed at a clean end
+//	ours/ledger        the ledger, or ours/ledger.copy where it can not be here
 //	~/.sublet/current  link to ours, if nobody named a directory
 type directory struct {
 	path   string
@@ -144,9 +145,11 @@ func (d *directory) publish(access api.AccessFile) error {
 	return nil
 }
 
-// leave removes what says that somebody is here, unless it is another by now.
-func (d *directory) leave() error {
-	defer d.lock.Close()
+// leave is withdraw and remove.
+func (d *directory) leave() error { return errors.Join(d.withdraw(), d.remove()) }
+
+// withdraw removes what says that somebody is here, unless it is another by now.
+func (d *directory) withdraw() error {
 	var errs []error
 	if access, err := api.ReadAccess(d.path); err == nil && access == d.access {
 		errs = append(errs, api.RemoveAccess(d.path))
@@ -155,8 +158,20 @@ func (d *directory) leave() error {
 		if target, err := os.Readlink(d.link); err == nil && target == filepath.Base(d.path) {
 			errs = append(errs, os.Remove(d.link))
 		}
-		errs = append(errs, os.RemoveAll(d.path))
 	}
+	return leaving(errs)
+}
+
+// remove lets go of the directory, and removes what was made for this run.
+func (d *directory) remove() error {
+	defer d.lock.Close()
+	if !d.made {
+		return nil
+	}
+	return leaving([]error{os.RemoveAll(d.path)})
+}
+
+func leaving(errs []error) error {
 	if err := errors.Join(errs...); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("resource manager: leaving the run directory: %w", err)
 	}

@@ -1,13 +1,14 @@
 // Package server is the resource manager: it knows every executor manager, grants leases on their
-// cores, and writes off those that are silent. It is the ledger (package resources/ledger) behind
-// HTTP (package resources/api), and a clock.
+// cores, and writes off those that are silent. It is the ledger (package resources/ledger), kept on disk
+// (package resources/replica), behind HTTP (package resources/api), and a clock.
 //
 //	run directory ── access.json ──▶ managers: register, heartbeat      clients: grant, renew, release
 //	                                        │                                   │
 //	                                        ▼                                   ▼
 //	                                 ┌──────────────── resource manager ──────────────┐
-//	                                 │  HTTP ── token, bounds ──▶ book ──▶ ledger     │
-//	                                 │                             └─ who waits       │
+//	                                 │  HTTP ── token, bounds ──▶ book ──▶ replica    │
+//	                                 │    ▲                        └─ who waits  │    │
+//	                                 │    └─ the answer, once it is durable ─────┘    │
 //	                                 └────────────────────────────────────────────────┘
 //
 // [Open] takes a run directory and a listener, [Server.Run] serves until its context ends.
@@ -48,6 +49,13 @@
 // that may not be leased as used by nobody. rFaaS's HTTP interface for that has a listener of its own, and
 // serves nothing else.
 //
-// The state is in memory. After a restart it comes back from what the managers report, who go on
-// meanwhile, as running leases do.
+// # What lasts
+//
+// Nodes with their managers' keys, drains, leases, and names of what has ended are in the ledger. The book decides
+// under its lock, ahead of the disk; an answer, also to who only asks what there is, goes out when
+// all that was decided before it is durable. Who was heard of when, renewals, who waits, and who is to end
+// (leases and managers, because somebody asked for it) are the running
+// process's: after a start each manager has Silence, and each lease TTL, to be heard of. A heartbeat
+// that brings no news writes nothing. Managers and running leases go on meanwhile, and what managers
+// report is right about what runs, as ever.
 package server

@@ -13,7 +13,7 @@ import (
 //	held ── endLease ──▶ ending ── managers are told with their next reports, and report its end ──▶ ended
 //	on its way ── endLease ──▶ ended: nothing runs yet, and managers that are shown its ticket are told to end it
 func (b *book) endLease(id string, at time.Time) error {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	if _, lasts := b.state.Leases[id]; !lasts {
 		return b.unknownLease(id)
@@ -23,7 +23,7 @@ func (b *book) endLease(id string, at time.Time) error {
 		b.log.Info("a lease is to end, somebody has asked for that", "lease", id)
 		return nil
 	}
-	_, err := b.apply(ledger.Release{Lease: id, At: at}, at)
+	_, err := b.apply(ledger.Release{Lease: id, At: at, Remember: at.Add(remembered)})
 	b.serveWaiting(at)
 	return err
 }

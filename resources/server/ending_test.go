@@ -12,7 +12,7 @@ import (
 // A lease that somebody ends keeps its cores until its managers have ended it on each of its nodes; who waits
 // gets them then.
 func TestLeaseEndedByAnother(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n1", "i", 0))
 	register(t, b, noon, registration("n2", "j", 0))
 	lease := granted(t, b, noon, 2)

@@ -13,7 +13,7 @@ import (
 
 // explain says what a request waits for, or where a lease is.
 func (b *book) explain(id string, at time.Time) (api.Explanation, error) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	for i, w := range b.waiting {
 		if w.command.Lease == id {
@@ -26,7 +26,7 @@ func (b *book) explain(id string, at time.Time) (api.Explanation, error) {
 	if !lasts {
 		return api.Explanation{}, b.unknownLease(id)
 	}
-	record := lease.Clone()
+	record := b.record(lease)
 	explanation := api.Explanation{ID: id, State: b.leaseState(id), Lease: &record, Parts: b.parts(record, at)}
 	return explanation, nil
 }
@@ -36,7 +36,7 @@ func (b *book) oneLease(id string) (api.Lease, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if lease, lasts := b.state.Leases[id]; lasts {
-		return lease.Clone(), nil
+		return b.record(lease), nil
 	}
 	return api.Lease{}, b.unknownLease(id)
 }
@@ -56,7 +56,7 @@ func (b *book) unknownLease(id string) error {
 	if slices.ContainsFunc(b.waiting, func(w *waiter) bool { return w.command.Lease == id }) {
 		return api.Because(api.ErrUnknownLease, "%q is a request that waits and no lease yet; sublet explain %s says for what", id, id)
 	}
-	if _, ended := b.ended[id]; ended {
+	if _, ended := b.state.Ended[id]; ended {
 		return api.Because(api.ErrUnknownLease, "lease %q has ended a moment ago", id)
 	}
 	return api.Because(api.ErrUnknownLease, "there is no lease %q; it has ended, or never was; sublet lease list shows those that last", id)
@@ -125,8 +125,8 @@ func (b *book) holders(w *waiter, at time.Time) []api.Holder {
 				continue // it has ended since
 			}
 		case b.leaseState(lease.ID) == api.LeaseOnTheWay:
-			holder.User, holder.Since, holder.FreeBy = lease.User, lease.Granted, lease.Expires
-			holder.Free = fmt.Sprintf("in %v at the latest, unless its program uses it by then", max(lease.Expires.Sub(at), 0).Round(time.Second))
+			holder.User, holder.Since, holder.FreeBy = lease.User, lease.Granted, b.expires[lease.ID]
+			holder.Free = fmt.Sprintf("in %v at the latest, unless its program uses it by then", max(b.expires[lease.ID].Sub(at), 0).Round(time.Second))
 		default:
 			holder.User, holder.Since = lease.User, lease.Granted
 			holder.Free = fmt.Sprintf("when %s's program gives it back or ends; it has had it for %v", lease.User, at.Sub(lease.Granted).Round(time.Second))

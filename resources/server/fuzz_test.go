@@ -18,7 +18,8 @@ func FuzzHandler(f *testing.F) {
 	check(f, err)
 	f.Cleanup(func() {
 		check(f, s.listener.Close())
-		check(f, s.directory.leave())
+		check(f, s.directory.withdraw())
+		check(f, s.close())
 	})
 	seed := func(method, path string, body any) {
 		text, err := json.Marshal(body)

@@ -14,6 +14,7 @@ import (
 	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/ledger"
+	"github.com/sublet-hpc/sublet/resources/replica"
 )
 
 const (
@@ -30,14 +31,14 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	open := map[string]http.Handler{}
 	for _, route := range s.routes() {
-		handle, pattern := s.metrics.counted(route.method, route.path, answer(route.answer)), route.method+" "+route.path
+		handle, pattern := s.metrics.counted(route.method, route.path, s.answer(route.answer)), route.method+" "+route.path
 		if route.open {
 			open[pattern] = handle
 		}
 		mux.Handle(pattern, handle)
 	}
 	mux.Handle("GET "+metrics.Path, s.metrics)
-	mux.HandleFunc("/", answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
+	mux.HandleFunc("/", s.answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, api.Because(api.ErrVersion, "this resource manager does not know %s %s; use one version of Sublet everywhere", r.Method, r.URL.Path)
 	}))
 	return s.authorized(mux, open)
@@ -66,10 +67,14 @@ func (s *Server) authorized(next http.Handler, open map[string]http.Handler) htt
 	})
 }
 
-// answer makes a handler of a function that returns what to reply.
-func answer(f func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
+// answer makes a handler of a function that returns what to reply. The reply goes out when all that the
+// function has changed, or seen, is durable.
+func (s *Server) answer(f func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		reply, err := f(w, r)
+		if notKnown := s.ledger.Mark().Wait(r.Context()); notKnown != nil {
+			err = notKnown
+		}
 		if err != nil {
 			writeError(w, err)
 			return
@@ -108,6 +113,8 @@ func writeError(w http.ResponseWriter, err error) {
 		var missing *ledger.NoCapacity
 		kind := api.ErrInternal
 		switch {
+		case errors.Is(err, replica.ErrUnavailable):
+			kind = api.ErrUnavailable
 		case errors.As(err, &missing), errors.Is(err, ledger.ErrDraining):
 			kind = api.ErrNoCapacity
 		case errors.Is(err, ledger.ErrInvalid):
@@ -142,7 +149,7 @@ func (s *Server) register(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
-	reply, err := s.roster.register(request, time.Now())
+	reply, err := s.roster.register(request, now())
 	return api.Registered{Interval: Interval, HeartbeatReply: reply}, err
 }
 
@@ -151,15 +158,15 @@ func (s *Server) heartbeat(_ http.ResponseWriter, r *http.Request) (any, error) 
 	if err := read(r, &beat); err != nil {
 		return nil, err
 	}
-	return s.roster.heartbeat(r.PathValue("name"), beat, time.Now())
+	return s.roster.heartbeat(r.PathValue("name"), beat, now())
 }
 
 func (s *Server) deregister(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return nil, s.book.deregister(r.PathValue("name"), r.URL.Query().Get("instance"), time.Now())
+	return nil, s.book.deregister(r.PathValue("name"), r.URL.Query().Get("instance"), now())
 }
 
 func (s *Server) nodes(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return s.book.nodes(r.URL.Query().Get("boot"), time.Now()), nil
+	return s.book.nodes(r.URL.Query().Get("boot"), now()), nil
 }
 
 func (s *Server) leases(http.ResponseWriter, *http.Request) (any, error) { return s.book.leases(), nil }
@@ -173,7 +180,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 	if request.Wait < 0 || request.Wait > maxWait {
 		return nil, api.Because(api.ErrInvalid, "a lease can be waited for from 0 to %v, not %v", maxWait, request.Wait)
 	}
-	waiter, err := s.book.ask(request, time.Now())
+	waiter, err := s.book.ask(request, now())
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +193,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, waiter.err
 	}
 	if r.Context().Err() != nil { // nobody will use it
-		_ = s.book.release(waiter.lease.ID, time.Now())
+		_ = s.book.release(waiter.lease.ID, now())
 		return nil, r.Context().Err()
 	}
 	if conn, ok := r.Context().Value(connectionKey{}).(net.Conn); ok {
@@ -194,7 +201,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	tickets, err := s.book.tickets(waiter.lease)
 	if err != nil {
-		_ = s.book.release(waiter.lease.ID, time.Now())
+		_ = s.book.release(waiter.lease.ID, now())
 		return nil, err
 	}
 	s.log.Info("lease granted", "lease", waiter.lease.ID, "executors", len(waiter.lease.Executors), "nodes", waiter.lease.Nodes())
@@ -216,21 +223,21 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, waiter *waiter, p
 	case <-timer.C:
 	case <-r.Context().Done():
 	case <-s.ending:
-		s.book.giveUp(waiter, time.Now())
+		s.book.giveUp(waiter, now())
 		<-waiter.done
 		return api.Because(api.ErrUnavailable, "the resource manager is ending")
 	}
-	s.book.giveUp(waiter, time.Now())
+	s.book.giveUp(waiter, now())
 	<-waiter.done
 	return nil
 }
 
 func (s *Server) renew(_ http.ResponseWriter, r *http.Request) (any, error) {
-	expires, err := s.book.renew(r.PathValue("id"), time.Now())
+	expires, err := s.book.renew(r.PathValue("id"), now())
 	return api.Renewed{Expires: expires}, s.book.lease(r.PathValue("id"), err)
 }
 
 func (s *Server) release(_ http.ResponseWriter, r *http.Request) (any, error) {
 	id := r.PathValue("id")
-	return nil, s.book.lease(id, s.book.release(id, time.Now()))
+	return nil, s.book.lease(id, s.book.release(id, now()))
 }

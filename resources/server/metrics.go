@@ -123,7 +123,7 @@ func (*bookCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *bookCollector) Collect(ch chan<- prometheus.Metric) {
-	status := (*book)(c).status(time.Now())
+	status := (*book)(c).status(now())
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}

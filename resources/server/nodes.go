@@ -47,7 +47,7 @@ func (b *book) gone(name string) (api.NodeStatus, bool) {
 
 // node says what there is to know of one.
 func (b *book) node(name string, at time.Time) (api.NodeStatus, error) {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	for _, node := range b.listNodes("", at) {
 		if node.Name == name {
@@ -66,7 +66,7 @@ func unknownNode(name string) error {
 
 // change applies a command about a node that somebody has named. mu is held.
 func (b *book) change(name string, command ledger.Command, at time.Time) error {
-	_, err := b.apply(command, at)
+	_, err := b.apply(command)
 	switch {
 	case errors.Is(err, ledger.ErrUnknown):
 		return unknownNode(name)
@@ -81,7 +81,7 @@ func (b *book) change(name string, command ledger.Command, at time.Time) error {
 
 // drainNode has a node take no new leases. Its manager learns of it with its next report.
 func (b *book) drainNode(name, reason string, at time.Time) error {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	err := b.change(name, ledger.DrainNode{Node: name, Reason: reason, At: at}, at)
 	if err == nil {
@@ -91,7 +91,7 @@ func (b *book) drainNode(name, reason string, at time.Time) error {
 }
 
 func (b *book) resumeNode(name string, at time.Time) error {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	err := b.change(name, ledger.ResumeNode{Node: name}, at)
 	if err == nil {
@@ -102,15 +102,16 @@ func (b *book) resumeNode(name string, at time.Time) error {
 
 // removeNode forgets a node. Its manager is told so with its next report, and ends.
 func (b *book) removeNode(name string, force bool, at time.Time) error {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
-	if err := b.change(name, ledger.ForgetNode{Node: name, Force: force, At: at}, at); err != nil {
+	known := b.state.Nodes[name] // nil: one that has gone is forgotten
+	if err := b.change(name, ledger.ForgetNode{Node: name, Force: force, At: at, Remember: at.Add(remembered)}, at); err != nil {
 		return err
 	}
 	b.log.Info("node removed", "node", name, "force", force)
-	if known := b.managers[name]; known != nil { // else one that has gone is forgotten
+	if known != nil {
 		delete(b.managers, name)
-		b.removed[known.instance] = at.Add(removedRemembered)
+		b.removed[known.Instance] = at.Add(removedRemembered)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func stateOfNode(t testing.TB, b *book, name string, at time.Time) api.NodeState
 // A drained node keeps what it has; its manager is told, whether it reports or registers; and those who
 // wait have its cores as soon as it is resumed.
 func TestDrainedNode(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0, 1))
 	lease := granted(t, b, noon, 1)
 	check(t, b.drainNode("n", "new kernel", noon))
@@ -78,7 +78,7 @@ func TestDrainedNode(t *testing.T) {
 }
 
 func TestSilentNodeIsSaidToBe(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0))
 	for after, want := range map[time.Duration]api.NodeState{Interval: api.NodeLending, silent + 1: api.NodeSilent} {
 		if state := stateOfNode(t, b, "n", noon.Add(after)); state != want {
@@ -89,7 +89,7 @@ func TestSilentNodeIsSaidToBe(t *testing.T) {
 
 // A manager that is removed is told so, whatever it says, and comes not back; another one may.
 func TestRemovedNode(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0))
 	lease := granted(t, b, noon, 1)
 	beat(t, b, "n", "i", 1, noon, held(lease, "n"))
@@ -123,7 +123,7 @@ func TestRemovedNode(t *testing.T) {
 
 // A request that waits is told who has what it waits for, what is known of when it comes free, and behind whom it is.
 func TestExplained(t *testing.T) {
-	b := testBook()
+	b := testBook(t)
 	register(t, b, noon, registration("n1", "i", 0, 1))
 	register(t, b, noon, registration("n2", "j", 0))
 	lease := granted(t, b, noon, 2)

@@ -21,12 +21,12 @@ func (r *roster) registered(name string) (api.Node, bool) {
 // reoccupy enters at once who uses which cores of a node, or nobody, without a lease; false: it is not
 // registered.
 func (b *book) reoccupy(name string, by map[int]string, at time.Time) bool {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	if b.managers[name] == nil {
 		return false
 	}
-	if _, err := b.apply(ledger.Occupants{Node: name, By: by}, at); err != nil {
+	if _, err := b.apply(ledger.Occupants{Node: name, By: by}); err != nil {
 		b.log.Error("it could not be noted which cores of a node may be leased", "node", name, "error", err)
 	}
 	b.serveWaiting(at)

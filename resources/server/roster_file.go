@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -151,7 +150,7 @@ func (o *output) update(r *roster) error {
 	if o.path == "" {
 		return nil
 	}
-	text, err := r.database(r.book.nodes("", time.Now()))
+	text, err := r.database(r.book.nodes("", now()))
 	if err != nil || bytes.Equal(text, o.written) {
 		return err
 	}

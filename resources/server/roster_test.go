@@ -12,7 +12,7 @@ import (
 
 // A book that has outlived its roster: managers go on with heartbeats, and are bound by what is said as before.
 func TestRosterLearnsFromTheBook(t *testing.T) {
-	b, path := testBook(), filepath.Join(t.TempDir(), "nodes.json")
+	b, path := testBook(t), filepath.Join(t.TempDir(), "nodes.json")
 	first := newRoster(b, path)
 	_, err := first.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 1, Memory: 64}, noon)
 	check(t, err)

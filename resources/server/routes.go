@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/sublet-hpc/sublet/resources/api"
 )
@@ -29,7 +28,7 @@ func (s *Server) routes() []route {
 	return []route{
 		{
 			method: "GET", path: "/v1/status", operation: "status", summary: "the resource manager at a glance",
-			reply: api.Status{}, answer: func(http.ResponseWriter, *http.Request) (any, error) { return s.status(time.Now()), nil },
+			reply: api.Status{}, answer: func(http.ResponseWriter, *http.Request) (any, error) { return s.status(now()), nil },
 		},
 		{
 			method: "GET", path: "/v1/nodes", operation: "listNodes", summary: "the nodes that are registered, by name",
@@ -39,7 +38,7 @@ func (s *Server) routes() []route {
 			method: "GET", path: "/v1/nodes/{name}", operation: "showNode", summary: "one node, also one that drains and has no manager",
 			reply: api.NodeStatus{}, refusals: unknownNode,
 			answer: func(_ http.ResponseWriter, r *http.Request) (any, error) {
-				return s.book.node(r.PathValue("name"), time.Now())
+				return s.book.node(r.PathValue("name"), now())
 			},
 		},
 		{
@@ -50,7 +49,7 @@ func (s *Server) routes() []route {
 			method: "POST", path: "/v1/nodes/{name}/resume", operation: "resumeNode", summary: "end what drain began",
 			refusals: unknownNode,
 			answer: func(_ http.ResponseWriter, r *http.Request) (any, error) {
-				return nil, s.book.resumeNode(r.PathValue("name"), time.Now())
+				return nil, s.book.resumeNode(r.PathValue("name"), now())
 			},
 		},
 		{
@@ -86,7 +85,7 @@ func (s *Server) routes() []route {
 			method: "GET", path: "/v1/leases/{id}/explain", operation: "explain", summary: "what a request that waits is missing, or where a lease is",
 			reply: api.Explanation{}, refusals: unknownLease,
 			answer: func(_ http.ResponseWriter, r *http.Request) (any, error) {
-				return s.book.explain(r.PathValue("id"), time.Now())
+				return s.book.explain(r.PathValue("id"), now())
 			},
 		},
 		{
@@ -97,7 +96,7 @@ func (s *Server) routes() []route {
 			method: "POST", path: "/v1/leases/{id}/end", operation: "endLease", summary: "have the executor managers end a lease, and free its cores then",
 			refusals: unknownLease,
 			answer: func(_ http.ResponseWriter, r *http.Request) (any, error) {
-				return nil, s.book.endLease(r.PathValue("id"), time.Now())
+				return nil, s.book.endLease(r.PathValue("id"), now())
 			},
 		},
 		{
@@ -116,7 +115,7 @@ func (s *Server) drain(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
-	return nil, s.book.drainNode(r.PathValue("name"), request.Reason, time.Now())
+	return nil, s.book.drainNode(r.PathValue("name"), request.Reason, now())
 }
 
 func (s *Server) remove(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -124,5 +123,5 @@ func (s *Server) remove(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
-	return nil, s.book.removeNode(r.PathValue("name"), request.Force, time.Now())
+	return nil, s.book.removeNode(r.PathValue("name"), request.Force, now())
 }

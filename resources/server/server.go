@@ -16,6 +16,7 @@ import (
 	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/replica"
 )
 
 // Options of a resource manager.
@@ -25,6 +26,8 @@ type Options struct {
 	Directory string
 	// Listen is the address to listen at, host:port; empty: a free port of the loopback interface.
 	Listen string
+	// Data is the directory of the ledger; empty: in the run directory, or what replica.Choose finds.
+	Data string
 	// Metrics is an address, host:port, at which Prometheus finds metrics without a token; empty: there are
 	// only those that need one, at Listen.
 	Metrics string
@@ -42,6 +45,8 @@ type Options struct {
 type Server struct {
 	log       *slog.Logger
 	book      *book
+	ledger    *replica.Replica
+	place     replica.Place
 	directory *directory
 	roster    *roster
 	output    output
@@ -60,31 +65,56 @@ type connectionKey struct{}
 // tickInterval is how often silence and expiry are looked for.
 const tickInterval = 250 * time.Millisecond
 
-// Open takes the run directory, listens, and says so in access.json.
+// now is the time as the ledger keeps it.
+func now() time.Time { return time.Now().Round(0).UTC() }
+
+// Open takes the run directory, opens the ledger, listens, and says so in access.json.
 func Open(options Options) (*Server, error) {
 	s := &Server{log: options.Log, ending: make(chan struct{}), started: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.book = newBook(os.Getuid(), s.log)
-	s.metrics = newServerMetrics(s.book)
 	var err error
 	if s.directory, err = takeDirectory(options.Directory); err != nil {
 		return nil, err
 	}
-	if options.Metrics != "" {
-		if s.collect, err = metrics.Listen(options.Metrics, s.metrics, s.log); err != nil {
-			return nil, errors.Join(err, s.directory.leave())
-		}
+	if err := s.openLedger(options.Data); err != nil {
+		return nil, errors.Join(err, s.directory.leave())
 	}
 	if err := s.open(options); err != nil {
-		return nil, errors.Join(err, s.directory.leave(), s.collect.Close())
+		return nil, errors.Join(err, s.directory.withdraw(), s.collect.Close(), s.close())
 	}
 	return s, nil
 }
 
-// open has the run directory.
-func (s *Server) open(options Options) error {
+func (s *Server) openLedger(named string) (err error) {
+	if s.place, err = replica.Choose(s.directory.path, named); err != nil {
+		return fmt.Errorf("resource manager: %w", err)
+	}
+	if s.ledger, err = replica.Open(replica.Options{Place: s.place, Log: s.log}); err != nil {
+		return fmt.Errorf("resource manager: %w", err)
+	}
+	s.book = newBook(os.Getuid(), s.ledger, s.log, now())
+	return nil
+}
+
+// close closes the ledger and lets go of the run directory. What was made for this run alone goes with it.
+func (s *Server) close() error {
+	err := s.ledger.Close()
+	if s.directory.made && s.place.Copy != "" {
+		err = errors.Join(err, os.RemoveAll(s.place.Directory))
+	}
+	return errors.Join(err, s.directory.remove())
+}
+
+// open has the run directory and the ledger.
+func (s *Server) open(options Options) (err error) {
+	s.metrics = newServerMetrics(s.book)
+	if options.Metrics != "" {
+		if s.collect, err = metrics.Listen(options.Metrics, s.metrics, s.log); err != nil {
+			return err
+		}
+	}
 	s.roster = newRoster(s.book, filepath.Join(s.directory.path, "nodes.json"))
 	s.output.path = options.Output
 	if err := s.roster.load(); err != nil {
@@ -99,7 +129,6 @@ func (s *Server) open(options Options) error {
 		return fmt.Errorf("resource manager: %w", err)
 	}
 	if options.Surface != "" {
-		var err error
 		if s.rfaas, err = newListener(options.Surface); err != nil {
 			return fmt.Errorf("resource manager: listening at %s for /add and /remove: %w", options.Surface, err)
 		}
@@ -151,6 +180,9 @@ func reachable(address net.Addr, host string) string {
 	return tcp.String()
 }
 
+// Ledger is the directory of the ledger.
+func (s *Server) Ledger() string { return s.place.Directory }
+
 // Directory is the run directory.
 func (s *Server) Directory() string { return s.directory.path }
 
@@ -176,18 +208,21 @@ func (s *Server) Run(ctx context.Context) error {
 	for serving := true; serving; {
 		select {
 		case <-ticker.C:
-			s.book.tick(time.Now())
+			s.book.tick(now())
 			if err := s.output.update(s.roster); err != nil {
 				s.log.Warn("the executors database is not up to date", "error", err)
 			}
 		case err = <-failed:
+			serving = false
+		case <-s.ledger.Failed():
+			err = fmt.Errorf("resource manager: %w", s.ledger.Err())
 			serving = false
 		case <-ctx.Done():
 			serving = false
 		}
 	}
 	// access.json goes first: who looks now finds that there is none.
-	err = errors.Join(err, s.directory.leave(), s.collect.Close())
+	err = errors.Join(err, s.directory.withdraw(), s.collect.Close())
 	close(s.ending)
 	patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -196,7 +231,7 @@ func (s *Server) Run(ctx context.Context) error {
 			web.Close()
 		}
 	}
-	return err
+	return errors.Join(err, s.close())
 }
 
 // web serves a handler within bounds.
@@ -214,7 +249,7 @@ func (s *Server) web(handler http.Handler) *http.Server {
 		},
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if state == http.StateClosed {
-				s.book.hungUp(conn, time.Now())
+				s.book.hungUp(conn, now())
 			}
 		},
 	}

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // running starts a server in a directory; stop ends it.
-func running(t *testing.T, dir string) (s *Server, stop func()) {
+func running(t testing.TB, dir string) (s *Server, stop func()) {
 	t.Helper()
 	s, err := Open(Options{Directory: dir})
 	check(t, err)
@@ -40,7 +40,7 @@ func running(t *testing.T, dir string) (s *Server, stop func()) {
 	return s, stop
 }
 
-func client(t *testing.T, dir string) *api.Client {
+func client(t testing.TB, dir string) *api.Client {
 	t.Helper()
 	c, err := api.Open(dir)
 	check(t, err)

@@ -12,7 +12,7 @@ import (
 
 // status is the book at a glance.
 func (b *book) status(at time.Time) api.Status {
-	b.mu.Lock()
+	b.lock(at)
 	defer b.mu.Unlock()
 	status := api.Status{Now: at, Nodes: map[api.NodeState]int{}, Leases: len(b.state.Leases), Attention: []api.NodeStatus{}, Waiting: []api.Waiting{}}
 	for _, state := range api.NodeStates {

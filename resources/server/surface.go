@@ -97,6 +97,9 @@ func stranger(r *http.Request) string {
 func (s *Server) sentence(parse func(string, []byte) (config.Addition, error), do func(string, config.Addition, time.Time) (string, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text, err := surfaceRequest(r, parse, do)
+		if notKnown := s.ledger.Mark().Wait(r.Context()); notKnown != nil {
+			err = api.Because(api.ErrUnavailable, "%v", notKnown)
+		}
 		if err != nil {
 			var told *api.Error
 			status := http.StatusInternalServerError
@@ -135,7 +138,7 @@ func surfaceRequest(r *http.Request, parse func(string, []byte) (config.Addition
 	if err != nil {
 		return "", api.Because(api.ErrInvalid, "%v", err)
 	}
-	return do(name, a, time.Now())
+	return do(name, a, now())
 }
 
 // maxName is the most bytes of a node's name.

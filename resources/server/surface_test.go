@@ -281,7 +281,8 @@ func FuzzSurface(f *testing.F) {
 	check(f, err)
 	f.Cleanup(func() {
 		check(f, s.listener.Close())
-		check(f, s.directory.leave())
+		check(f, s.directory.withdraw())
+		check(f, s.close())
 	})
 	f.Add("/add", "node=n", added("10.0.0.1", 10005, 1, 512))
 	f.Add("/remove", "node=n", "")

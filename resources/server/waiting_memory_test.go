@@ -11,7 +11,7 @@ const gib = int64(1) << 30
 
 func newQueueWithMemory(t testing.TB, memory int64, cores ...int) queue {
 	t.Helper()
-	q := queue{testBook(), t}
+	q := queue{testBook(t), t}
 	r := registration("n", "i", cores...)
 	r.Node.Memory = memory
 	register(t, q.book, noon, r)

@@ -21,7 +21,7 @@ type queue struct {
 
 func newQueue(t testing.TB, cores ...int) queue {
 	t.Helper()
-	q := queue{testBook(), t}
+	q := queue{testBook(t), t}
 	register(t, q.book, noon, registration("n", "i", cores...))
 	return q
 }
@@ -158,7 +158,7 @@ func TestOversubscribedPassesWithoutACore(t *testing.T) {
 func TestNobodyPassesTheFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const cores = 4
-		b := testBook()
+		b := testBook(t)
 		_, err := b.register(registration("n", "i", 0, 1, 2, 3), noon)
 		if err != nil {
 			t.Fatal(err)

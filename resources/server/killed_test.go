@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/buildtest"
+	"github.com/sublet-hpc/sublet/internal/endurance"
+	"github.com/sublet-hpc/sublet/internal/hosts"
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// answers are what clients were told before the resource manager was killed.
+type answers struct {
+	mu       sync.Mutex
+	granted  map[string]api.Lease
+	released map[string]bool // false: asked for, and not answered
+}
+
+// A resource manager that is killed while it grants and takes back has all that it has answered when it is
+// started again, and lends no core twice.
+func TestEnduranceKilledWhileGranting(t *testing.T) {
+	const (
+		cores   = 1024
+		clients = 16
+	)
+	bin := t.TempDir()
+	check(t, buildtest.Programs(bin, "cmd/sublet"))
+	dir := t.TempDir()
+	start := func() *hosts.Program {
+		command := exec.Command(filepath.Join(bin, "sublet"), "resource-manager", "--dir", dir)
+		command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		before, _ := api.ReadAccess(dir)
+		p := hosts.Start(t, command)
+		hosts.Eventually(t, "access.json", func() bool {
+			access, err := api.ReadAccess(dir)
+			return err == nil && access != before
+		})
+		return p
+	}
+	program := start()
+	manager := client(t, dir)
+	registerMany(t, manager, cores)
+	stop := keepAlive(t, manager)
+	defer stop()
+	var starts endurance.Times
+	kills, kept := endurance.Count(3, 20), 0
+	for kill := range kills {
+		told := underLoad(t, dir, clients, func() {
+			// Each time at another moment of what goes on.
+			<-time.After(100*time.Millisecond + time.Duration(kill)*7*time.Millisecond)
+			program.End(t, syscall.SIGKILL)
+		})
+		begun := time.Now()
+		program = start()
+		starts = append(starts, time.Since(begun))
+		kept += told.compare(t, client(t, dir), clients)
+		// Those that are left go, so that the next round begins with few.
+		leases, err := manager.Leases(t.Context())
+		check(t, err)
+		for _, lease := range leases {
+			check(t, manager.Release(t.Context(), lease.ID))
+		}
+	}
+	if kept == 0 {
+		t.Error("nothing was granted before a kill")
+	}
+	nodes, err := manager.Nodes(t.Context(), "")
+	check(t, err)
+	if len(nodes) != 1 || nodes[0].Free[api.Cores] != cores {
+		t.Errorf("in the end there are %d nodes: %+v", len(nodes), nodes)
+	}
+	endurance.Report(t, "killed %d times while %d clients were granted leases: all %d leases that they had been told of were there again; it answered again after %v",
+		kills, clients, kept, starts)
+}
+
+// underLoad has clients ask for leases, and give every third back, until the resource manager is gone.
+func underLoad(t *testing.T, dir string, clients int, kill func()) *answers {
+	t.Helper()
+	told := &answers{granted: map[string]api.Lease{}, released: map[string]bool{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range clients {
+		c := client(t, dir)
+		group.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				grant, err := c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "ann"})
+				if err != nil {
+					return // it is gone
+				}
+				told.mu.Lock()
+				told.granted[grant.Lease.ID] = grant.Lease
+				told.mu.Unlock()
+				if n%3 > 0 {
+					continue
+				}
+				told.mu.Lock()
+				told.released[grant.Lease.ID] = false
+				told.mu.Unlock()
+				if c.Release(ctx, grant.Lease.ID) != nil {
+					return
+				}
+				told.mu.Lock()
+				told.released[grant.Lease.ID] = true
+				told.mu.Unlock()
+			}
+		})
+	}
+	kill()
+	cancel() // who is just reading an answer has it, or has not
+	group.Wait()
+	return told
+}
+
+// compare holds what there is to what clients were told, and returns how many leases they were told of that
+// have not been given back.
+func (a *answers) compare(t *testing.T, c *api.Client, clients int) (kept int) {
+	t.Helper()
+	leases, err := c.Leases(t.Context())
+	check(t, err)
+	there := map[string]api.Lease{}
+	holders := map[int]string{}
+	for _, lease := range leases {
+		there[lease.ID] = lease
+		core := lease.Executors[0].Core
+		if holders[core] != "" {
+			t.Errorf("core %d is lent to %s and %s", core, holders[core], lease.ID)
+		}
+		holders[core] = lease.ID
+	}
+	unanswered := 0
+	for id, lease := range a.granted {
+		done, asked := a.released[id]
+		found, lasts := there[id]
+		switch {
+		case !asked && (!lasts || found.Executors[0] != lease.Executors[0]):
+			t.Errorf("lease %s, which was granted on core %d, is %+v", id, lease.Executors[0].Core, found)
+		case asked && done && lasts:
+			t.Errorf("lease %s, which was released, is there again", id)
+		case asked && !done:
+			unanswered++
+		}
+		if !asked {
+			kept++
+		}
+		delete(there, id)
+	}
+	if more := len(there) + unanswered; more > clients {
+		t.Errorf("%d clients have had no answer for %d requests: %v", clients, more, slices.Sorted(maps.Keys(there)))
+	}
+	nodes, err := c.Nodes(t.Context(), "")
+	check(t, err)
+	if len(nodes) != 1 || int(nodes[0].Free[api.Cores])+len(leases) != len(nodes[0].Cores) {
+		t.Errorf("%d cores are lent, nodes %+v", len(leases), nodes)
+	}
+	return kept
+}
