@@ -80,7 +80,10 @@ func (c *Client) submitNear(r *Request) (uint64, error) {
 func (c *Client) harvestNear(until uint64, budget time.Duration) {
 	c.harvested = c.harvested[:0]
 	for range nearTurns {
-		for c.c.harvested < c.c.submitted && len(c.harvested) < Batch && c.takeNear() {
+		for c.c.harvested < c.c.submitted && len(c.harvested) < Batch {
+			if !c.takeNear() {
+				break
+			}
 		}
 		if uint64(c.c.harvested) >= until || len(c.harvested) == Batch || budget == 0 || atomic.LoadUint32(&c.wanted) > 0 {
 			return
