@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -143,6 +144,19 @@ func (r *roster) database(nodes []api.NodeStatus) ([]byte, error) {
 type output struct {
 	path    string // empty: none
 	written []byte
+	behind  bool // it could not be written
+}
+
+// follow is update again and again; only changes for the worse and for the better are logged.
+func (o *output) follow(r *roster, log *slog.Logger) {
+	err := o.update(r)
+	switch {
+	case err != nil && !o.behind:
+		log.Warn("the executors database is not up to date", "error", err)
+	case err == nil && o.behind:
+		log.Info("the executors database is up to date again", "file", o.path)
+	}
+	o.behind = err != nil
 }
 
 // update writes the file if anything has changed.

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,5 +64,24 @@ func TestRosterLearnsFromTheBook(t *testing.T) {
 	check(t, err)
 	if cores, memory := free(); cores != 2 || memory != 1<<30 {
 		t.Errorf("%d cores and %d bytes are free", cores, memory)
+	}
+}
+
+// That the executors database can not be written is said once, and that it can be again.
+func TestOutputThatCanNotBeWritten(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "later")
+	text := &bytes.Buffer{}
+	log := slog.New(slog.NewTextHandler(text, nil))
+	r, o := newRoster(testBook(), ""), output{path: filepath.Join(folder, "executors_database.json")}
+	o.follow(r, log)
+	o.follow(r, log)
+	check(t, os.Mkdir(folder, 0o700))
+	o.follow(r, log)
+	o.follow(r, log)
+	if said := strings.Count(text.String(), "\n"); said != 2 || !strings.Contains(text.String(), "not up to date") || !strings.Contains(text.String(), "up to date again") {
+		t.Errorf("it is said:\n%s", text)
+	}
+	if _, err := os.Stat(o.path); err != nil {
+		t.Error(err)
 	}
 }
