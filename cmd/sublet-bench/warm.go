@@ -138,7 +138,7 @@ func (w *warm) prepare(say func(string, ...any)) error {
 			}
 		}
 	}
-	if w.executors != "" || w.settings.ResourceManagerAddress == "" {
+	if w.executors != "" || os.Getenv(offload.DatabaseVariable) != "" || w.settings.ResourceManagerAddress == "" {
 		return nil
 	}
 	directory, err := api.Directory()
