@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -47,28 +48,25 @@ func (r *roster) load() error {
 	return nil
 }
 
-// say enters what is said of a node, once it is on disk. mu is held.
+// say enters what is said of a node, once it is on disk. saying is held.
 func (r *roster) say(name string, e entry) error {
-	before, said := r.said[name]
-	r.said[name] = e
-	if err := r.save(); err != nil {
-		delete(r.said, name)
-		if said {
-			r.said[name] = before
-		}
-		return err
-	}
-	return nil
+	said := maps.Clone(r.said)
+	said[name] = e
+	return r.keep(said)
 }
 
-func (r *roster) save() error {
-	text, err := json.MarshalIndent(rosterFile{Version: rosterVersion, Nodes: r.said}, "", "  ")
+// keep has all that is said in place of what was, once it is on disk. saying is held.
+func (r *roster) keep(said map[string]entry) error {
+	text, err := json.MarshalIndent(rosterFile{Version: rosterVersion, Nodes: said}, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := replaceFile(r.path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keeping the nodes that were added: %w", err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = said
 	return nil
 }
 
@@ -91,8 +89,9 @@ func replaceFile(path string, content []byte, mode fs.FileMode) error {
 
 // enter adds the nodes of an executors database; what was said of them before does not count.
 func (r *roster) enter(database config.Executors) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.saying.Lock()
+	defer r.saying.Unlock()
+	said := maps.Clone(r.said)
 	for _, x := range database.Executors {
 		if problem := impossible(x.Address); problem != "" {
 			return fmt.Errorf("resource manager: the executors database: address %q %s", x.Address, problem)
@@ -102,9 +101,9 @@ func (r *roster) enter(database config.Executors) error {
 		if name == "" {
 			name, e.Nameless = e.at(), true
 		}
-		r.said[name] = e
+		said[name] = e
 	}
-	return r.save()
+	return r.keep(said)
 }
 
 // database is an executors_database.json.
