@@ -45,8 +45,8 @@ warmup_repetitions), and for how long executors stay hot (hot_timeout). The firs
 invocation after the other. rdma_device, if it is an RDMA device of --device-database, is the way to
 executors on other hosts; without one it is the best that there is.
 
-Executors come from the managers of --executors-database, and without it from the resource manager of the
-run directory, or from this node's own cores.
+Executors come from the managers of --executors-database (else SUBLET_EXECUTORS_DATABASE), and without it
+from the resource manager of the run directory, or from this node's own cores, which alone they may share.
 
 --output json prints one object: function, payload_bytes, repetitions, executors, average_ns, median_ns, data, node,
 transport, provider. --output quiet prints the median, in nanoseconds. --output-stats writes one line for
@@ -138,7 +138,7 @@ func (w *warm) prepare(say func(string, ...any)) error {
 			}
 		}
 	}
-	if w.executors != "" || w.settings.ResourceManagerAddress == "" {
+	if w.hasDatabase() || w.settings.ResourceManagerAddress == "" {
 		return nil
 	}
 	directory, err := api.Directory()
@@ -152,12 +152,29 @@ func (w *warm) prepare(say func(string, ...any)) error {
 	return setup.CheckResourceManager(w.path, w.settings.ResourceManagerAddress, w.settings.ResourceManagerPort, access)
 }
 
+// hasDatabase tells whether an executors database says who grants executors.
+func (w *warm) hasDatabase() bool {
+	return w.executors != "" || os.Getenv(offload.DatabaseVariable) != ""
+}
+
+// hasOwnCores tells whether executors come from this node's own cores, which they may share. Those of a
+// resource manager, or of a database, are others' as well, who would be slowed down.
+func (w *warm) hasOwnCores() bool {
+	if w.hasDatabase() {
+		return false
+	}
+	directory, err := api.Directory()
+	if err != nil {
+		return false // and there will be no lease either
+	}
+	_, err = api.ReadAccess(directory)
+	return errors.Is(err, api.ErrNoResourceManager)
+}
+
 // want is the lease that the file asks for.
 func (w *warm) want() (offload.Want, error) {
 	library, err := filepath.Abs(w.functions)
-	// On this node's own cores it need not have one to itself, as for all of sublet-bench.
-	alone := w.executors == "" && w.settings.ResourceManagerAddress == ""
-	want := offload.Want{Executors: w.settings.Cores, Library: library, Oversubscribe: alone}
+	want := offload.Want{Executors: w.settings.Cores, Library: library, Oversubscribe: w.hasOwnCores()}
 	switch {
 	case w.settings.HotTimeout < 0:
 		want.HotTimeout = offload.AlwaysHot

@@ -122,8 +122,8 @@ func TestMachinesOfOtherKinds(t *testing.T) {
 // MPI's variable is reported, and not taken for ours.
 func TestEnvironmentIsReported(t *testing.T) {
 	d := &doctor{}
-	set := map[string]string{"FI_PROVIDER": "verbs", "SUBLET_TRANSPORT": "ofi"}
-	if got := d.environment(func(name string) string { return set[name] })[0]; got.Found != "SUBLET_TRANSPORT=ofi, FI_PROVIDER=verbs (MPI's; SUBLET_PROVIDER is Sublet's)" {
+	set := map[string]string{"FI_PROVIDER": "verbs", "SUBLET_TRANSPORT": "ofi", "SUBLET_EXECUTORS_DATABASE": "db.json"}
+	if got := d.environment(func(name string) string { return set[name] })[0]; got.Found != "SUBLET_EXECUTORS_DATABASE=db.json, SUBLET_TRANSPORT=ofi, FI_PROVIDER=verbs (MPI's; SUBLET_PROVIDER is Sublet's)" {
 		t.Errorf("%+v", got)
 	}
 	if got := d.environment(func(string) string { return "" })[0]; got.Found != "nothing is set" {

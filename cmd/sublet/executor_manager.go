@@ -88,7 +88,7 @@ func runExecutorManager(options manager.DaemonOptions, alone bool, stderr io.Wri
 	ctx, stop := untilSignal()
 	defer stop()
 	if alone {
-		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen})
+		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen, Metrics: options.Metrics})
 	}
 	return manager.RunDaemon(ctx, options)
 }

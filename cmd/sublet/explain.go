@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -61,8 +62,11 @@ func explainWaiting(ctx context.Context, client *api.Client, format outputFormat
 	explanations := []api.Explanation{}
 	for _, waiting := range status.Waiting {
 		explanation, err := client.Explain(ctx, waiting.ID)
+		if errors.Is(err, api.ErrUnknownLease) {
+			continue // it has given up, or its lease has ended already
+		}
 		if err != nil {
-			continue // it has its lease by now, or has given up
+			return err
 		}
 		explanations = append(explanations, explanation)
 	}

@@ -27,6 +27,10 @@ const (
 func exitCode(err error) int {
 	var wrong *usage.Error
 	var unreachable *api.Unreachable
+	var several failures
+	if errors.As(err, &several) {
+		err = several[0]
+	}
 	switch {
 	case err == nil:
 		return exitOK

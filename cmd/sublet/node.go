@@ -91,8 +91,11 @@ func changeNodes(change func(context.Context, *api.Client, string) error) func(c
 			if errors.Is(err, api.ErrUnknownNode) {
 				return nil // it was gone and drained, and is now forgotten
 			}
+			if err != nil {
+				return err
+			}
 			nodes = append(nodes, node)
-			return err
+			return nil
 		})
 		return errors.Join(nodeList.write(stdout, format, nodes), err)
 	}

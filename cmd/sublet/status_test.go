@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -46,11 +47,15 @@ func TestExitCodes(t *testing.T) {
 	if both.Error() != "no a\nno b" {
 		t.Errorf("both: %q", both)
 	}
+	lost, used := api.Because(api.ErrUnknownNode, "x"), api.Because(api.ErrInUse, "x")
 	for _, c := range []struct {
 		err  error
 		want int
 	}{
 		{nil, 0},
+		{errors.Join(nil, failures{used, lost}), 5}, // the first's
+		{failures{lost, used}, 4},
+		{failures{fmt.Errorf("x"), used}, 1},
 		{fmt.Errorf("x"), 1},
 		{usage.Errorf("x"), 2},
 		{fmt.Errorf("x: %w", api.ErrNoResourceManager), 3},

@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/control"
-	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -59,13 +58,11 @@ func RunDaemon(ctx context.Context, options DaemonOptions) error {
 		return err
 	}
 	defer m.Close()
-	if options.Metrics != "" {
-		collect, err := metrics.Listen(options.Metrics, metricsHandler(m), m.log)
-		if err != nil {
-			return fmt.Errorf("executor manager: %w", err)
-		}
-		defer collect.Close()
+	collect, err := serveMetrics(m, options.Metrics)
+	if err != nil {
+		return err
 	}
+	defer collect.Close()
 	resources, err := find(ctx, options.Directory, m.log)
 	if err != nil || resources == nil {
 		return err

@@ -20,6 +20,8 @@ type DirectOptions struct {
 	// TokenFile has what clients on other hosts must know; empty: the usual one (api.TokenFile). It is
 	// made if it is not there.
 	TokenFile string
+	// Metrics is an address, host:port, at which Prometheus finds metrics; empty: there are none.
+	Metrics string
 }
 
 // direct is what a manager knows that grants leases itself to clients of executors databases. It
@@ -54,6 +56,11 @@ func RunDirect(ctx context.Context, options DirectOptions) error {
 		return err
 	}
 	defer m.Close()
+	collect, err := serveMetrics(m, options.Metrics)
+	if err != nil {
+		return err
+	}
+	defer collect.Close()
 	d := &daemon{manager: m, log: m.log}
 	if err := d.listen(options.Listen); err != nil {
 		return err
@@ -88,6 +95,7 @@ func (c *client) prove(proof []byte) error {
 	if c.proof == nil || hmac.Equal(c.proof, proof) {
 		return nil
 	}
+	c.manager.tally.refusal()
 	host, err := os.Hostname()
 	if err != nil {
 		host = "this host"

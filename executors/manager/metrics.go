@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -16,6 +17,19 @@ func metricsHandler(m *Manager) http.Handler {
 	registry := metrics.New()
 	registry.MustRegister((*collector)(m))
 	return metrics.Handler(registry)
+}
+
+// serveMetrics serves them at an address of their own; at none if that is empty, and then there is no
+// listener, which can be closed all the same.
+func serveMetrics(m *Manager, address string) (*metrics.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	listener, err := metrics.Listen(address, metricsHandler(m), m.log)
+	if err != nil {
+		return nil, fmt.Errorf("executor manager: %w", err)
+	}
+	return listener, nil
 }
 
 // collector looks at a manager when metrics are collected.
@@ -38,7 +52,7 @@ var (
 	diedDesc       = desc("executors_died_total", "Executors whose process ended of itself, by cause.", "cause")
 	replacedDesc   = desc("executors_replaced_total", "Executors whose place another process took.")
 	lostDesc       = desc("executors_lost_total", "Executors that could not be replaced.")
-	refusedDesc    = desc("tickets_refused_total", "Leases that were refused because their ticket was forged, used or too old.")
+	refusedDesc    = desc("tickets_refused_total", "Leases that were refused because their ticket was forged, used or too old, or their client did not prove that it knows the token.")
 	callsDesc      = desc("invocations_total", "Invocations that have ended, by the executors' own count.")
 	computingDesc  = desc("computing_seconds_total", "Time in functions, by the executors' own count.")
 	spinningDesc   = desc("spinning_seconds_total", "Time that executors spun while they waited for invocations, by their own count.")
@@ -79,6 +93,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	m.capacity.collect(s)
 	spares := m.pool.collect(s)
 	m.tally.collect(s, spares)
+	if m.direct == nil { // else there is nobody to report to, and nothing to be alarmed about
+		m.tally.collectReports(s)
+	}
 }
 
 func (c *capacity) collect(s sink) {
@@ -142,6 +159,11 @@ func (t *tally) collect(s sink, spares map[*instance]bool) {
 	s.counter(callsDesc, float64(all.invocations))
 	s.counter(computingDesc, all.computing.Seconds())
 	s.counter(spinningDesc, all.inLoop.Seconds())
+}
+
+func (t *tally) collectReports(s sink) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	s.flag(registeredDesc, t.registered)
 	s.counter(reportsDesc, float64(t.reports), "answered")
 	s.counter(reportsDesc, float64(t.failed), "failed")

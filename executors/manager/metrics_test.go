@@ -89,3 +89,18 @@ func TestDrainedNodeKeepsNoSpares(t *testing.T) {
 	m.pool.setIdle(false)
 	c.full(2)
 }
+
+// A manager that grants leases itself counts whom it refuses, and has nothing to say of reports.
+func TestMetricsWithoutAResourceManager(t *testing.T) {
+	m := newManager(t, testCores(92, 1))
+	m.direct = &direct{}
+	c := &client{manager: m, proof: []byte("proof")}
+	if err := c.prove([]byte("another")); err == nil {
+		t.Error("a client that proves nothing")
+	}
+	check(t, c.prove([]byte("proof")))
+	wantMetrics(t, m, "refused once", `tickets_refused_total 1`, `leases 0`)
+	if text := metricsOf(t, m); strings.Contains(text, "report") || strings.Contains(text, "registered") {
+		t.Errorf("it reports to nobody:\n%s", text)
+	}
+}

@@ -19,7 +19,7 @@ type tally struct {
 	died     map[string]uint64 // executors whose process ended of itself, by cause
 	replaced uint64
 	lost     uint64
-	refused  uint64 // tickets
+	refused  uint64 // leases, for want of a ticket or a proof
 
 	reports    uint64 // that were answered
 	failed     uint64 // reports that were not

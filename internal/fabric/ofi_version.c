@@ -21,6 +21,8 @@ int fabric_ofi_version(struct fabric_ofi_version *version, char *text) {
     void *handle = dlopen(where.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
     void *symbol = handle ? dlsym(handle, "fi_version") : NULL;
     if (!symbol) {
+        if (handle)
+            dlclose(handle);
         snprintf(text, FABRIC_TEXT, "%s has no fi_version", where.dli_fname);
         return FABRIC_FAILED;
     }

@@ -31,9 +31,10 @@ type roster struct {
 	book *book
 	path string // where it is kept
 
-	mu    sync.Mutex
-	said  map[string]entry // by node
-	nodes map[string]*rosterNode
+	saying sync.Mutex // held while something is said, until it is on disk: that may take long
+	mu     sync.Mutex
+	said   map[string]entry // by node; replaced and never changed, by who holds both locks
+	nodes  map[string]*rosterNode
 }
 
 // entry is what was said of a node.
@@ -217,20 +218,20 @@ func (r *roster) add(name string, a config.Addition, at time.Time) (reply string
 		return "", api.Because(api.ErrInvalid, "ip_address is %q, which %s; it is the address at which the executor manager of node %s listens", a.Address, problem, name)
 	}
 	e := entry{Address: a.Address, Port: a.Port, Cores: a.Cores, Memory: a.Memory}
-	r.mu.Lock()
+	r.saying.Lock()
 	for other, known := range r.said {
 		switch {
 		case known.Removed:
 		case other == name:
-			r.mu.Unlock()
+			r.saying.Unlock()
 			return "", api.Because(api.ErrInvalid, "node %s is there already, at %s with %d cores; POST /remove?node=%s takes it out", name, known.at(), known.Cores, name)
 		case known.at() == e.at():
-			r.mu.Unlock()
+			r.saying.Unlock()
 			return "", api.Because(api.ErrInvalid, "%s is the address of node %s, which is there already", e.at(), other)
 		}
 	}
 	err = r.say(name, e)
-	r.mu.Unlock()
+	r.saying.Unlock()
 	if err != nil {
 		return "", err
 	}
@@ -244,7 +245,7 @@ func (r *roster) add(name string, a config.Addition, at time.Time) (reply string
 // remove enters what /remove says: no new leases of that node.
 func (r *roster) remove(name string, a config.Addition, at time.Time) (reply string, err error) {
 	_, registered := r.registered(name)
-	r.mu.Lock()
+	r.saying.Lock()
 	known, said := r.said[name]
 	switch {
 	case known.Removed:
@@ -259,7 +260,7 @@ func (r *roster) remove(name string, a config.Addition, at time.Time) (reply str
 		known.Removed = true
 		err = r.say(name, known)
 	}
-	r.mu.Unlock()
+	r.saying.Unlock()
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,28 +48,25 @@ func (r *roster) load() error {
 	return nil
 }
 
-// say enters what is said of a node, once it is on disk. mu is held.
+// say enters what is said of a node, once it is on disk. saying is held.
 func (r *roster) say(name string, e entry) error {
-	before, said := r.said[name]
-	r.said[name] = e
-	if err := r.save(); err != nil {
-		delete(r.said, name)
-		if said {
-			r.said[name] = before
-		}
-		return err
-	}
-	return nil
+	said := maps.Clone(r.said)
+	said[name] = e
+	return r.keep(said)
 }
 
-func (r *roster) save() error {
-	text, err := json.MarshalIndent(rosterFile{Version: rosterVersion, Nodes: r.said}, "", "  ")
+// keep has all that is said in place of what was, once it is on disk. saying is held.
+func (r *roster) keep(said map[string]entry) error {
+	text, err := json.MarshalIndent(rosterFile{Version: rosterVersion, Nodes: said}, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := replaceFile(r.path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keeping the nodes that were added: %w", err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = said
 	return nil
 }
 
@@ -90,8 +89,9 @@ func replaceFile(path string, content []byte, mode fs.FileMode) error {
 
 // enter adds the nodes of an executors database; what was said of them before does not count.
 func (r *roster) enter(database config.Executors) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.saying.Lock()
+	defer r.saying.Unlock()
+	said := maps.Clone(r.said)
 	for _, x := range database.Executors {
 		if problem := impossible(x.Address); problem != "" {
 			return fmt.Errorf("resource manager: the executors database: address %q %s", x.Address, problem)
@@ -101,9 +101,9 @@ func (r *roster) enter(database config.Executors) error {
 		if name == "" {
 			name, e.Nameless = e.at(), true
 		}
-		r.said[name] = e
+		said[name] = e
 	}
-	return r.save()
+	return r.keep(said)
 }
 
 // database is an executors_database.json.
@@ -143,6 +143,19 @@ func (r *roster) database(nodes []api.NodeStatus) ([]byte, error) {
 type output struct {
 	path    string // empty: none
 	written []byte
+	behind  bool // it could not be written
+}
+
+// follow is update again and again; only changes for the worse and for the better are logged.
+func (o *output) follow(r *roster, log *slog.Logger) {
+	err := o.update(r)
+	switch {
+	case err != nil && !o.behind:
+		log.Warn("the executors database is not up to date", "error", err)
+	case err == nil && o.behind:
+		log.Info("the executors database is up to date again", "file", o.path)
+	}
+	o.behind = err != nil
 }
 
 // update writes the file if anything has changed.

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,5 +64,49 @@ func TestRosterLearnsFromTheBook(t *testing.T) {
 	check(t, err)
 	if cores, memory := free(); cores != 2 || memory != 1<<30 {
 		t.Errorf("%d cores and %d bytes are free", cores, memory)
+	}
+}
+
+// That the executors database can not be written is said once, and that it can be again.
+func TestOutputThatCanNotBeWritten(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "later")
+	text := &bytes.Buffer{}
+	log := slog.New(slog.NewTextHandler(text, nil))
+	r, o := newRoster(testBook(t), ""), output{path: filepath.Join(folder, "executors_database.json")}
+	o.follow(r, log)
+	o.follow(r, log)
+	check(t, os.Mkdir(folder, 0o700))
+	o.follow(r, log)
+	o.follow(r, log)
+	if said := strings.Count(text.String(), "\n"); said != 2 || !strings.Contains(text.String(), "not up to date") || !strings.Contains(text.String(), "up to date again") {
+		t.Errorf("it is said:\n%s", text)
+	}
+	if _, err := os.Stat(o.path); err != nil {
+		t.Error(err)
+	}
+}
+
+// While something said is written to a disk that takes its time, managers are heard all the same.
+func TestSlowDiskStopsNobody(t *testing.T) {
+	r := newRoster(testBook(t), filepath.Join(t.TempDir(), "nodes.json"))
+	_, err := r.register(registration("n", "i", 0, 1), noon)
+	check(t, err)
+	r.saying.Lock()
+	_, err = r.heartbeat("n", api.Heartbeat{Instance: "i", Beat: 1}, noon.Add(time.Second))
+	check(t, err)
+	r.saying.Unlock()
+	_, err = r.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 1}, noon.Add(time.Second))
+	check(t, err)
+	if free := r.book.state.Nodes["n"].Free()[api.Cores]; free != 1 {
+		t.Errorf("%d cores are free", free)
+	}
+}
+
+// What could not be kept was not said.
+func TestWhatCanNotBeKept(t *testing.T) {
+	r := newRoster(testBook(t), filepath.Join(t.TempDir(), "absent", "nodes.json"))
+	_, err := r.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 1}, noon)
+	if err == nil || !strings.Contains(err.Error(), "keeping the nodes that were added") || len(r.said) != 0 {
+		t.Errorf("%v: %v", r.said, err)
 	}
 }

@@ -209,9 +209,7 @@ func (s *Server) Run(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 			s.book.tick(now())
-			if err := s.output.update(s.roster); err != nil {
-				s.log.Warn("the executors database is not up to date", "error", err)
-			}
+			s.output.follow(s.roster, s.log)
 		case err = <-failed:
 			serving = false
 		case <-s.ledger.Failed():
