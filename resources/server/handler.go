@@ -149,6 +149,9 @@ func (s *Server) register(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
+	if err := api.CheckName(request.Node.Name); err != nil {
+		return nil, err
+	}
 	reply, err := s.roster.register(request, now())
 	return api.Registered{Interval: Interval, HeartbeatReply: reply}, err
 }

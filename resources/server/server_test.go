@@ -59,16 +59,16 @@ func TestOverHTTP(t *testing.T) {
 	dir := t.TempDir()
 	s, stop := running(t, dir)
 	c, ctx := client(t, dir), t.Context()
-	registered, err := c.Register(ctx, mine("a/b c", 0, 1))
+	registered, err := c.Register(ctx, mine("a:b_c", 0, 1))
 	check(t, err)
 	if registered.Interval != Interval {
 		t.Errorf("%+v", registered)
 	}
-	_, err = c.Heartbeat(ctx, "a/b c", api.Heartbeat{Instance: "i", Beat: 1, State: api.State{Occupants: map[int]string{1: "rank pid 5"}}})
+	_, err = c.Heartbeat(ctx, "a:b_c", api.Heartbeat{Instance: "i", Beat: 1, State: api.State{Occupants: map[int]string{1: "rank pid 5"}}})
 	check(t, err)
 	grant, err := c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "ann"})
 	check(t, err)
-	if len(grant.Tickets) != 1 || grant.Tickets[0].Node != "a/b c" || grant.TTL != TTL {
+	if len(grant.Tickets) != 1 || grant.Tickets[0].Node != "a:b_c" || grant.TTL != TTL {
 		t.Errorf("%+v", grant)
 	}
 	_, err = c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid()})
@@ -92,7 +92,7 @@ func TestOverHTTP(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	check(t, c.Deregister(ctx, "a/b c", "i"))
+	check(t, c.Deregister(ctx, "a:b_c", "i"))
 	nodes, err := c.Nodes(ctx, "")
 	check(t, err)
 	leases, err := c.Leases(ctx)

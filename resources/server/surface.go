@@ -12,8 +12,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -141,9 +139,6 @@ func surfaceRequest(r *http.Request, parse func(string, []byte) (config.Addition
 	return do(name, a, now())
 }
 
-// maxName is the most bytes of a node's name.
-const maxName = 255
-
 // nodeNamed is the node that a request is about.
 func nodeNamed(r *http.Request) (string, error) {
 	query := r.URL.Query()
@@ -156,10 +151,5 @@ func nodeNamed(r *http.Request) (string, error) {
 	if len(names) != 1 || names[0] == "" {
 		return "", api.Because(api.ErrInvalid, "which node? %s?node=NAME", r.URL.Path)
 	}
-	name := names[0]
-	odd := func(c rune) bool { return !unicode.IsPrint(c) }
-	if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, odd) || strings.TrimSpace(name) != name {
-		return "", api.Because(api.ErrInvalid, "the node's name is %q; it has at most %d bytes, that can be printed, and no space around it", name[:min(len(name), maxName)], maxName)
-	}
-	return name, nil
+	return names[0], api.CheckName(names[0])
 }
