@@ -1,0 +1,90 @@
+package server
+
+import (
+	"net"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+// tickets signs a lease's tickets.
+func (b *book) tickets(lease api.Lease) ([]api.Access, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var tickets []api.Access
+	for _, name := range lease.Nodes() {
+		node := b.state.Nodes[name]
+		if node == nil {
+			return nil, api.Because(api.ErrNoCapacity, "node %q has gone while it was being lent; ask again", name)
+		}
+		ticket := api.Ticket{Lease: lease.ID, Node: name, UID: lease.UID, User: lease.User, Account: lease.Account, Granted: lease.Granted, Expires: lease.Expires}
+		for i, e := range lease.Executors {
+			if e.Node == name {
+				ticket.Executors = append(ticket.Executors, api.Placed{Index: i, Executor: e})
+			}
+		}
+		signed, err := ticket.Sign(node.Key)
+		if err != nil {
+			return nil, err
+		}
+		tickets = append(tickets, api.Access{Node: name, Reach: node.Record.Reach, Executors: ticket.Executors, Ticket: signed})
+	}
+	return tickets, nil
+}
+
+// send notes over which connection a lease is on its way.
+func (b *book) send(lease string, conn net.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, lasts := b.state.Leases[lease]; lasts && conn != nil {
+		b.onTheWay[lease] = conn
+	}
+}
+
+// hungUp ends the leases that were on their way over a connection: their client is gone. Once a
+// manager holds a lease, that is who notices.
+func (b *book) hungUp(conn net.Conn, at time.Time) {
+	b.lock(at)
+	defer b.mu.Unlock()
+	var its []string
+	for id, over := range b.onTheWay {
+		if over == conn {
+			its = append(its, id)
+		}
+	}
+	if len(its) == 0 {
+		return
+	}
+	for _, id := range its {
+		b.log.Info("a client has gone before it used its lease", "lease", id)
+		if _, err := b.apply(ledger.Release{Lease: id, At: at, Remember: at.Add(remembered)}); err != nil {
+			b.log.Warn("that lease could not be ended, and will be when its time is over", "lease", id, "error", err)
+		}
+	}
+	b.serveWaiting(at)
+}
+
+// renew makes a lease last longer. It is not written: after a start all leases last as long as if they had
+// just been renewed.
+func (b *book) renew(id string, at time.Time) (time.Time, error) {
+	b.lock(at)
+	defer b.mu.Unlock()
+	if b.state.Leases[id] == nil {
+		return time.Time{}, api.Because(api.ErrUnknownLease, "there is no lease %q; it has ended, or never was", id)
+	}
+	if later := at.Add(TTL); later.After(b.expires[id]) {
+		b.expires[id] = later
+	}
+	return b.expires[id], nil
+}
+
+func (b *book) release(id string, at time.Time) error {
+	b.lock(at)
+	defer b.mu.Unlock()
+	_, err := b.apply(ledger.Release{Lease: id, At: at, Remember: at.Add(remembered)})
+	if err == nil {
+		b.serveWaiting(at)
+	}
+	return err
+}

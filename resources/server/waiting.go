@@ -1,0 +1,101 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/resources/ledger"
+)
+
+// waiter is a grant that waits for cores.
+type waiter struct {
+	command ledger.Grant
+	since   time.Time
+	until   time.Time
+	done    chan struct{} // closed when lease and err do not change any more
+	lease   api.Lease
+	err     error // why not yet
+}
+
+// ask grants a lease at once, or returns who waits for it.
+func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
+	if request.UID != b.uid {
+		return nil, api.Because(api.ErrUnauthorized, "user %s (%d) asks for a lease; this resource manager serves user %d alone", request.User, request.UID, b.uid)
+	}
+	if request.Executors > maxExecutors {
+		return nil, api.Because(api.ErrInvalid, "a lease of %d executors; it can be at most %d", request.Executors, maxExecutors)
+	}
+	id := make([]byte, 6)
+	_, _ = rand.Read(id) // never fails
+	w := &waiter{since: at, until: at.Add(request.Wait), done: make(chan struct{}), command: ledger.Grant{
+		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
+		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
+	}}
+	b.lock(at)
+	defer b.mu.Unlock()
+	b.waiting = append(b.waiting, w) // those who came before are served before
+	b.serveWaiting(at)
+	if last := len(b.waiting) - 1; request.Wait <= 0 && last >= 0 && b.waiting[last] == w {
+		b.waiting = b.waiting[:last]
+		close(w.done)
+	}
+	return w, nil
+}
+
+// mayWait tells whether time can heal a refusal.
+func mayWait(err error) bool {
+	var missing *ledger.NoCapacity
+	return errors.As(err, &missing) || errors.Is(err, ledger.ErrDraining)
+}
+
+// try grants a lease, or notes why not; first is who has waited longest for leases to end, or nil: what
+// that one waits for is left.
+func (b *book) try(w, first *waiter, at time.Time) {
+	w.command.At, w.command.Expires = at, at.Add(TTL)
+	w.command.Keep, w.command.KeepMemory = 0, 0
+	if first != nil {
+		w.command.Keep = first.command.Executors
+		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
+	}
+	result, err := b.apply(w.command)
+	if w.err = err; err == nil {
+		w.lease = result.Leases[0]
+		b.expires[w.lease.ID] = w.lease.Expires
+		b.counts.waited.Observe(at.Sub(w.since).Seconds())
+	}
+}
+
+// serveWaiting grants what can be granted, first come, first served. The first who has to wait for
+// leases to end has all cores and memory that come free meanwhile; nobody knows when leases end, so whoever
+// passed could delay that one for ever. One who asks for more than leases can give back waits for
+// another node, and holds nobody up.
+func (b *book) serveWaiting(at time.Time) {
+	var first *waiter
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
+		b.try(w, first, at)
+		if w.err == nil || !mayWait(w.err) {
+			close(w.done)
+			return true
+		}
+		var missing *ledger.NoCapacity
+		if first == nil && errors.As(w.err, &missing) && missing.CanBeMet() {
+			first = w
+		}
+		return false
+	})
+}
+
+// giveUp ends a waiting; the waiter has its lease, or the reason why not.
+func (b *book) giveUp(w *waiter, at time.Time) {
+	b.lock(at)
+	defer b.mu.Unlock()
+	if i := slices.Index(b.waiting, w); i >= 0 {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+		close(w.done)
+		b.serveWaiting(at) // it may have held others up
+	}
+}
