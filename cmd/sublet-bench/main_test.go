@@ -59,8 +59,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SUBLET_BIN", bin)
 			env.Setenv("LIBRARY", filepath.Join(bin, library))
-			env.Setenv("SUBLET_DIR", env.WorkDir) // without a resource manager
-			if os.Getenv("GORACE") == "" {        // else each command would sleep for a second at its end
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home")) // each its own; what is made there goes with it
+			env.Setenv("SUBLET_DIR", env.WorkDir)                  // without a resource manager
+			if os.Getenv("GORACE") == "" {                         // else each command would sleep for a second at its end
 				env.Setenv("GORACE", "atexit_sleep_ms=10")
 			}
 			return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +30,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SUBLET_BIN", bin)
 			env.Setenv("LIBRARY", library)
-			if os.Getenv("GORACE") == "" { // else each command would sleep for a second at its end
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home")) // each its own; what is made there goes with it
+			if os.Getenv("GORACE") == "" {                         // else each command would sleep for a second at its end
 				env.Setenv("GORACE", "atexit_sleep_ms=10")
 			}
 			return nil
