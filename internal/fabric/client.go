@@ -180,14 +180,15 @@ func (c *Client) Submit(r *Request) (uint64, error) {
 }
 
 // Harvest spins until the response to the invocation until has come, at most for budget, and
-// returns what has come, in the order of submission. The slice is valid until the next call.
-// A budget of 0 only looks.
+// returns what has come, in the order of submission. The slice is valid until the next call. It may
+// end before, with what came ahead of that. A budget of 0 only looks.
 func (c *Client) Harvest(until uint64, budget time.Duration) ([]Response, error) {
 	if c.broken != nil {
 		return nil, c.broken
 	}
 	if c.near != nil {
-		if c.harvestNear(until, budget); len(c.harvested) > 0 || uint64(c.c.harvested) >= min(until, uint64(c.c.submitted)) {
+		until = min(until, uint64(c.c.submitted))
+		if c.harvestNear(until, budget); len(c.harvested) > 0 || uint64(c.c.harvested) >= until {
 			return c.harvested, nil
 		}
 	}

@@ -75,17 +75,25 @@ func (c *Client) submitNear(r *Request) (uint64, error) {
 	return id, nil
 }
 
+// What Go found where the next response is going to be.
+const (
+	taken  = iota // it has come, and is in harvested
+	absent        // it has not come
+	forC          // it is, or will be, of those that are left to C
+)
+
 // harvestNear is Harvest of responses of one line for as long as Go looks for them, which with no budget is
 // once. They are in c.harvested; that there are fewer says nothing about what is the matter.
 func (c *Client) harvestNear(until uint64, budget time.Duration) {
 	c.harvested = c.harvested[:0]
 	for range nearTurns {
+		next := absent
 		for c.c.harvested < c.c.submitted && len(c.harvested) < Batch {
-			if !c.takeNear() {
+			if next = c.takeNear(); next != taken {
 				break
 			}
 		}
-		if uint64(c.c.harvested) >= until || len(c.harvested) == Batch || budget == 0 || atomic.LoadUint32(&c.wanted) > 0 {
+		if next == forC || uint64(c.c.harvested) >= until || len(c.harvested) == Batch || budget == 0 || atomic.LoadUint32(&c.wanted) > 0 {
 			return
 		}
 		pause.For(1)
@@ -94,21 +102,24 @@ func (c *Client) harvestNear(until uint64, budget time.Duration) {
 
 // takeNear takes the next response, if it has come, as take does (client.c): it reads each field once, and checks what it
 // has read. What is not an output in the response's own line is left to C.
-func (c *Client) takeNear() bool {
+func (c *Client) takeNear() int {
 	id := uint64(c.c.harvested) + 1
+	pending := &c.c.pending[int(id)&(len(c.near.requests)-1)]
+	if pending.flags != nearFlags {
+		return forC
+	}
 	response := c.near.response(id)
 	if atomic.LoadUint64((*uint64)(&response.id)) != id {
-		return false
+		return absent
 	}
-	pending := &c.c.pending[int(id)&(len(c.near.requests)-1)]
 	size := atomic.LoadUint64((*uint64)(&response.size))
-	if atomic.LoadInt32((*int32)(&response.status)) != C.WIRE_OK || pending.flags != nearFlags || size > uint64(pending.capacity) {
-		return false
+	if atomic.LoadInt32((*int32)(&response.status)) != C.WIRE_OK || size > uint64(pending.capacity) {
+		return forC
 	}
 	copyInline(pending.output, unsafe.Pointer(&response.inlined), int(size))
 	c.c.harvested = C.uint64_t(id)
 	c.harvested = append(c.harvested, Response{ID: id, Size: int(size), InCall: time.Duration(min(atomic.LoadUint64((*uint64)(&response.nanoseconds)), math.MaxInt64))})
-	return true
+	return taken
 }
 
 // copyInline copies at most WIRE_INLINE bytes; eight, the commonest size, by a store of its own.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/internal/pause"
 )
 
 // Calls in Go and through C, of payloads around the size that tells them apart, follow one another on one
@@ -77,6 +78,29 @@ func TestNearCallThatTakesLong(t *testing.T) {
 	i.ring.Unwant()
 	if id != 2 || len(responses) > 0 || err != nil {
 		t.Errorf("%d, %v, %v", id, responses, err)
+	}
+}
+
+// What only C can take is not looked for in Go first.
+func TestFarResponseIsTakenAtOnce(t *testing.T) {
+	i := newImpostor(t)
+	fastest, looking := time.Hour, time.Hour
+	for range 1000 {
+		id, err := i.ring.Submit(&fabric.Request{Output: fabric.Payload{Size: 64}})
+		check(t, err)
+		i.answer(id)
+		began := time.Now()
+		r, err := i.ring.Harvest(id, time.Second)
+		fastest = min(fastest, time.Since(began))
+		if err != nil || len(r) != 1 {
+			t.Fatalf("%v, %v", r, err)
+		}
+		began = time.Now()
+		pause.For(64)
+		looking = min(looking, time.Since(began))
+	}
+	if fastest > looking {
+		t.Errorf("it takes %v, and 64 pauses %v", fastest, looking)
 	}
 }
 
