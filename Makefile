@@ -91,8 +91,10 @@ vet: | deps ## run go vet
 SANITIZERS   := -fsanitize=address,undefined,bounds-strict -fno-sanitize-recover=all -fno-omit-frame-pointer
 SANITIZED     = env CGO_CFLAGS="-g -O2 $(SANITIZERS)" CGO_LDFLAGS="$(SANITIZERS)" CFLAGS="$(SANITIZERS)" CXXFLAGS="$(SANITIZERS)" $(MPI)
 SANITIZE_NOT := ^(TestLargest|TestManyInvocations|TestOrderAndPipelining|TestSharedMemoryWithoutCopyingAcross|TestAwkwardProvider)$$
+sanitize: TESTER := $(SANITIZED) build/tools/gotestsum
 sanitize: | deps ## run the tests of the C under the address, leak and undefined behaviour sanitizers
-	@$(SANITIZED) go test -asan -timeout 10m -skip '$(SANITIZE_NOT)' ./internal/fabric ./apps/jacobi/linear
+	@GOBIN=$(CURDIR)/build/tools go install $(lastword $(GOTESTSUM))
+	@$(call run_tests,-asan -skip '$(SANITIZE_NOT)',./internal/fabric ./apps/jacobi/linear)
 
 # An input that breaks something is kept in the package's testdata/fuzz, for every later test.
 FUZZTIME ?= 10s
@@ -109,7 +111,7 @@ rdma-lab-test: build rdma-lab ## run the tests of the data path, and an MPI prog
 # What links MPI is left out: the race detector reports the MPI library's own memory. -short leaves out
 # transports that differ in their C only.
 race: | deps ## run the tests under the race detector, but those of packages with MPI
-	@packages=$$($(MPI) scripts/packages-without-mpi) && $(call run_tests,-race -short $$packages)
+	@packages=$$($(MPI) scripts/packages-without-mpi) && $(call run_tests,-race -short,$$packages)
 
 lint: | deps ## run the linter, at the version named in this file; check go.mod and the C
 	@go mod tidy -diff
@@ -129,9 +131,14 @@ clean: ## remove what was built
 	rm -rf bin build
 
 # Prints failures, one line per package, and the totals. A package takes 3 minutes at most on two idle
-# cores; what hangs is found by the tests themselves, with a text that says what.
+# cores; what hangs is found by the tests themselves, with a text that says what. RERUNS=1 runs tests that
+# fail once more when all others are done, and fails if they fail again; both are in the output.
+RERUNS ?= 0
+TESTER  = $(MPI) $(GOTESTSUM)
 define run_tests
-$(MPI) $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output -- -timeout 15m $(1)
+$(TESTER) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output \
+	$(if $(filter-out 0,$(RERUNS)),--rerun-fails=$(RERUNS) --rerun-fails-max-failures=5 --rerun-fails-run-root-test --rerun-fails-abort-on-data-race) \
+	--packages "$(2)" -- -timeout 15m $(1)
 endef
 
 # Tests of packages run beside each other, but those that kill what computes and hold it to a time: beside
@@ -139,7 +146,7 @@ endef
 ALONE := /apps/jacobi$$
 define run_all
 all=$$($(MPI) go list $(1)) && others=$$(printf '%s\n' $$all | grep -v '$(ALONE)' || true) && alone=$$(printf '%s\n' $$all | grep '$(ALONE)' || true) && \
-	if [ -n "$$others" ]; then $(call run_tests,$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,$$alone); fi
+	if [ -n "$$others" ]; then $(call run_tests,,$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,,$$alone); fi
 endef
 
 # Go knows best what is out of date: these always run, and cost a fraction of a second when

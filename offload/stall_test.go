@@ -127,8 +127,7 @@ func TestStoppedExecutor(t *testing.T) {
 			e := l.Executors()[0]
 			_, err := e.Invoke(within(t), "echo", in, out).Wait(within(t))
 			check(t, err)
-			check(t, syscall.Kill(e.PID(), syscall.SIGSTOP))
-			waitFor(t, "stop of all threads", func() bool { return isStopped(t, e.PID()) })
+			stop(t, e.PID())
 			lostBecause(t, e.Invoke(context.Background(), "echo", in, out), "has not answered")
 			waitFor(t, "replacement", e.Ready)
 			_, err = e.Invoke(within(t), "echo", in, out).Wait(within(t))
@@ -153,7 +152,7 @@ func TestStoppedManager(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		pid := l.Executors()[0].PID()
-		check(t, syscall.Kill(manager, syscall.SIGSTOP))
+		stop(t, manager)
 		t.Cleanup(func() { _ = syscall.Kill(manager, syscall.SIGCONT) }) // it may have ended
 		if _, err := l.Invoke(ctx, "nap", in, nil).Wait(within(t)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("past its deadline, under a manager that is stopped: %v", err)
@@ -176,8 +175,7 @@ func TestDebuggedExecutor(t *testing.T) {
 		check(t, err)
 		runtime.LockOSThread() // who traces is a thread
 		defer runtime.UnlockOSThread()
-		check(t, syscall.Kill(e.PID(), syscall.SIGSTOP))
-		waitFor(t, "stop of all threads", func() bool { return isStopped(t, e.PID()) })
+		stop(t, e.PID())
 		check(t, unix.PtraceSeize(e.PID()))
 		f := e.Invoke(context.Background(), "echo", in, out)
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
@@ -192,6 +190,13 @@ func TestDebuggedExecutor(t *testing.T) {
 		_, err = f.Wait(within(t))
 		check(t, err)
 	})
+}
+
+// stop stops a process. A signal is sent sooner than it is taken: stop waits until no thread goes on.
+func stop(t *testing.T, pid int) {
+	t.Helper()
+	check(t, syscall.Kill(pid, syscall.SIGSTOP))
+	waitFor(t, "stop of all threads", func() bool { return isStopped(t, pid) })
 }
 
 // isStopped tells whether all threads of a process are.

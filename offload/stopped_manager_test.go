@@ -12,7 +12,7 @@ func TestReleaseWhileTheManagerIsStopped(t *testing.T) {
 	s := session(t)
 	l := lease(t, s, 2)
 	manager := helper(t, l.Executors()[0].PID())
-	check(t, syscall.Kill(manager, syscall.SIGSTOP))
+	stop(t, manager)
 	defer func() { check(t, syscall.Kill(manager, syscall.SIGCONT)) }()
 	check(t, l.Release())
 	for _, e := range l.Executors() {
@@ -30,7 +30,7 @@ func TestReplacementAfterTheManagerWasStopped(t *testing.T) {
 	e := l.Executors()[0]
 	manager := helper(t, e.PID())
 	for range 2 {
-		check(t, syscall.Kill(manager, syscall.SIGSTOP))
+		stop(t, manager)
 		check(t, syscall.Kill(e.PID(), syscall.SIGKILL))
 		waitFor(t, "a loss", func() bool { // nobody says whether there will be another
 			_, err := l.Invoke(within(t), "echo", nil, nil).Wait(within(t))

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
@@ -150,6 +152,7 @@ func TestConnectingEndsWithTheExecutor(t *testing.T) {
 			p := startExecutor(t, peerOptions{slots: 8, hot: -1})
 			name, nonce := p.listen(peerOptions{slots: 8, provider: provider})
 			check(t, p.command.Process.Signal(syscall.SIGSTOP))
+			check(t, unix.Waitid(unix.P_PID, p.command.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)) // all its threads are
 			defer func() { check(t, p.command.Process.Signal(syscall.SIGCONT)) }()
 			alive, died := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer died()
