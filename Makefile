@@ -141,12 +141,15 @@ $(TESTER) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary
 	--packages "$(2)" -- -timeout 15m $(1)
 endef
 
-# Tests of packages run beside each other, but those that kill what computes and hold it to a time: beside
-# others they would see how the kernel divides the cores among too many who spin.
-ALONE := /apps/jacobi$$
+# Tests of packages run beside each other: those of the package that takes longest begin first. Alone run
+# those that kill what computes and hold it to a time: beside others they would see how the kernel divides
+# the cores among too many who spin.
+LONGEST := /offload$$
+ALONE   := /apps/jacobi$$
 define run_all
-all=$$($(MPI) go list $(1)) && others=$$(printf '%s\n' $$all | grep -v '$(ALONE)' || true) && alone=$$(printf '%s\n' $$all | grep '$(ALONE)' || true) && \
-	if [ -n "$$others" ]; then $(call run_tests,,$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,,$$alone); fi
+all=$$($(MPI) go list $(1)) && only() { printf '%s\n' $$all | grep "$$@" || true; } && \
+	others="$$(only '$(LONGEST)') $$(only -v -e '$(LONGEST)' -e '$(ALONE)')" && alone=$$(only '$(ALONE)') && \
+	if [ -n "$${others# }" ]; then $(call run_tests,,$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,,$$alone); fi
 endef
 
 # Go knows best what is out of date: these always run, and cost a fraction of a second when
