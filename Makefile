@@ -97,8 +97,8 @@ sanitize: | deps ## run the tests of the C under the address, leak and undefined
 	@$(call run_tests,-asan -skip '$(SANITIZE_NOT)',./internal/fabric ./apps/jacobi/linear)
 
 # An input that breaks something is kept in the package's testdata/fuzz, for every later test.
-FUZZTIME ?= 10s
-fuzz: | deps ## look for inputs that break what reads outside bytes, FUZZTIME=10s for each reader
+FUZZTIME ?= 30s
+fuzz: | deps ## look for inputs that break what reads outside bytes, FUZZTIME=30s for each reader
 	@$(SANITIZED) scripts/fuzz $(FUZZTIME)
 
 rdma-lab: ## build the guest with an RDMA device that rdma-lab-test boots

@@ -16,8 +16,8 @@ import (
 
 var phases = []string{record.PhaseConnect, record.PhaseLease, record.PhaseFirst, record.PhaseTotal, record.PhaseRelease}
 
-// poolPatience is how long the pool of started executors may take to be full before each repetition.
-const poolPatience = 5 * time.Second
+// PoolPatience is how long the pool of started executors may take to be full before each repetition.
+const PoolPatience = 5 * time.Second
 
 // Cold measures what it takes from nothing to a first result, for one client or several at once. A
 // session stays open meanwhile, so that it is not the node's helper that is started each time.
@@ -51,7 +51,7 @@ func Cold(ctx context.Context, o *Options) (*record.Run, error) {
 		warmup = 1
 	}
 	for i := -warmup; i < repetitions; i++ {
-		pooled, err := s.session.AwaitPool(ctx, poolPatience)
+		pooled, err := s.session.AwaitPool(ctx, PoolPatience)
 		if err != nil {
 			return fail(err)
 		}

@@ -95,25 +95,6 @@ floor: pairs of cache lines, as many as invocations are in flight, and a loop in
 	}
 }
 
-func coldCommand() *command {
-	return &command{
-		name: "cold", summary: "from nothing to a first result, in its phases",
-		details: `
-Each repetition is a new session, a new lease and a first result of each executor. With --clients
-several come at once, and the time until the last one is ready is reported as well. More executors
-than cores share these, which the report says.`,
-		examples: []string{"sublet-bench cold", "sublet-bench cold --clients 16 --repetitions 10", "sublet-bench cold --transport ofi"},
-		setUp: func(flags *pflag.FlagSet) runFunc {
-			m := declare(flags)
-			flags.IntVar(&m.options.Clients, "clients", 1, "`N` clients at once")
-			flags.IntVar(&m.options.Cores, "cores", 1, "lease `N` executors for each client")
-			flags.Lookup("repetitions").Usage = "`N` times (default: 30)"
-			flags.Lookup("warmup").Usage = "`N` times before that are thrown away (default: 1)"
-			return m.runs(bench.Cold)
-		},
-	}
-}
-
 func scaleCommand() *command {
 	return &command{
 		name: "scale", summary: "what 1 to N executors speed up, against one core and against equal cores",

@@ -25,6 +25,7 @@ func FuzzUse(f *testing.F) {
 		f.Add(body, "")
 	}
 	f.Add(`{}`, "x")
+	f.Add(`{"lease":"l","node":"n","uid":7,"expires":"2026-01-01T00:00:00Z","executors":[{"index":0,"core":1}]}`, "\n")
 	f.Fuzz(func(t *testing.T, body, more string) {
 		tickets := newTickets(7, func() {})
 		tickets.node = "n"

@@ -99,7 +99,7 @@ func TestTutorial(t *testing.T) {
 		s.End(t, 0)
 	})
 	s.run(t, "trap 'echo block failed' ERR")
-	managers, benchmarks := 0, 0
+	managers, benchmarks, colds := 0, 0, 0
 	for _, block := range blocks(t, tutorial, "sh") {
 		s.run(t, strings.ReplaceAll(block, "192.168.0.29", "127.0.0.1"))
 		switch {
@@ -114,13 +114,18 @@ func TestTutorial(t *testing.T) {
 		case strings.Contains(block, "curl"):
 			s.await(t, "node exec-mgr-node is taken out", 1)
 			s.await(t, "node exec-mgr-node is added", 1)
-		case strings.Contains(block, "sublet-bench warm"):
+		case strings.Contains(block, "sublet-bench "):
 			benchmarks++
-			s.await(t, "Executed 100 repetitions, avg ", benchmarks)
+			s.await(t, " repetitions, avg ", benchmarks)
 			s.await(t, "executor     on exec-mgr-node, transport ring, provider memfd\ndata         1\n", benchmarks)
+			if strings.Contains(block, "sublet-bench cold") {
+				colds++
+				s.await(t, "Executed 10 repetitions", colds)
+				s.await(t, "\nexecutors    ", colds)
+			}
 		}
 	}
-	if managers != 2 || benchmarks != 2 {
-		t.Errorf("%d executor managers, %d benchmarks", managers, benchmarks)
+	if managers != 2 || benchmarks != 4 || colds != 2 {
+		t.Errorf("%d executor managers, %d benchmarks, %d of them cold", managers, benchmarks, colds)
 	}
 }

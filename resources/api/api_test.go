@@ -64,6 +64,7 @@ func FuzzParseTicket(f *testing.F) {
 	check(f, err)
 	f.Add(text)
 	f.Add("a.b")
+	f.Add(text + "\n")
 	f.Add(base64.RawURLEncoding.EncodeToString([]byte("{}")) + ".")
 	f.Fuzz(func(t *testing.T, forged string) {
 		if _, err := api.ParseTicket(forged, key); err == nil && forged != text {

@@ -26,9 +26,9 @@ func TestWarmSharesItsOwnCoresAlone(t *testing.T) {
 	} {
 		t.Setenv("SUBLET_DIR", c.directory)
 		t.Setenv(offload.DatabaseVariable, c.variable)
-		w := warm{executors: c.flag}
-		w.settings.Cores = 1
-		want, err := w.want()
+		b := benchmarker{executors: c.flag}
+		b.settings.Cores = 1
+		want, err := b.want()
 		if err != nil || want.Oversubscribe != c.want {
 			t.Errorf("%+v: %v, %v", c, want.Oversubscribe, err)
 		}
