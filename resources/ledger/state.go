@@ -107,11 +107,18 @@ func (n *Node) Core(id int) *Core {
 
 // Free counts what can be lent now.
 func (n *Node) Free() api.Resources {
-	free := api.Resources{api.Cores: 0, api.Memory: n.Record.Memory - n.Lent}
+	return api.Resources{api.Cores: n.freeCores(), api.Memory: n.freeMemory()}
+}
+
+// freeCores and freeMemory are looked at several times for each lease, and again when a log is replayed: they make
+// no map.
+func (n *Node) freeCores() (count int64) {
 	for i := range n.Cores {
 		if n.Cores[i].Free() {
-			free[api.Cores]++
+			count++
 		}
 	}
-	return free
+	return count
 }
+
+func (n *Node) freeMemory() int64 { return n.Record.Memory - n.Lent }
