@@ -40,13 +40,9 @@ type book struct {
 	state    *ledger.State        // the replica's
 	managers map[string]*manager  // by node
 	expires  map[string]time.Time // when leases end that nobody renews
-	removed  map[string]time.Time // instances of managers that are to end, and until when that is remembered
 	waiting  []*waiter            // who came first is first
 	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
 	onTheWay map[string]net.Conn
-
-	// ending are leases that managers are told to end, because somebody has asked for that.
-	ending map[string]bool
 
 	counts *counts
 }
@@ -61,8 +57,8 @@ type manager struct {
 // been heard of just now.
 func newBook(uid int, its *replica.Replica, log *slog.Logger, at time.Time) *book {
 	b := &book{
-		log: log, uid: uid, ledger: its, managers: map[string]*manager{}, expires: map[string]time.Time{}, removed: map[string]time.Time{},
-		onTheWay: map[string]net.Conn{}, ending: map[string]bool{}, counts: newCounts(),
+		log: log, uid: uid, ledger: its, managers: map[string]*manager{}, expires: map[string]time.Time{},
+		onTheWay: map[string]net.Conn{}, counts: newCounts(),
 	}
 	b.lock(at)
 	defer b.mu.Unlock()
@@ -100,7 +96,6 @@ func (b *book) apply(command ledger.Command) (ledger.Result, error) {
 		}
 		delete(b.onTheWay, lease.ID)
 		delete(b.expires, lease.ID)
-		delete(b.ending, lease.ID)
 		b.counts.ended.WithLabelValues(endingOf(command)).Inc()
 		b.log.Info("lease ended", "lease", lease.ID, "why", commandName(command))
 	}
@@ -211,7 +206,8 @@ func (b *book) partEnded(id, name string, at time.Time) {
 func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	_, gone := b.state.Ended[held.Lease]
 	_, partGone := b.state.Ended[ledger.PartOf(held.Lease, name)]
-	if gone || partGone || b.ending[held.Lease] || held.UID != b.uid {
+	_, ending := b.state.Ending[held.Lease]
+	if gone || partGone || ending || held.UID != b.uid {
 		return false
 	}
 	for i := range held.Executors {
@@ -269,7 +265,6 @@ func (b *book) tick(at time.Time) {
 	}
 	b.expire(at)
 	b.forget(at)
-	maps.DeleteFunc(b.removed, func(_ string, until time.Time) bool { return until.Before(at) })
 	b.serveWaiting(at)
 }
 
@@ -291,13 +286,11 @@ func (b *book) expire(at time.Time) {
 
 // forget drops names that have been remembered for long enough.
 func (b *book) forget(at time.Time) {
-	for _, until := range b.state.Ended {
-		if until.Before(at) {
-			if _, err := b.apply(ledger.Forget{At: at}); err != nil {
-				b.log.Error("what has ended could not be forgotten", "error", err)
-			}
-			return
-		}
+	if !b.state.Overdue(at) {
+		return
+	}
+	if _, err := b.apply(ledger.Forget{At: at}); err != nil {
+		b.log.Error("what has ended could not be forgotten", "error", err)
 	}
 }
 

@@ -67,7 +67,7 @@ func (b *book) leaseState(id string) api.LeaseState {
 	if _, onTheWay := b.onTheWay[id]; onTheWay {
 		return api.LeaseOnTheWay
 	}
-	if b.ending[id] {
+	if _, ending := b.state.Ending[id]; ending {
 		return api.LeaseEnding
 	}
 	return api.LeaseHeld
