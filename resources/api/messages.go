@@ -77,6 +77,8 @@ type GrantRequest struct {
 	UID     int    `json:"uid"`
 	User    string `json:"user"`
 	Account string `json:"account,omitempty"`
+	// Placement says how executors are divided between nodes; empty: pack.
+	Placement Placement `json:"placement,omitempty"`
 	// Wait is how long to wait for cores that are lent to others; 0: not at all.
 	Wait time.Duration `json:"wait,omitempty"`
 }
