@@ -22,6 +22,9 @@
 //	                     ├─ deregister ──▶ unknown
 //	                     └─ remove ──▶ unknown; its manager is told to end with its next report
 //
+// The answer to each report says how often the next are to come: managers report each Interval as long as they are
+// few, and less often when they are many. Silence, and how long leases last, grow with that.
+//
 // Drain and resume belong to a node's name, whether it is registered or not: a node that drains takes no
 // new leases. Its manager learns of it from the answers to its reports.
 //

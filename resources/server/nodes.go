@@ -12,13 +12,10 @@ import (
 // wanted a lease ended.
 const wishRemembered = 24 * time.Hour
 
-// silent is when a node counts as silent that is not written off yet: a report and a bit are missing.
-const silent = 2 * Interval
-
 // stateOf says what a registered node is good for.
 func stateOf(node *api.NodeStatus, at time.Time) api.NodeState {
 	switch {
-	case at.Sub(node.Seen) > silent:
+	case at.Sub(node.Seen) > 2*node.Interval: // a report and a bit are missing; it is not written off yet
 		return api.NodeSilent
 	case node.Drain == nil:
 		return api.NodeLending
