@@ -49,10 +49,22 @@ type Want struct {
 	// NotRepeatable says that running a function twice with the same input does harm: what is lost
 	// with an executor is reported, and never run again.
 	NotRepeatable bool
+	// Placement says how the executors are divided between nodes, where there are several: Pack, on as few as
+	// will do, or Spread, evenly on as many as will do. Empty: Pack.
+	Placement Placement
 	// Wait is how long to wait for cores that others have. 0: not at all; ErrNoCapacity says who has
 	// them.
 	Wait time.Duration
 }
+
+// Placement says how executors are divided between nodes.
+type Placement = api.Placement
+
+// Placements.
+const (
+	Pack   = api.Pack
+	Spread = api.Spread
+)
 
 // MinMemory is the least that Want.Memory can be, in bytes.
 const MinMemory = api.MinMemory
@@ -117,6 +129,9 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	}
 	if want.Memory < 0 || want.Memory > 0 && want.Memory < MinMemory {
 		return nil, fmt.Errorf("offload: executors with %d bytes of memory each (Want.Memory); at least %d, or 0 for a share of their node's", want.Memory, int64(MinMemory))
+	}
+	if !want.Placement.Known() {
+		return nil, fmt.Errorf("offload: placement %q (Want.Placement); there are %q, the default, and %q", want.Placement, Pack, Spread)
 	}
 	library, err := filepath.Abs(want.Library)
 	if err != nil {

@@ -26,20 +26,16 @@ func (d *door) room(memory int64) int {
 	return room
 }
 
-// planDirect divides executors between managers: all to the first that has room for them, or to as many
-// as it takes, in the order of the database.
+// planDirect divides executors between managers. To pack them is to give all to the first that has room for
+// them, or to as many as it takes, in the order of the database; to spread them, to give one at a time to each
+// that has room.
 func planDirect(doors []*door, want *Want, executors int) ([]int, error) {
-	shares := make([]int, len(doors))
-	for i, d := range doors {
-		if d.room(want.Memory) >= executors {
-			shares[i] = executors
-			return shares, nil
-		}
+	shares, left := pack(doors, want.Memory, executors)
+	if want.Placement == Spread {
+		shares, left = spread(doors, want.Memory, executors)
 	}
-	left := executors
-	for i, d := range doors {
-		shares[i] = min(left, d.room(want.Memory))
-		left -= shares[i]
+	if left == 0 {
+		return shares, nil
 	}
 	var answering []int
 	for i, d := range doors {
@@ -54,9 +50,6 @@ func planDirect(doors []*door, want *Want, executors int) ([]int, error) {
 		}
 		return nil, errors.Join(errs...)
 	}
-	if left == 0 {
-		return shares, nil
-	}
 	if !want.Oversubscribe {
 		return nil, classify(ErrNoCapacity, "%s", lackDirect(doors, want, executors))
 	}
@@ -64,6 +57,38 @@ func planDirect(doors []*door, want *Want, executors int) ([]int, error) {
 		shares[answering[i%len(answering)]]++
 	}
 	return shares, nil
+}
+
+// pack and spread return how many executors each manager gets, and how many are left over.
+func pack(doors []*door, memory int64, executors int) (shares []int, left int) {
+	shares = make([]int, len(doors))
+	for i, d := range doors {
+		if d.room(memory) >= executors {
+			shares[i] = executors
+			return shares, 0
+		}
+	}
+	left = executors
+	for i, d := range doors {
+		shares[i] = min(left, d.room(memory))
+		left -= shares[i]
+	}
+	return shares, left
+}
+
+func spread(doors []*door, memory int64, executors int) (shares []int, left int) {
+	shares, left = make([]int, len(doors)), executors
+	for given := true; given && left > 0; {
+		given = false
+		for i, d := range doors {
+			if left > 0 && shares[i] < d.room(memory) {
+				shares[i]++
+				left--
+				given = true
+			}
+		}
+	}
+	return shares, left
 }
 
 // lackDirect says what is missing.

@@ -130,7 +130,7 @@ func grantRequest(want *Want, executors int, wait time.Duration) api.GrantReques
 		name = u.Username
 	}
 	return api.GrantRequest{
-		Executors: executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Wait: max(wait, 0),
+		Executors: executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Placement: want.Placement, Wait: max(wait, 0),
 		UID: uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
 	}
 }

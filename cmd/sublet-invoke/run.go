@@ -85,7 +85,7 @@ func invokeAll(ctx context.Context, o *options.Options, input []byte, stderr *os
 		err = errors.Join(err, session.Close())
 	}()
 	lease, err := leaseFor(ctx, session, o, offload.Want{
-		Executors: o.Executors, Library: library, Oversubscribe: oversubscribe, Wait: time.Duration(o.Wait),
+		Executors: o.Executors, Library: library, Oversubscribe: oversubscribe, Placement: offload.Placement(o.Placement), Wait: time.Duration(o.Wait),
 	}, stderr)
 	if err != nil {
 		return nil, explain(err, o)

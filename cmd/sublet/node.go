@@ -27,7 +27,8 @@ without a lease. STATE is one of
   lending   new leases can have its free cores
   draining  it takes no new leases, and still has some
   drained   it takes no new leases and has none: it can be shut down
-  silent    its executor manager should have been heard of; it is written off soon
+  silent    its executor manager should have been heard of; it is written off after three intervals
+            (1 s up to 100 nodes; then as many hundredths of a second as there are nodes)
   gone      (of show alone) it drains, and has no executor manager at present
 
 "sublet node show NAME" says all that is known of one.
@@ -43,7 +44,7 @@ Names can be lists of Slurm's: n[1-4].
 
 --output json prints one array, and of show one object: name, uid, user, account, cores, memory
 (bytes), address, boot, socket, pid, state, drain (if so: reason, since), free (cores, memory), leases,
-occupants (if any), seen; of remove an array of name and removed. --output quiet prints names.`,
+occupants (if any), seen, interval (nanoseconds; of its manager's reports); of remove an array of name and removed. --output quiet prints names.`,
 		examples: []string{
 			"sublet node list",
 			"sublet node list --output json",
@@ -145,7 +146,7 @@ func showNode(ctx context.Context, client *api.Client, names []string, format ou
 			{"memory", fmt.Sprintf("%s, %s free", bytesize.Format(node.Memory), bytesize.Format(node.Free[api.Memory]))},
 			{"leases", orDash(strings.Join(node.Leases, ", "))},
 			{"used by", strings.Join(occupantsOf(node), "; ")},
-			{"heard of", age(node.Seen) + " ago"},
+			{"heard of", fmt.Sprintf("%s ago; it reports every %v", age(node.Seen), node.Interval)},
 		}...)
 	}
 	return writeRows(stdout, rows)

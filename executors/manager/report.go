@@ -46,15 +46,23 @@ func (d *daemon) report(ctx context.Context) error {
 			d.log.Warn("the resource manager does not take our reports; leases go on, and it is tried again", "error", err)
 			away = true
 		}
-		if away {
-			d.pause(ctx, retryInterval)
-			continue
-		}
-		select {
-		case <-time.After(d.interval):
-		case <-d.changes:
-		case <-ctx.Done():
-		}
+		d.rest(ctx, away)
+	}
+}
+
+// rest waits until the next report is due: the interval, or less where there is news, or where the last one was not
+// taken.
+func (d *daemon) rest(ctx context.Context, away bool) {
+	pause, changes := d.interval, d.changes
+	if away {
+		pause, changes = retryInterval, nil
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changes:
+	case <-ctx.Done():
 	}
 }
 
@@ -62,13 +70,6 @@ func (d *daemon) report(ctx context.Context) error {
 func hopeless(err error, nameless bool) bool {
 	return errors.Is(err, api.ErrExists) && nameless ||
 		errors.Is(err, api.ErrVersion) || errors.Is(err, api.ErrInvalid) || errors.Is(err, api.ErrUnauthorized)
-}
-
-func (d *daemon) pause(ctx context.Context, pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
 }
 
 // tell registers, or sends a heartbeat, and does what the answer says.
@@ -95,7 +96,7 @@ func (d *daemon) tell(ctx context.Context) error {
 		var answer api.Registered
 		answer, err = d.resources.Register(ctx, api.Register{Node: node, Instance: d.instance, Key: d.manager.tickets.key, State: state})
 		if err == nil {
-			d.registered, d.interval = true, max(answer.Interval, minInterval)
+			d.registered = true
 			d.log.Info("registered", "node", node.Name, "resource_manager", d.resources.Access().URL)
 		}
 		reply = answer.HeartbeatReply
@@ -103,6 +104,7 @@ func (d *daemon) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.pace(reply.Interval)
 	d.drain(reply.Drain)
 	d.manager.tickets.reported(state.Ended, time.Now())
 	for _, lease := range reply.End {
@@ -110,6 +112,14 @@ func (d *daemon) tell(ctx context.Context) error {
 		d.manager.tickets.end(lease)
 	}
 	return nil
+}
+
+// pace notes how often to report.
+func (d *daemon) pace(interval time.Duration) {
+	if interval = max(interval, minInterval); interval != d.interval {
+		d.log.Debug("reports have another interval", "interval", interval, "before", d.interval)
+		d.interval = interval
+	}
 }
 
 // drain notes whether the node takes new leases.

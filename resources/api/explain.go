@@ -49,6 +49,8 @@ type Waiting struct {
 	Executors int    `json:"executors"`
 	// Memory of each executor in bytes; 0: a share of its node's.
 	Memory int64 `json:"memory,omitempty"`
+	// Placement that was asked for; empty: pack.
+	Placement Placement `json:"placement,omitempty"`
 	// Since and Until are when it was asked for, and when its program gives up.
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`

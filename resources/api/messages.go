@@ -35,8 +35,6 @@ type Held struct {
 
 // Registered answers Register.
 type Registered struct {
-	// Interval is how often the resource manager wants to hear of the node.
-	Interval time.Duration `json:"interval"`
 	HeartbeatReply
 }
 
@@ -50,6 +48,9 @@ type Heartbeat struct {
 
 // HeartbeatReply answers Heartbeat.
 type HeartbeatReply struct {
+	// Interval is how often the resource manager wants to hear of the node from now on. It grows with the number
+	// of nodes.
+	Interval time.Duration `json:"interval"`
 	// End are leases that the manager has and must end: they have been released, or their time is over.
 	End []string `json:"end,omitempty"`
 	// Drain says since when and why the node gets no new leases; nil: it does.
@@ -77,6 +78,8 @@ type GrantRequest struct {
 	UID     int    `json:"uid"`
 	User    string `json:"user"`
 	Account string `json:"account,omitempty"`
+	// Placement says how executors are divided between nodes; empty: pack.
+	Placement Placement `json:"placement,omitempty"`
 	// Wait is how long to wait for cores that are lent to others; 0: not at all.
 	Wait time.Duration `json:"wait,omitempty"`
 }

@@ -62,4 +62,6 @@ type NodeStatus struct {
 	Occupants map[int]string `json:"occupants,omitempty"`
 	// Seen is when its manager was last heard of.
 	Seen time.Time `json:"seen"`
+	// Interval is how often its manager is to be heard of; after three without a word it is written off.
+	Interval time.Duration `json:"interval"`
 }

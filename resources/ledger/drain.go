@@ -62,6 +62,8 @@ type ForgetNode struct {
 	At    time.Time
 	// Remember is until when leases that end with it are among those that have ended; zero: not at all.
 	Remember time.Time
+	// TurnAway is until when it is remembered that the node's manager is to end; zero: not at all.
+	TurnAway time.Time `json:",omitzero"`
 }
 
 func (c ForgetNode) apply(s *State) (Result, error) {
@@ -78,6 +80,7 @@ func (c ForgetNode) apply(s *State) (Result, error) {
 		return Result{}, &refusal{ErrInUse, fmt.Sprintf("node %q has executors of %s %s; drain it and wait for their end, or remove it by force", c.Node, leases(len(users)), strings.Join(users, ", "))}
 	}
 	delete(s.Drains, c.Node)
+	s.turnAway(s.Nodes[c.Node].Instance, c.TurnAway)
 	result, err := RemoveNode{Node: c.Node, At: c.At}.apply(s)
 	for _, lease := range result.Leases {
 		if !lease.Ended.IsZero() {

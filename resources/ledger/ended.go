@@ -1,9 +1,6 @@
 package ledger
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // Names of leases, and of the parts that they had on nodes, are remembered for a while after their end, so
 // that a report which was on its way does not bring them back.
@@ -30,13 +27,4 @@ func (c Remember) apply(s *State) (Result, error) {
 	known := s.Ended[c.Name]
 	s.remember(c.Name, c.Until)
 	return Result{Unchanged: known.Equal(c.Until)}, nil
-}
-
-// Forget drops the names that were to be remembered until a time that is over.
-type Forget struct{ At time.Time }
-
-func (c Forget) apply(s *State) (Result, error) {
-	before := len(s.Ended)
-	maps.DeleteFunc(s.Ended, func(_ string, until time.Time) bool { return until.Before(c.At) })
-	return Result{Unchanged: len(s.Ended) == before}, nil
 }

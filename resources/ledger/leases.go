@@ -12,10 +12,11 @@ import (
 // Grant begins a lease of executors with a core each: all of them, or none.
 type Grant struct {
 	Lease string // its name, not used before
-	// Node is the only one to take; empty: those that there are, as few as will do.
-	Node string
-	UID  int
-	User string
+	// Node is the only one to take; empty: those that there are, as Placement says.
+	Node      string
+	Placement api.Placement `json:",omitzero"`
+	UID       int
+	User      string
 	// Account is who pays.
 	Account   string
 	Executors int
@@ -39,6 +40,9 @@ func (c Grant) apply(s *State) (Result, error) {
 	if c.Memory < 0 || c.Memory > 0 && c.Memory < api.MinMemory {
 		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("executors with %d bytes of memory; at least %d, or 0 for a share of the node's", c.Memory, api.MinMemory)}
 	}
+	if !c.Placement.Known() {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("placement %q; there are %q, the default, and %q", c.Placement, api.Pack, api.Spread)}
+	}
 	if s.Leases[c.Lease] != nil {
 		return Result{}, &refusal{ErrExists, fmt.Sprintf("there is a lease %q already", c.Lease)}
 	}
@@ -56,14 +60,14 @@ func (c Grant) apply(s *State) (Result, error) {
 		}
 		return Result{}, refused
 	}
-	pack(nodes, int64(c.Executors), c.Memory)
+	next := c.turns(nodes)
 	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires}
 	for i := range c.Executors {
 		if c.Keep > 0 && int64(i) >= spare {
 			// A share would keep its core from being free when the one that has it gives it back.
 			lease.Executors = append(lease.Executors, unpinned(nodes, i, c.Memory))
 		} else {
-			lease.Executors = append(lease.Executors, place(nodes, c.Lease, i, c.Memory))
+			lease.Executors = append(lease.Executors, place(next(i), c.Lease, i, c.Memory))
 		}
 	}
 	s.Leases[c.Lease] = lease
@@ -103,59 +107,6 @@ func (c Grant) check(s *State, node *Node) error {
 		return draining(name, drain)
 	}
 	return nil
-}
-
-// pack orders nodes so that a lease that takes them in turn is on few of them: first the node that
-// fits it best if one fits it at all, else those with room for the most executors.
-func pack(nodes []*Node, executors, memory int64) {
-	free := map[*Node]int64{}
-	for _, node := range nodes {
-		free[node] = node.room(memory)
-	}
-	slices.SortStableFunc(nodes, func(a, b *Node) int {
-		fitsA, fitsB := free[a] >= executors, free[b] >= executors
-		switch {
-		case fitsA && fitsB:
-			return int(free[a] - free[b])
-		case fitsA:
-			return -1
-		case fitsB:
-			return 1
-		}
-		return int(free[b] - free[a])
-	})
-}
-
-// place gives an executor the lowest free core of the first node that has one and the memory, or
-// else a share of the core with the least load; among equals rather one where no rank computes.
-func place(nodes []*Node, lease string, index int, memory int64) api.Executor {
-	var least *Core
-	var its *Node
-	for _, node := range nodes {
-		amount, fits := node.offer(memory)
-		for i := range node.Cores {
-			core := &node.Cores[i]
-			if fits && core.Free() {
-				core.Lease, core.Executor = lease, index
-				node.lend(amount)
-				return api.Executor{Node: node.Record.Name, Core: core.ID, Memory: amount}
-			}
-			if least == nil || core.load() < least.load() || core.load() == least.load() && core.Occupant == "" && least.Occupant != "" {
-				least, its = core, node
-			}
-		}
-	}
-	if least == nil {
-		return unpinned(nodes, index, memory)
-	}
-	least.Shared++
-	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true, Memory: its.shared(memory)}
-}
-
-// unpinned is an executor that has no core, not even a share of one.
-func unpinned(nodes []*Node, index int, memory int64) api.Executor {
-	node := nodes[index%len(nodes)]
-	return api.Executor{Node: node.Record.Name, Core: api.NoCore, Oversubscribed: true, Memory: node.shared(memory)}
 }
 
 // giveBack takes an executor off its core, and its memory from the lease.

@@ -271,7 +271,8 @@ func anyCommand(t *rapid.T) ledger.Command {
 	}
 	return ledger.Grant{
 		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
-		Memory: anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4),
+		Placement: rapid.SampledFrom([]api.Placement{api.Pack, api.Spread}).Draw(t, "placement"),
+		Memory:    anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4),
 		At: at, Expires: at.Add(time.Minute),
 	}
 }

@@ -20,7 +20,7 @@ func (n *Node) lend(amount int64) {
 }
 
 // hasFree tells whether so much can be lent now.
-func (n *Node) hasFree(amount int64) bool { return !n.counts() || amount <= n.Record.Memory-n.Lent }
+func (n *Node) hasFree(amount int64) bool { return !n.counts() || amount <= n.freeMemory() }
 
 // mayHold tells whether an executor with so much memory could be on the node if it were empty.
 func (n *Node) mayHold(memory int64) bool { return !n.counts() || memory <= n.Record.Memory }
@@ -51,19 +51,18 @@ func (n *Node) offer(asked int64) (amount int64, fits bool) {
 			left++
 		}
 	}
-	equal := (n.Record.Memory - n.Lent) / max(left, 1) &^ (granule - 1)
+	equal := n.freeMemory() / max(left, 1) &^ (granule - 1)
 	amount = max(min(n.share(), equal), api.LeastShare)
 	return amount, n.hasFree(amount)
 }
 
 // room is how many executors with so much memory (0: a share) can have a core to themselves now.
 func (n *Node) room(memory int64) int64 {
-	free := n.Free()
 	amount, _ := n.offer(memory)
 	if amount == 0 || !n.counts() {
-		return free[api.Cores]
+		return n.freeCores()
 	}
-	return min(free[api.Cores], free[api.Memory]/amount)
+	return min(n.freeCores(), n.freeMemory()/amount)
 }
 
 func room(nodes []*Node, memory int64) (sum int64) {
@@ -99,9 +98,8 @@ func leastFor(asked int64) int64 {
 func (c Grant) spare(nodes []*Node) int64 {
 	cores, memory, largest, counted := int64(0), int64(0), int64(1), true
 	for _, node := range nodes {
-		free := node.Free()
-		cores += free[api.Cores]
-		memory += free[api.Memory]
+		cores += node.freeCores()
+		memory += node.freeMemory()
 		amount, _ := node.offer(c.Memory)
 		largest = max(largest, amount)
 		counted = counted && node.counts()

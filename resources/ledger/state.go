@@ -15,6 +15,10 @@ type State struct {
 	Leases map[string]*api.Lease
 	// Ended are leases, and parts of leases (PartOf), that have ended, and until when that is remembered.
 	Ended map[string]time.Time
+	// Ending are leases that somebody wants ended, Removed the managers, by their instances, that are to end
+	// because their nodes were removed; and until when that is remembered.
+	Ending  map[string]time.Time
+	Removed map[string]time.Time
 	// Drains are the nodes that take no new leases, also those that are not registered just now.
 	Drains map[string]api.Drain
 }
@@ -60,7 +64,10 @@ func (c *Core) load() int {
 
 // New is the state without any nodes.
 func New() *State {
-	return &State{Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{}, Ended: map[string]time.Time{}}
+	return &State{
+		Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{},
+		Ended: map[string]time.Time{}, Ending: map[string]time.Time{}, Removed: map[string]time.Time{},
+	}
 }
 
 // Clone copies the state.
@@ -77,6 +84,8 @@ func (s *State) Clone() *State {
 	}
 	maps.Copy(c.Drains, s.Drains)
 	maps.Copy(c.Ended, s.Ended)
+	maps.Copy(c.Ending, s.Ending)
+	maps.Copy(c.Removed, s.Removed)
 	return c
 }
 
@@ -107,11 +116,18 @@ func (n *Node) Core(id int) *Core {
 
 // Free counts what can be lent now.
 func (n *Node) Free() api.Resources {
-	free := api.Resources{api.Cores: 0, api.Memory: n.Record.Memory - n.Lent}
+	return api.Resources{api.Cores: n.freeCores(), api.Memory: n.freeMemory()}
+}
+
+// freeCores and freeMemory are looked at several times for each lease, and again when a log is replayed: they make
+// no map.
+func (n *Node) freeCores() (count int64) {
 	for i := range n.Cores {
 		if n.Cores[i].Free() {
-			free[api.Cores]++
+			count++
 		}
 	}
-	return free
+	return count
 }
+
+func (n *Node) freeMemory() int64 { return n.Record.Memory - n.Lent }

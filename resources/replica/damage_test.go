@@ -145,7 +145,7 @@ func names(files map[string]string) map[string]int {
 func compacted(t testing.TB, files map[string]string) string {
 	t.Helper()
 	directory := restored(t, files)
-	d, err := openDisk(directory, func(err error) { t.Error(err) })
+	d, err := openDisk(directory, &replay{}, func(err error) { t.Error(err) })
 	check(t, err)
 	check(t, d.DeleteRange(1, 300))
 	check(t, d.close())
@@ -157,7 +157,7 @@ func compacted(t testing.TB, files map[string]string) string {
 // Entries of another version, in a log that is whole.
 func TestEntriesOfAnotherVersion(t *testing.T) {
 	directory, _ := written(t)
-	d, err := openDisk(directory, func(err error) { t.Error(err) })
+	d, err := openDisk(directory, &replay{}, func(err error) { t.Error(err) })
 	check(t, err)
 	last, err := d.LastIndex()
 	check(t, err)

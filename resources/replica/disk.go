@@ -27,8 +27,8 @@ type disk struct {
 	ending   chan struct{}
 	endOnce  sync.Once
 	mu       sync.Mutex
-	err      error               // of the first write that failed
-	read     map[uint64]raft.Log // while the log is replayed
+	err      error // of the first write that failed
+	replay   *replay
 	isClosed bool
 }
 
@@ -41,8 +41,8 @@ const (
 )
 
 // openDisk opens a directory that identify has looked at. One process has it at a time.
-func openDisk(directory string, failed func(error)) (*disk, error) {
-	d := &disk{directory: directory, failed: failed, ending: make(chan struct{})}
+func openDisk(directory string, its *replay, failed func(error)) (*disk, error) {
+	d := &disk{directory: directory, replay: its, failed: failed, ending: make(chan struct{})}
 	path := filepath.Join(directory, logName)
 	err := guarded(path, func() (err error) {
 		d.BoltStore, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{

@@ -77,6 +77,7 @@ var kinds = []kind{
 	newKind[ledger.Forget](15),
 	newKind[ledger.ResumeNode](16),
 	newKind[ledger.ForgetNode](17),
+	newKind[ledger.EndLease](18),
 }
 
 var (

@@ -49,6 +49,8 @@ var samples = []ledger.Command{
 	ledger.Forget{At: noon},
 	ledger.ResumeNode{Node: "n"},
 	ledger.ForgetNode{Node: "n", Force: true, At: noon, Remember: noon},
+	ledger.ForgetNode{Node: "n", At: noon, Remember: noon, TurnAway: noon},
+	ledger.EndLease{Lease: "l", Until: noon},
 }
 
 const entriesFile = "testdata/entries-1.txt"

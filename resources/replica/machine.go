@@ -17,6 +17,8 @@ type machine struct {
 	committed func(revision uint64, mark bool)
 	// failed is told why no further entry can be applied.
 	failed func(error)
+	// replay has what was read before.
+	replay *replay
 
 	mu       sync.Mutex
 	revision uint64
@@ -24,7 +26,7 @@ type machine struct {
 	err      error
 }
 
-func newMachine() *machine { return &machine{state: ledger.New()} }
+func newMachine() *machine { return &machine{state: ledger.New(), replay: &replay{}} }
 
 // Apply applies one entry.
 func (m *machine) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{log})[0] }
@@ -41,7 +43,7 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 }
 
 func (m *machine) apply(log *raft.Log) {
-	e, err := decode(log.Data)
+	e, err := m.replay.entry(log)
 	m.mu.Lock()
 	if m.err != nil {
 		m.mu.Unlock()
@@ -91,7 +93,7 @@ func (m *machine) Restore(source io.ReadCloser) error {
 	if err != nil {
 		return fmt.Errorf("reading a snapshot: %w", err)
 	}
-	i, err := decodeImage(text)
+	i, err := m.replay.image(text)
 	if err != nil {
 		return err
 	}

@@ -63,10 +63,10 @@ const (
 	electionTimeout = 20 * time.Millisecond
 	// batch is how many commands share a flush of the disk, at most.
 	batch = 512
-	// A snapshot is taken once there are so many entries behind the last one; that bounds what a start has
-	// to replay.
-	snapshotEntries  = 8192
-	snapshotInterval = 500 * time.Millisecond
+	// A snapshot is taken once there are so many entries behind the last one, which is looked for about that
+	// often; together that bounds what a start has to replay.
+	snapshotEntries  = 4096
+	snapshotInterval = 100 * time.Millisecond
 	// keptEntries stay in the log behind a snapshot.
 	keptEntries = 256
 	// startPatience is how long a start may take on a machine that is busy.
@@ -99,7 +99,7 @@ func (r *Replica) open() error {
 	if r.id, kept, err = r.place.identify(r.log); err != nil {
 		return err
 	}
-	if r.disk, err = openDisk(r.place.Directory, r.fail); err != nil {
+	if r.disk, err = openDisk(r.place.Directory, r.machine.replay, r.fail); err != nil {
 		return err
 	}
 	if err := r.begin(kept); err != nil {
@@ -107,7 +107,7 @@ func (r *Replica) open() error {
 	}
 	r.tasks.Go(r.follow)
 	err = r.ready(startPatience)
-	r.disk.forget()
+	r.machine.replay.forget()
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}

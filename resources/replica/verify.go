@@ -47,38 +47,34 @@ func (d *disk) verifyLog(voter raft.ServerID) error {
 	case last < first || last-first > 1<<32:
 		return fmt.Errorf("%w: the log has entries %d to %d", ErrDamaged, first, last)
 	}
+	logs, err := d.readAll(max(first, 1), last, snapshot, voter)
+	if err != nil {
+		return err
+	}
 	before := uint64(0) // the term of the entry before
-	for index := max(first, 1); index <= last; index++ {
-		var log raft.Log
-		if err := d.BoltStore.GetLog(index, &log); err != nil {
-			return fmt.Errorf("%w: entry %d of the log: %w", ErrDamaged, index, err)
-		}
+	for i := range logs {
+		index, log := max(first, 1)+uint64(i), &logs[i]
 		if log.Index != index || log.Term < before || log.Term > term {
 			return fmt.Errorf("%w: entry %d of the log says that it is %d of term %d, between terms %d and %d", ErrDamaged, index, log.Index, log.Term, before, term)
 		}
 		before = log.Term
-		if index > snapshot {
-			d.remember(log)
-		}
-		if err := verifyEntry(&log, voter); err != nil {
-			return fmt.Errorf("entry %d of the log: %w", index, err)
-		}
 	}
 	return nil
 }
 
-func verifyEntry(log *raft.Log, voter raft.ServerID) error {
+// verifyEntry reads an entry; one of ours is the result.
+func verifyEntry(log *raft.Log, voter raft.ServerID) (e entry, err error) {
 	switch log.Type {
 	case raft.LogCommand:
-		return checkEntry(log.Data) // the machine reads its command, once
+		return decode(log.Data)
 	case raft.LogConfiguration:
-		return verifyVoters(raft.DecodeConfiguration(log.Data), voter)
+		return e, verifyVoters(raft.DecodeConfiguration(log.Data), voter)
 	case raft.LogNoop, raft.LogBarrier:
 		if len(log.Data) == 0 {
-			return nil
+			return e, nil
 		}
 	}
-	return fmt.Errorf("%w: it has type %v and %d bytes", ErrDamaged, log.Type, len(log.Data))
+	return e, fmt.Errorf("%w: it has type %v and %d bytes", ErrDamaged, log.Type, len(log.Data))
 }
 
 func verifyVoters(voters raft.Configuration, voter raft.ServerID) error {
@@ -102,8 +98,9 @@ func (d *disk) verifySnapshot(voter raft.ServerID) (uint64, error) {
 	}
 	defer source.Close()
 	text, err := io.ReadAll(source)
+	var i image
 	if err == nil {
-		_, err = decodeImage(text)
+		i, err = decodeImage(text)
 	}
 	if err == nil {
 		err = verifyVoters(newest.Configuration, voter)
@@ -111,34 +108,6 @@ func (d *disk) verifySnapshot(voter raft.ServerID) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", where, err)
 	}
+	d.replay.snapshot = &readImage{text, i}
 	return newest.Index, nil
-}
-
-// remember keeps an entry that is going to be replayed, so that raft, which reads it twice, finds it here.
-func (d *disk) remember(log raft.Log) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.read == nil {
-		d.read = map[uint64]raft.Log{}
-	}
-	d.read[log.Index] = log
-}
-
-// forget is for when the replay is over.
-func (d *disk) forget() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.read = nil
-}
-
-// GetLog reads an entry.
-func (d *disk) GetLog(index uint64, log *raft.Log) error {
-	d.mu.Lock()
-	known, found := d.read[index]
-	d.mu.Unlock()
-	if found {
-		*log = known
-		return nil
-	}
-	return d.BoltStore.GetLog(index, log)
 }

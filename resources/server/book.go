@@ -16,10 +16,6 @@ import (
 )
 
 const (
-	// Interval is how often managers are to be heard of.
-	Interval = time.Second
-	// Silence is when they are written off.
-	Silence = 3 * Interval
 	// TTL is how long a lease lasts that nobody renews: what a client that dies between the grant
 	// and its first connection costs.
 	TTL = 20 * time.Second
@@ -40,29 +36,36 @@ type book struct {
 	state    *ledger.State        // the replica's
 	managers map[string]*manager  // by node
 	expires  map[string]time.Time // when leases end that nobody renews
-	removed  map[string]time.Time // instances of managers that are to end, and until when that is remembered
 	waiting  []*waiter            // who came first is first
 	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
 	onTheWay map[string]net.Conn
-
-	// ending are leases that managers are told to end, because somebody has asked for that.
-	ending map[string]bool
 
 	counts *counts
 }
 
 // manager is what the ledger does not keep of a registered node.
 type manager struct {
-	beat uint64
-	seen time.Time
+	beat     uint64
+	seen     time.Time
+	interval time.Duration // that it was told last
+}
+
+// isSilent tells whether a manager is to be written off.
+func (m *manager) isSilent(at time.Time) bool { return at.Sub(m.seen) > silence(m.interval) }
+
+// interval tells a manager how often to report. mu is held.
+func (b *book) interval(name string) time.Duration {
+	m := b.managers[name]
+	m.interval = intervalFor(len(b.managers))
+	return m.interval
 }
 
 // newBook begins with what the ledger has. Managers and leases of before have as long as if they had
 // been heard of just now.
 func newBook(uid int, its *replica.Replica, log *slog.Logger, at time.Time) *book {
 	b := &book{
-		log: log, uid: uid, ledger: its, managers: map[string]*manager{}, expires: map[string]time.Time{}, removed: map[string]time.Time{},
-		onTheWay: map[string]net.Conn{}, ending: map[string]bool{}, counts: newCounts(),
+		log: log, uid: uid, ledger: its, managers: map[string]*manager{}, expires: map[string]time.Time{},
+		onTheWay: map[string]net.Conn{}, counts: newCounts(),
 	}
 	b.lock(at)
 	defer b.mu.Unlock()
@@ -77,15 +80,16 @@ func (b *book) lock(at time.Time) {
 		return
 	}
 	b.state = state
+	interval := intervalFor(len(state.Nodes))
 	for name := range state.Nodes {
 		if b.managers[name] == nil {
-			b.managers[name] = &manager{seen: at}
+			b.managers[name] = &manager{seen: at, interval: interval}
 		}
 	}
 	maps.DeleteFunc(b.managers, func(name string, _ *manager) bool { return state.Nodes[name] == nil })
 	for id := range state.Leases {
 		if _, known := b.expires[id]; !known {
-			b.expires[id] = at.Add(TTL)
+			b.expires[id] = at.Add(lasting(interval))
 		}
 	}
 	maps.DeleteFunc(b.expires, func(id string, _ time.Time) bool { return state.Leases[id] == nil })
@@ -100,7 +104,6 @@ func (b *book) apply(command ledger.Command) (ledger.Result, error) {
 		}
 		delete(b.onTheWay, lease.ID)
 		delete(b.expires, lease.ID)
-		delete(b.ending, lease.ID)
 		b.counts.ended.WithLabelValues(endingOf(command)).Inc()
 		b.log.Info("lease ended", "lease", lease.ID, "why", commandName(command))
 	}
@@ -147,7 +150,7 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 	if _, err := b.apply(ledger.RegisterNode{Node: r.Node, Instance: r.Instance, Key: r.Key}); err != nil {
 		return api.HeartbeatReply{}, err
 	}
-	b.managers[name] = &manager{seen: at}
+	b.managers[name] = &manager{seen: at, interval: Interval}
 	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "memory", r.Node.Memory, "address", r.Node.Address, "leases", len(r.Held))
 	return b.reconcile(name, r.State, at), nil
 }
@@ -165,7 +168,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 	}
 	known.seen = at
 	if beat.Beat <= known.beat {
-		return api.HeartbeatReply{Drain: b.drain(name)}, nil // overtaken
+		return api.HeartbeatReply{Drain: b.drain(name), Interval: b.interval(name)}, nil // overtaken
 	}
 	known.beat = beat.Beat
 	return b.reconcile(name, beat.State, at), nil
@@ -174,6 +177,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 // reconcile brings the book up to what a manager says it has. The manager is right about what runs,
 // the book about what may. mu is held.
 func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.HeartbeatReply) {
+	reply.Interval = b.interval(name) // what it holds lasts as long as it can be silent
 	for _, id := range state.Ended {
 		b.partEnded(id, name, at)
 	}
@@ -211,13 +215,14 @@ func (b *book) partEnded(id, name string, at time.Time) {
 func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	_, gone := b.state.Ended[held.Lease]
 	_, partGone := b.state.Ended[ledger.PartOf(held.Lease, name)]
-	if gone || partGone || b.ending[held.Lease] || held.UID != b.uid {
+	_, ending := b.state.Ending[held.Lease]
+	if gone || partGone || ending || held.UID != b.uid {
 		return false
 	}
 	for i := range held.Executors {
 		held.Executors[i].Node = name // it speaks for itself alone
 	}
-	lease := api.Lease{ID: held.Lease, UID: held.UID, User: held.User, Account: held.Account, Granted: held.Granted, Expires: at.Add(TTL)}
+	lease := api.Lease{ID: held.Lease, UID: held.UID, User: held.User, Account: held.Account, Granted: held.Granted, Expires: at.Add(lasting(b.managers[name].interval))}
 	delete(b.onTheWay, held.Lease)
 	_, known := b.state.Leases[held.Lease]
 	_, err := b.apply(ledger.Adopt{Lease: lease, Executors: held.Executors})
@@ -231,7 +236,7 @@ func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	if !known {
 		b.log.Info("a lease has come back", "lease", held.Lease, "node", name)
 	}
-	b.expires[held.Lease] = at.Add(TTL)
+	b.renewed(held.Lease, b.managers[name].interval, at)
 	return true
 }
 
@@ -261,15 +266,14 @@ func (b *book) tick(at time.Time) {
 	b.lock(at)
 	defer b.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(b.managers)) {
-		if silent := at.Sub(b.managers[name].seen); silent > Silence {
-			b.log.Warn("a node is silent and is written off", "node", name, "silent", silent.Round(time.Millisecond))
+		if m := b.managers[name]; m.isSilent(at) {
+			b.log.Warn("a node is silent and is written off", "node", name, "silent", at.Sub(m.seen).Round(time.Millisecond), "interval", m.interval)
 			b.counts.writtenOff.Inc()
 			b.remove(name, at)
 		}
 	}
 	b.expire(at)
 	b.forget(at)
-	maps.DeleteFunc(b.removed, func(_ string, until time.Time) bool { return until.Before(at) })
 	b.serveWaiting(at)
 }
 
@@ -291,13 +295,11 @@ func (b *book) expire(at time.Time) {
 
 // forget drops names that have been remembered for long enough.
 func (b *book) forget(at time.Time) {
-	for _, until := range b.state.Ended {
-		if until.Before(at) {
-			if _, err := b.apply(ledger.Forget{At: at}); err != nil {
-				b.log.Error("what has ended could not be forgotten", "error", err)
-			}
-			return
-		}
+	if !b.state.Overdue(at) {
+		return
+	}
+	if _, err := b.apply(ledger.Forget{At: at}); err != nil {
+		b.log.Error("what has ended could not be forgotten", "error", err)
 	}
 }
 
@@ -342,7 +344,7 @@ func (b *book) listNodes(boot string, at time.Time) []api.NodeStatus {
 		}
 		status := api.NodeStatus{
 			Node: node.Record.Clone(), Drain: b.drain(name), Free: node.Free(),
-			Leases: []string{}, Occupants: map[int]string{}, Seen: b.managers[name].seen,
+			Leases: []string{}, Occupants: map[int]string{}, Seen: b.managers[name].seen, Interval: b.managers[name].interval,
 		}
 		for _, core := range node.Cores {
 			if core.Occupant != "" {

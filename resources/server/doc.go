@@ -22,6 +22,9 @@
 //	                     ├─ deregister ──▶ unknown
 //	                     └─ remove ──▶ unknown; its manager is told to end with its next report
 //
+// The answer to each report says how often the next are to come: managers report each Interval as long as they are
+// few, and less often when they are many. Silence, and how long leases last, grow with that.
+//
 // Drain and resume belong to a node's name, whether it is registered or not: a node that drains takes no
 // new leases. Its manager learns of it from the answers to its reports.
 //
@@ -51,10 +54,10 @@
 //
 // # What lasts
 //
-// Nodes with their managers' keys, drains, leases, and names of what has ended are in the ledger. The book decides
+// Nodes with their managers' keys, drains, leases, names of what has ended, and who is to end (leases and
+// managers, because somebody asked for it) are in the ledger. The book decides
 // under its lock, ahead of the disk; an answer, also to who only asks what there is, goes out when
-// all that was decided before it is durable. Who was heard of when, renewals, who waits, and who is to end
-// (leases and managers, because somebody asked for it) are the running
+// all that was decided before it is durable. Who was heard of when, renewals, and who waits are the running
 // process's: after a start each manager has Silence, and each lease TTL, to be heard of. A heartbeat
 // that brings no news writes nothing. Managers and running leases go on meanwhile, and what managers
 // report is right about what runs, as ever.

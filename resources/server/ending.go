@@ -11,6 +11,7 @@ import (
 // that nothing of it is left: whoever had them before would find its executors there.
 //
 //	held ── endLease ──▶ ending ── managers are told with their next reports, and report its end ──▶ ended
+//	           └── its nodes are written off ──▶ ended: managers that come back with it are told to end it
 //	on its way ── endLease ──▶ ended: nothing runs yet, and managers that are shown its ticket are told to end it
 func (b *book) endLease(id string, at time.Time) error {
 	b.lock(at)
@@ -19,9 +20,11 @@ func (b *book) endLease(id string, at time.Time) error {
 		return b.unknownLease(id)
 	}
 	if b.leaseState(id) != api.LeaseOnTheWay {
-		b.ending[id] = true
-		b.log.Info("a lease is to end, somebody has asked for that", "lease", id)
-		return nil
+		_, err := b.apply(ledger.EndLease{Lease: id, Until: at.Add(wishRemembered)})
+		if err == nil {
+			b.log.Info("a lease is to end, somebody has asked for that", "lease", id)
+		}
+		return err
 	}
 	_, err := b.apply(ledger.Release{Lease: id, At: at, Remember: at.Add(remembered)})
 	b.serveWaiting(at)

@@ -67,7 +67,7 @@ func (b *book) leaseState(id string) api.LeaseState {
 	if _, onTheWay := b.onTheWay[id]; onTheWay {
 		return api.LeaseOnTheWay
 	}
-	if b.ending[id] {
+	if _, ending := b.state.Ending[id]; ending {
 		return api.LeaseEnding
 	}
 	return api.LeaseHeld
@@ -79,7 +79,7 @@ func (b *book) describeWaiting(index int) api.Waiting {
 	grant := w.command
 	waiting := api.Waiting{
 		ID: grant.Lease, UID: grant.UID, User: grant.User, Account: grant.Account,
-		Executors: grant.Executors, Memory: grant.Memory, Since: w.since, Until: w.until, Position: index + 1,
+		Executors: grant.Executors, Memory: grant.Memory, Placement: grant.Placement, Since: w.since, Until: w.until, Position: index + 1,
 		Asked: api.Resources{api.Cores: int64(grant.Executors), api.Memory: int64(grant.Executors) * grant.Memory},
 	}
 	if w.err != nil {

@@ -92,7 +92,7 @@ func FuzzHandler(f *testing.F) {
 		}
 		ask("POST", "/v1/nodes/n/resume", "") // and the node, as it was
 		s.book.mu.Lock()
-		clear(s.book.removed)
+		clear(s.book.state.Removed)
 		s.book.mu.Unlock()
 	})
 }

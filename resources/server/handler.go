@@ -153,7 +153,7 @@ func (s *Server) register(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	reply, err := s.roster.register(request, now())
-	return api.Registered{Interval: Interval, HeartbeatReply: reply}, err
+	return api.Registered{HeartbeatReply: reply}, err
 }
 
 func (s *Server) heartbeat(_ http.ResponseWriter, r *http.Request) (any, error) {

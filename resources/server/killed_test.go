@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -25,17 +26,12 @@ type answers struct {
 	released map[string]bool // false: asked for, and not answered
 }
 
-// A resource manager that is killed while it grants and takes back has all that it has answered when it is
-// started again, and lends no core twice.
-func TestEnduranceKilledWhileGranting(t *testing.T) {
-	const (
-		cores   = 1024
-		clients = 16
-	)
+// starter starts resource managers in a directory, as a program, again and again.
+func starter(t *testing.T, dir string) func() *hosts.Program {
+	t.Helper()
 	bin := t.TempDir()
 	check(t, buildtest.Programs(bin, "cmd/sublet"))
-	dir := t.TempDir()
-	start := func() *hosts.Program {
+	return func() *hosts.Program {
 		command := exec.Command(filepath.Join(bin, "sublet"), "resource-manager", "--dir", dir)
 		command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		before, _ := api.ReadAccess(dir)
@@ -46,6 +42,56 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 		})
 		return p
 	}
+}
+
+// That a lease and a manager are to end is known to a resource manager that was killed after it had been asked,
+// and before they could be told.
+func TestKilledBeforeTheEndIsTold(t *testing.T) {
+	dir := t.TempDir()
+	start := starter(t, dir)
+	program := start()
+	c := client(t, dir)
+	ctx := t.Context()
+	for _, name := range []string{"n", "removed"} {
+		node := mine(name, 0)
+		node.Instance = name
+		_, err := c.Register(ctx, node)
+		check(t, err)
+	}
+	granted, err := c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "ann"})
+	check(t, err)
+	lease := granted.Lease
+	its := lease.Executors[0].Node
+	other := map[string]string{"n": "removed", "removed": "n"}[its]
+	state := api.State{Held: []api.Held{{
+		Lease: lease.ID, UID: lease.UID, User: lease.User, Granted: lease.Granted, Executors: []api.Placed{{Executor: lease.Executors[0]}},
+	}}}
+	if reply, err := c.Heartbeat(ctx, its, api.Heartbeat{Instance: its, Beat: 1, State: state}); err != nil || len(reply.End) > 0 {
+		t.Fatalf("the manager of %s has %+v, %v", its, reply, err)
+	}
+	check(t, c.End(ctx, lease.ID))
+	check(t, c.Remove(ctx, other, false))
+	program.End(t, syscall.SIGKILL)
+	start()
+	reply, err := c.Heartbeat(ctx, its, api.Heartbeat{Instance: its, Beat: 2, State: state})
+	check(t, err)
+	if !slices.Equal(reply.End, []string{lease.ID}) {
+		t.Errorf("the manager of %s is told to end %v", its, reply.End)
+	}
+	if _, err := c.Heartbeat(ctx, other, api.Heartbeat{Instance: other, Beat: 2}); !errors.Is(err, api.ErrRemoved) {
+		t.Errorf("the manager of the node that was removed is told %v", err)
+	}
+}
+
+// A resource manager that is killed while it grants and takes back has all that it has answered when it is
+// started again, and lends no core twice.
+func TestEnduranceKilledWhileGranting(t *testing.T) {
+	const (
+		cores   = 1024
+		clients = 16
+	)
+	dir := t.TempDir()
+	start := starter(t, dir)
 	program := start()
 	manager := client(t, dir)
 	registerMany(t, manager, cores)

@@ -73,10 +73,15 @@ func (b *book) renew(id string, at time.Time) (time.Time, error) {
 	if b.state.Leases[id] == nil {
 		return time.Time{}, api.Because(api.ErrUnknownLease, "there is no lease %q; it has ended, or never was", id)
 	}
-	if later := at.Add(TTL); later.After(b.expires[id]) {
+	b.renewed(id, intervalFor(len(b.managers)), at)
+	return b.expires[id], nil
+}
+
+// renewed makes a lease last longer, and never shorter. mu is held.
+func (b *book) renewed(id string, interval time.Duration, at time.Time) {
+	if later := at.Add(lasting(interval)); later.After(b.expires[id]) {
 		b.expires[id] = later
 	}
-	return b.expires[id], nil
 }
 
 func (b *book) release(id string, at time.Time) error {

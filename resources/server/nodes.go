@@ -8,16 +8,14 @@ import (
 	"github.com/sublet-hpc/sublet/resources/ledger"
 )
 
-// removedRemembered is how long a manager can be out of reach and still learn that it was removed.
-const removedRemembered = 24 * time.Hour
-
-// silent is when a node counts as silent that is not written off yet: a report and a bit are missing.
-const silent = 2 * Interval
+// wishRemembered is how long a manager can be out of reach and still learn that it was removed, or that somebody
+// wanted a lease ended.
+const wishRemembered = 24 * time.Hour
 
 // stateOf says what a registered node is good for.
 func stateOf(node *api.NodeStatus, at time.Time) api.NodeState {
 	switch {
-	case at.Sub(node.Seen) > silent:
+	case at.Sub(node.Seen) > 2*node.Interval: // a report and a bit are missing; it is not written off yet
 		return api.NodeSilent
 	case node.Drain == nil:
 		return api.NodeLending
@@ -104,21 +102,17 @@ func (b *book) resumeNode(name string, at time.Time) error {
 func (b *book) removeNode(name string, force bool, at time.Time) error {
 	b.lock(at)
 	defer b.mu.Unlock()
-	known := b.state.Nodes[name] // nil: one that has gone is forgotten
-	if err := b.change(name, ledger.ForgetNode{Node: name, Force: force, At: at, Remember: at.Add(remembered)}, at); err != nil {
+	if err := b.change(name, ledger.ForgetNode{Node: name, Force: force, At: at, Remember: at.Add(remembered), TurnAway: at.Add(wishRemembered)}, at); err != nil {
 		return err
 	}
 	b.log.Info("node removed", "node", name, "force", force)
-	if known != nil {
-		delete(b.managers, name)
-		b.removed[known.Instance] = at.Add(removedRemembered)
-	}
+	delete(b.managers, name)
 	return nil
 }
 
 // checkRemoved tells a manager that its node has been removed. mu is held.
 func (b *book) checkRemoved(name, instance string) error {
-	if _, removed := b.removed[instance]; removed {
+	if _, removed := b.state.Removed[instance]; removed {
 		return api.Because(api.ErrRemoved, "node %q has been removed (sublet node remove); start another executor manager to lend it again", name)
 	}
 	return nil

@@ -80,7 +80,7 @@ func TestDrainedNode(t *testing.T) {
 func TestSilentNodeIsSaidToBe(t *testing.T) {
 	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0))
-	for after, want := range map[time.Duration]api.NodeState{Interval: api.NodeLending, silent + 1: api.NodeSilent} {
+	for after, want := range map[time.Duration]api.NodeState{Interval: api.NodeLending, 2*Interval + 1: api.NodeSilent} {
 		if state := stateOfNode(t, b, "n", noon.Add(after)); state != want {
 			t.Errorf("after %v it is %s, not %s", after, state, want)
 		}

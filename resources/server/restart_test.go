@@ -96,3 +96,25 @@ func TestNoNewsWriteNothing(t *testing.T) {
 		t.Errorf("%d commands were written for an end that is known", now-revision)
 	}
 }
+
+// A manager whose node was removed while it was silent is told so by another process with the same ledger.
+func TestRemovalSurvivesARestart(t *testing.T) {
+	dir := emptyDirectory(t)
+	b := bookIn(t, dir, noon)
+	register(t, b, noon, registration("n", "i", 0))
+	check(t, b.removeNode("n", false, noon))
+	b.shut()
+	for _, at := range []time.Time{noon, noon.Add(wishRemembered)} {
+		b = bookIn(t, dir, at)
+		b.tick(at)
+		if _, err := b.register(registration("n", "i", 0), at); !errors.Is(err, api.ErrRemoved) {
+			t.Errorf("%v later it registers: %v", at.Sub(noon), err)
+		}
+		if _, err := b.heartbeat("n", api.Heartbeat{Instance: "i", Beat: 2}, at); !errors.Is(err, api.ErrRemoved) {
+			t.Errorf("%v later it reports: %v", at.Sub(noon), err)
+		}
+		b.shut()
+	}
+	b = bookIn(t, dir, noon)
+	register(t, b, noon, registration("n", "another", 0))
+}

@@ -34,6 +34,7 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	w := &waiter{since: at, until: at.Add(request.Wait), done: make(chan struct{}), command: ledger.Grant{
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
 		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
+		Placement: request.Placement,
 	}}
 	b.lock(at)
 	defer b.mu.Unlock()

@@ -33,6 +33,7 @@ type Options struct {
 	Timeout   Duration // of each invocation, 0 for none
 	Wait      Duration // for cores
 
+	Placement     string // pack or spread; empty: pack
 	Oversubscribe Choice
 	Output        output.Format
 
@@ -64,6 +65,9 @@ const (
 // Transports are what --transport can name.
 var Transports = []string{"ring", "ofi", "ofi-write", "ofi-send"}
 
+// Placements are those that --placement can name.
+var Placements = []string{"pack", "spread"}
+
 // Declare declares the flags. What it returns is filled by Read.
 func Declare(flags *pflag.FlagSet) *Options {
 	o := &Options{flags: flags}
@@ -77,6 +81,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	flags.Var(&o.Timeout, "timeout", "`TIME` after which an invocation is ended, with its executor: 30s, 00:10:00 (default: never)")
 	flags.Var(&o.Wait, "wait", "`TIME` to wait for cores that others have (default: not at all)")
 	flags.Bool("oversubscribe", false, "take executors that share cores where there are no free ones (default: on this node's own cores yes, unless --wait is given; of a resource manager no)")
+	flags.StringVar(&o.Placement, "placement", "", "how to divide executors between nodes: pack, on as few as will do, or spread, evenly on as many as will do (default pack)")
 	flags.StringVar(&o.Directory, "dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current; without a resource manager there: this node's own cores)")
 	flags.StringVar(&o.Database, "executors-database", "", "the `FILE` that names the executor managers to lease from, without a resource manager (default $SUBLET_EXECUTORS_DATABASE, else none)")
 	o.Output = output.Table
@@ -106,7 +111,7 @@ func (o *Options) Read(args []string) error {
 }
 
 func (o *Options) check() error {
-	for _, name := range []string{"in", "out", "dir", "transport", "executors-database"} {
+	for _, name := range []string{"in", "out", "dir", "transport", "placement", "executors-database"} {
 		if o.flags.Changed(name) && o.flags.Lookup(name).Value.String() == "" {
 			return fmt.Errorf("--%s is empty; leave it out, or name something", name)
 		}
@@ -126,6 +131,8 @@ func (o *Options) check() error {
 		return errors.New("--timeout 0: no function is that fast; leave it out for no limit")
 	case o.Transport != "" && !slices.Contains(Transports, o.Transport):
 		return fmt.Errorf("--transport %s: there are %s", o.Transport, strings.Join(Transports, ", "))
+	case o.Placement != "" && !slices.Contains(Placements, o.Placement):
+		return fmt.Errorf("--placement %s: there are %s", o.Placement, strings.Join(Placements, ", "))
 	case o.Oversubscribe == Yes && o.Wait > 0:
 		return errors.New("--wait with --oversubscribe: cores that are shared need no waiting; choose one")
 	}

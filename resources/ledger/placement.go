@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/sublet-hpc/sublet/resources/api"
+)
+
+// turns says on which nodes the executor of an index is to be, those that come first rather than the others.
+// It sorts the nodes.
+func (c Grant) turns(nodes []*Node) func(index int) []*Node {
+	pack(nodes, int64(c.Executors), c.Memory)
+	if c.Placement != api.Spread {
+		return func(int) []*Node { return nodes }
+	}
+	sequence := spread(nodes, c.Executors, c.Memory)
+	return func(index int) []*Node {
+		if index < len(sequence) {
+			return sequence[index : index+1]
+		}
+		return nodes // these share cores
+	}
+}
+
+// pack orders nodes so that a lease that takes them in turn is on few of them: first the node that
+// fits it best if one fits it at all, else those with room for the most executors.
+func pack(nodes []*Node, executors, memory int64) {
+	free := map[*Node]int64{}
+	for _, node := range nodes {
+		free[node] = node.room(memory)
+	}
+	slices.SortStableFunc(nodes, func(a, b *Node) int {
+		fitsA, fitsB := free[a] >= executors, free[b] >= executors
+		switch {
+		case fitsA && fitsB:
+			return int(free[a] - free[b])
+		case fitsA:
+			return -1
+		case fitsB:
+			return 1
+		}
+		return int(free[b] - free[a])
+	})
+}
+
+// spread deals executors out to nodes, one to each that has room in each round, first to those with room for the
+// most. The result is shorter than asked if there is no room for all.
+func spread(nodes []*Node, executors int, memory int64) (sequence []*Node) {
+	rooms := map[*Node]int64{}
+	for _, node := range nodes {
+		rooms[node] = node.room(memory)
+	}
+	left := slices.Clone(nodes)
+	slices.SortStableFunc(left, func(a, b *Node) int { return int(rooms[b] - rooms[a]) })
+	for round := int64(0); ; round++ {
+		left = slices.DeleteFunc(left, func(n *Node) bool { return rooms[n] <= round })
+		for _, node := range left {
+			if len(sequence) == executors {
+				return sequence
+			}
+			sequence = append(sequence, node)
+		}
+		if len(left) == 0 {
+			return sequence
+		}
+	}
+}
+
+// place gives an executor the lowest free core of the first node that has one and the memory, or
+// else a share of the core with the least load; among equals rather one where no rank computes.
+func place(nodes []*Node, lease string, index int, memory int64) api.Executor {
+	var least *Core
+	var its *Node
+	for _, node := range nodes {
+		amount, fits := node.offer(memory)
+		for i := range node.Cores {
+			core := &node.Cores[i]
+			if fits && core.Free() {
+				core.Lease, core.Executor = lease, index
+				node.lend(amount)
+				return api.Executor{Node: node.Record.Name, Core: core.ID, Memory: amount}
+			}
+			if least == nil || core.load() < least.load() || core.load() == least.load() && core.Occupant == "" && least.Occupant != "" {
+				least, its = core, node
+			}
+		}
+	}
+	if least == nil {
+		return unpinned(nodes, index, memory)
+	}
+	least.Shared++
+	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true, Memory: its.shared(memory)}
+}
+
+// unpinned is an executor that has no core, not even a share of one.
+func unpinned(nodes []*Node, index int, memory int64) api.Executor {
+	node := nodes[index%len(nodes)]
+	return api.Executor{Node: node.Record.Name, Core: api.NoCore, Oversubscribed: true, Memory: node.shared(memory)}
+}
