@@ -83,7 +83,7 @@ func (s *Server) needs(route route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if role, _ := r.Context().Value(roleKey{}).(api.Role); !role.May(route.role) {
 			s.log.Warn("a request was refused, for its token is of another role", "peer", r.RemoteAddr, "method", route.method, "path", r.URL.Path, "role", role)
-			writeError(w, api.Because(api.ErrForbidden, "the token has the role %s, which may not %s %s; that takes one of %s", role, route.method, route.path, takers(route.role)))
+			writeError(w, api.Because(api.ErrForbidden, "the token has the role %s, which may not %s %s; that takes one of role %s", role, r.Method, r.URL.Path, takers(route.role)))
 			return
 		}
 		next.ServeHTTP(w, r)
