@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -84,7 +85,7 @@ func (c *direct) knock(ctx context.Context) []*door {
 // open connects over the network, and then by the manager's own socket if that is on this host.
 func (c *direct) open(ctx context.Context, d *door) error {
 	address := net.JoinHostPort(d.manager.Address, strconv.Itoa(d.manager.Port))
-	conn, err := control.Dial(ctx, address)
+	conn, err := control.Dial(ctx, address, secured(api.AnyServer()))
 	if err != nil {
 		return fmt.Errorf("offload: the executor manager %s, of %s, does not answer: %w; start it (sublet executor-manager -c FILE --device-database FILE --skip-resource-manager), or correct the database", d.name(), c.file, err)
 	}
@@ -116,17 +117,21 @@ func (c *direct) open(ctx context.Context, d *door) error {
 // identify makes sure that a manager on another host is one of this user, and readies the proof that
 // this is, too.
 func (c *direct) identify(d *door, nonce []byte) error {
-	if d.welcome.Challenge == nil {
+	if d.welcome.Proof == nil {
 		return fmt.Errorf("offload: the executor manager %s lends its cores by a resource manager: set SUBLET_DIR to the run directory of that, and use no executors database", d.name())
 	}
 	token, err := c.token()
 	if err != nil {
 		return fmt.Errorf("offload: the executor manager %s is not on this host, and wants to see its token proved: %w; copy it from there, where it was made, or name it with %s", d.name(), err, api.TokenVariable)
 	}
-	if !token.Proves(d.welcome.Proof, api.ManagerProof, nonce, d.welcome.Challenge) {
-		return fmt.Errorf("offload: who answers as executor manager %s does not know the token in %s: it is another user's, or its file is another one than here; copy the file from there, or name it with %s", d.name(), token.File, api.TokenVariable)
+	binding, err := api.Binding(d.link.conn.Stream().(*tls.Conn))
+	if err != nil {
+		return fmt.Errorf("offload: the executor manager %s: %w", d.name(), err)
 	}
-	d.proof = token.Proof(api.ClientProof, nonce, d.welcome.Challenge)
+	if !token.Proves(d.welcome.Proof, api.ManagerProof, nonce, d.welcome.Challenge, binding) {
+		return fmt.Errorf("offload: who answers as executor manager %s does not know the token in %s: it is another user's, or its file is another one than here, or somebody stands in between; copy the file from there, or name it with %s", d.name(), token.File, api.TokenVariable)
+	}
+	d.proof = token.Proof(api.ClientProof, nonce, d.welcome.Challenge, binding)
 	return nil
 }
 

@@ -202,6 +202,7 @@ func (l *Lease) openSite(ctx context.Context, executors []*Executor, ticket api.
 	if err != nil {
 		return nil, err
 	}
+	s.proof = l.session.resources.Prove(welcome.Challenge, ticket.Ticket)
 	err = s.acquire(ctx, link, welcome, ticket.Ticket, 0)
 	return s, err
 }

@@ -3,6 +3,7 @@ package offload
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -30,7 +31,7 @@ type site struct {
 	berths    []*berth // by the manager's indices
 	name      string   // that the manager gave to the lease
 	memory    int64    // of each executor, in bytes, where the lease does not say
-	proof     []byte   // that the manager wants in place of a ticket
+	proof     []byte   // that the manager wants, with a ticket or in place of one
 
 	living sync.WaitGroup // berths
 
@@ -260,11 +261,22 @@ func dialNode(ctx context.Context, name string, reach api.Reach) (*control.Conn,
 	if reach.Address == "" {
 		return nil, fmt.Errorf("offload: node %s is not on this host, and its executor manager does not listen on a network", name)
 	}
-	conn, err = control.Dial(ctx, reach.Address)
+	if err := reach.Pin.Check(); err != nil {
+		return nil, fmt.Errorf("offload: node %s can not be known by its key: %w; is its executor manager of this version?", name, err)
+	}
+	conn, err = control.Dial(ctx, reach.Address, secured(reach.Pin.Config()))
 	if err != nil {
 		return nil, &nodeAway{name, reach.Address, err}
 	}
 	return conn, nil
+}
+
+// secured has a client's end of TLS made of connections.
+func secured(config *tls.Config) control.Secure {
+	return func(ctx context.Context, stream net.Conn) (net.Conn, error) {
+		connection := tls.Client(stream, config)
+		return connection, connection.HandshakeContext(ctx)
+	}
 }
 
 // dialHere connects to a manager on this host; nil if it is on another one, or in namespaces of its

@@ -11,7 +11,7 @@ import (
 // Cores are shared only where they are this node's own.
 func TestWarmSharesItsOwnCoresAlone(t *testing.T) {
 	own, lent := t.TempDir(), t.TempDir()
-	access := `{"version": 1, "url": "http://127.0.0.1:1", "token": "t"}`
+	access := `{"version": 2, "url": "https://127.0.0.1:1", "pin": "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "tokens": {"client": "t"}}`
 	if err := os.WriteFile(filepath.Join(lent, "access.json"), []byte(access), 0o600); err != nil {
 		t.Fatal(err)
 	}

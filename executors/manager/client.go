@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/pollable"
 	"github.com/sublet-hpc/sublet/internal/version"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // helloPatience is how long a client may take to say who it is.
@@ -33,9 +35,11 @@ type client struct {
 	lease  *lease      // the receiving goroutine's; it may have ended by itself
 	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
 	known  bool        // it has shown a ticket, or proved itself, or needs neither
-	proof  []byte      // that its lease needs; nil: none
-	asking sync.WaitGroup
-	asked  atomic.Int32 // of those, how many are not answered
+	// challenge is what it was sent to prove itself with, and proof what a manager that grants leases itself
+	// wants to see then; nil: nothing.
+	challenge, proof []byte
+	asking           sync.WaitGroup
+	asked            atomic.Int32 // of those, how many are not answered
 }
 
 // newClient admits a client of our own user. If it fails the stream stays the caller's.
@@ -169,8 +173,15 @@ func (c *client) welcome() error {
 		Protocol: control.Protocol, Version: version.Version,
 		Node: c.manager.node.Name, Cores: c.manager.capacity.lendable(),
 	}
-	if c.manager.direct != nil {
-		c.introduce(hello, &welcome)
+	c.challenge = make([]byte, api.NonceSize)
+	_, _ = rand.Read(c.challenge) // never fails
+	switch {
+	case c.manager.tickets != nil:
+		welcome.Challenge = c.challenge
+	case c.manager.direct != nil:
+		if err := c.introduce(hello, &welcome); err != nil {
+			return err
+		}
 	}
 	c.reply(frame, control.TypeWelcome, welcome)
 	return nil
@@ -251,6 +262,19 @@ func (c *client) answer(frame *control.Frame) {
 		if frame.Call != 0 {
 			c.reply(frame, control.TypeFailed, asFailed(err))
 		}
+		c.countFailure(err)
+	}
+}
+
+// countFailure ends the connection of a client on another host that has shown too often that it has no right to a lease.
+func (c *client) countFailure(err error) {
+	var failed *control.Failed
+	if c.process != nil || !errors.As(err, &failed) || failed.Code != control.CodeTicket {
+		return
+	}
+	if !c.manager.failures.Failed(c.conn.Stream().RemoteAddr(), time.Now()) {
+		c.log.Warn("too many leases without a right to them were asked for from that address; the connection is ended")
+		c.cancel()
 	}
 }
 

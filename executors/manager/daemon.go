@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -134,12 +133,12 @@ func (d *daemon) listen(address string) error {
 		}
 		address = net.JoinHostPort(host, "0")
 	}
-	network, err := control.Listen(address)
+	network, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("executor manager: listening at %s: %w", address, err)
 	}
 	d.listeners = append(d.listeners, network)
-	d.reach = api.Reach{Boot: bootID(), PID: os.Getpid(), Socket: fmt.Sprintf("sublet-%d-manager-%s", os.Getuid(), randomName(8))}
+	d.reach = api.Reach{Pin: d.manager.identity.Pin, Boot: bootID(), PID: os.Getpid(), Socket: fmt.Sprintf("sublet-%d-manager-%s", os.Getuid(), randomName(8))}
 	if d.reach.Address, err = d.reachable(network.Addr().(*net.TCPAddr)); err != nil {
 		d.stop()
 		return err

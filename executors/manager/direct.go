@@ -3,7 +3,7 @@ package manager
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -26,8 +26,10 @@ type DirectOptions struct {
 
 // direct is what a manager knows that grants leases itself to clients of executors databases. It
 // believes one on its own host because the kernel says whose it is, and others because they know the
-// token. Both ends prove that they do without sending it:
+// token. Both ends prove that they do without sending it, over TLS. Nothing says beforehand whose key the manager
+// has; so what they prove contains the connection's binding, and is of no use to somebody in between:
 //
+//	client ◀═ TLS, any key ═══════════════════════════▶ manager
 //	client ── hello: boot, nonce ──────────────────────▶ manager
 //	client ◀─ welcome: challenge, proof of the manager ─ manager    of the same boot: its socket as well
 //	client ── lease: proof of the client ──────────────▶ manager
@@ -73,21 +75,25 @@ func RunDirect(ctx context.Context, options DirectOptions) error {
 
 // introduce tells a client by which socket it finds this manager, if it is on the same host, and else
 // proves to it who this is, and says what it is to prove itself with.
-func (c *client) introduce(hello control.Hello, welcome *control.Welcome) {
+func (c *client) introduce(hello control.Hello, welcome *control.Welcome) error {
 	d := c.manager.direct
 	welcome.Free = c.manager.capacity.free()
 	if d.reach.Boot != "" && hello.Boot == d.reach.Boot {
 		welcome.Socket, welcome.PID = d.reach.Socket, d.reach.PID
 	}
 	if c.process != nil {
-		return
+		return nil
 	}
-	welcome.Challenge = make([]byte, api.NonceSize)
-	_, _ = rand.Read(welcome.Challenge) // never fails
+	binding, err := api.Binding(c.conn.Stream().(*tls.Conn))
+	if err != nil {
+		return err
+	}
+	welcome.Challenge = c.challenge
 	if len(hello.Nonce) == api.NonceSize {
-		welcome.Proof = d.token.Proof(api.ManagerProof, hello.Nonce, welcome.Challenge)
+		welcome.Proof = d.token.Proof(api.ManagerProof, hello.Nonce, c.challenge, binding)
 	}
-	c.proof = d.token.Proof(api.ClientProof, hello.Nonce, welcome.Challenge)
+	c.proof = d.token.Proof(api.ClientProof, hello.Nonce, c.challenge, binding)
+	return nil
 }
 
 // prove refuses a lease to a client on another host that does not know the token.

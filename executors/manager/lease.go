@@ -98,7 +98,7 @@ func makeLease(c *client, call uint64, request control.LeaseRequest, output *os.
 	if err != nil {
 		return nil, &control.Failed{Code: control.CodeStart, Text: err.Error()}
 	}
-	ticket, err := c.manager.admit(request)
+	ticket, err := c.manager.admit(request, c.challenge)
 	if err != nil {
 		return nil, err
 	}

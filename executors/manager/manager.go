@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/attempts"
 	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/cpus"
@@ -64,6 +66,10 @@ type Manager struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+
+	// identity is who it is to clients on other hosts; strangers' failures to say who they are are counted.
+	identity *api.Identity
+	failures *attempts.Limit
 
 	// strangers are clients on other hosts that have not shown a ticket.
 	strangers atomic.Int32
@@ -120,6 +126,12 @@ func New(options Options) (*Manager, error) {
 			return nil, err
 		}
 	}
+	if m.tickets != nil || m.direct != nil {
+		if m.identity, err = api.NewIdentity(); err != nil {
+			return nil, fmt.Errorf("executor manager: %w", err)
+		}
+	}
+	m.failures = attempts.New(failuresBurst, failuresRate)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.libraries = newLibraries()
 	m.pool = newPool(m, options.Pool)
@@ -186,8 +198,30 @@ func (m *Manager) ServeRemote(stream net.Conn) {
 		stream.Close()
 		return
 	}
-	newRemoteClient(m, stream).serve()
+	secured, err := m.secure(stream)
+	if err != nil {
+		m.strangers.Add(-1)
+		m.log.Debug("a connection was ended before it was encrypted", "client", stream.RemoteAddr(), "error", err)
+		stream.Close()
+		return
+	}
+	newRemoteClient(m, secured).serve()
 }
+
+// secure makes the manager's end of TLS.
+func (m *Manager) secure(stream net.Conn) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(m.ctx, helloPatience)
+	defer cancel()
+	secured := tls.Server(stream, m.identity.Config())
+	return secured, secured.HandshakeContext(ctx)
+}
+
+const (
+	// failuresBurst and failuresRate are how many leases without a right to them an address can ask for
+	// before its connection is ended: at once, and each second.
+	failuresBurst = 10
+	failuresRate  = 1
+)
 
 // maxStrangers bounds what those can cost who have no ticket.
 const maxStrangers = 256
@@ -205,11 +239,11 @@ func (m *Manager) enter(stream net.Conn) bool {
 }
 
 // admit checks the ticket of a lease; nil: this manager grants leases itself.
-func (m *Manager) admit(request control.LeaseRequest) (*api.Ticket, error) {
+func (m *Manager) admit(request control.LeaseRequest, challenge []byte) (*api.Ticket, error) {
 	if m.tickets == nil {
 		return nil, nil
 	}
-	ticket, err := m.tickets.use(request.Ticket, time.Now())
+	ticket, err := m.tickets.use(shown{request.Ticket, request.Proof, challenge}, time.Now())
 	if err != nil {
 		m.tally.refusal()
 		return nil, &control.Failed{Code: control.CodeTicket, Text: fmt.Sprintf("node %s: %v", m.node.Name, err)}

@@ -11,7 +11,7 @@ import (
 
 // tickets admit the leases of a resource manager, and remember them for the reports to it.
 //
-//	unknown ── use: signed, for this node, in time ──▶ held ── over ──▶ ended ── reported, and its
+//	unknown ── use: signed, for this node, in time, its owner's ──▶ held ── over ──▶ ended ── reported, and its
 //	                                                                      ticket has expired ──▶ forgotten
 type tickets struct {
 	node string
@@ -41,8 +41,16 @@ func newTickets(uid int, changed func()) *tickets {
 	return t
 }
 
+// shown is a ticket with what shows whose it is.
+type shown struct {
+	text string
+	// proof is the client's, to the challenge that it was sent on this connection.
+	proof, challenge []byte
+}
+
 // use admits a lease: once.
-func (t *tickets) use(text string, now time.Time) (*api.Ticket, error) {
+func (t *tickets) use(its shown, now time.Time) (*api.Ticket, error) {
+	text := its.text
 	if text == "" {
 		return nil, api.Because(api.ErrUnauthorized, "a resource manager lends these cores, so that a lease needs its ticket; set SUBLET_DIR to its run directory")
 	}
@@ -57,6 +65,8 @@ func (t *tickets) use(text string, now time.Time) (*api.Ticket, error) {
 		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s is for user %s (%d)", ticket.Lease, ticket.User, ticket.UID)
 	case !now.Before(ticket.Expires):
 		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s has expired %v ago; do the clocks of the nodes agree?", ticket.Lease, now.Sub(ticket.Expires).Round(time.Millisecond))
+	case !ticket.OwnedBy(its.proof, its.challenge, text):
+		return nil, api.Because(api.ErrUnauthorized, "the ticket of lease %s is not this client's", ticket.Lease)
 	case len(ticket.Executors) == 0 || ticket.Lease == "":
 		return nil, api.Because(api.ErrInvalid, "the ticket is for nothing")
 	}

@@ -119,7 +119,7 @@ func (c *Conn) Stream() net.Conn { return c.stream }
 // Close ends the connection; a Receive that waits returns with net.ErrClosed.
 func (c *Conn) Close() error {
 	c.closing.Do(func() { close(c.closed) })
-	return c.stream.Close()
+	return below(c.stream).Close() // TLS would first say so, and wait for a peer that does not read
 }
 
 // discard closes descriptors that came and that no frame will claim.

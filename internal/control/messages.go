@@ -4,7 +4,7 @@ import "time"
 
 // Protocol is the version of this package's messages. Both ends of a connection must have the
 // same one; hello and welcome carry it.
-const Protocol = 2
+const Protocol = 3
 
 // Manager is the Executor of frames that are for, or from, the executor manager itself.
 const Manager = -1
@@ -62,6 +62,8 @@ type Welcome struct {
 	Node     string `json:"node"`
 	// Cores is how many cores this manager can lend at all.
 	Cores int `json:"cores"`
+	// Challenge is what a client proves itself with that needs a ticket, or is on another host.
+	Challenge []byte `json:"challenge,omitempty"`
 	// What follows comes from a manager without a resource manager alone. Free is how many of its cores
 	// nobody has.
 	Free int `json:"free,omitempty"`
@@ -69,9 +71,8 @@ type Welcome struct {
 	// and the process that has it.
 	Socket string `json:"socket,omitempty"`
 	PID    int    `json:"pid,omitempty"`
-	// Challenge is what a client on another host proves itself with, Proof how the manager does.
-	Challenge []byte `json:"challenge,omitempty"`
-	Proof     []byte `json:"proof,omitempty"`
+	// Proof is how it proves itself to a client on another host.
+	Proof []byte `json:"proof,omitempty"`
 }
 
 // LeaseRequest asks for executors. A connection holds at most one lease.
@@ -92,7 +93,8 @@ type LeaseRequest struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Ticket is the resource manager's, where there is one: what it has granted on this node.
 	Ticket string `json:"ticket,omitempty"`
-	// Proof is that of a client on another host, where there is no resource manager (Welcome.Challenge).
+	// Proof answers Welcome.Challenge: that the ticket is the client's own, or, where there is no resource manager,
+	// that a client on another host knows the token.
 	Proof []byte `json:"proof,omitempty"`
 	// Wait is how long to wait for cores that are lent to others. With a ticket there is no need.
 	Wait time.Duration `json:"wait,omitempty"`

@@ -37,30 +37,44 @@ func (e *Silence) Error() string {
 	return fmt.Sprintf("%s has been silent for %v: it is gone, or stopped", e.Peer, e.Limit)
 }
 
-// Listen listens for connections from other hosts, which NewRemote takes. It is where TLS comes in,
-// as Dial is.
-func Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+// Secure makes of a stream one that nobody else reads or changes, and knows who is at its other end.
+type Secure func(ctx context.Context, stream net.Conn) (net.Conn, error)
 
 // Dial connects to a manager on another host.
-func Dial(ctx context.Context, address string) (*Conn, error) {
-	dialer := net.Dialer{Timeout: dialPatience}
+func Dial(ctx context.Context, address string, secure Secure) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	var dialer net.Dialer
 	stream, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return NewRemote(stream), nil
+	secured, err := secure(ctx, stream)
+	if err != nil {
+		stream.Close()
+		return nil, err
+	}
+	return NewRemote(secured), nil
 }
 
 // NewRemote makes a control connection of a stream between hosts: its ends tell each other that
 // they live, and Receive fails with a *Silence when the peer does not.
 func NewRemote(stream net.Conn) *Conn {
-	if tcp, ok := stream.(*net.TCPConn); ok {
+	if tcp, ok := below(stream).(*net.TCPConn); ok {
 		limitAcknowledgement(tcp)
 	}
 	c := New(stream)
 	c.silence = SilenceLimit
 	go c.beat()
 	return c
+}
+
+// below is what carries a stream: under TLS another one.
+func below(stream net.Conn) net.Conn {
+	if over, ok := stream.(interface{ NetConn() net.Conn }); ok {
+		return over.NetConn()
+	}
+	return stream
 }
 
 // beat runs until the connection is closed.

@@ -194,7 +194,7 @@ func holding(executors int) *exec.Cmd {
 	return command
 }
 
-// Tickets: forged, of another node, used twice.
+// Tickets: forged, another client's, used twice. Who tries too many loses the connection.
 func TestTickets(t *testing.T) {
 	c := newCluster(t)
 	h := hosts.New(t)
@@ -208,14 +208,20 @@ func TestTickets(t *testing.T) {
 	forged := "e" + good[1:len(good)-2] + "AA"
 	address := nodes[0].Address
 	for name, ticket := range map[string]string{"none": "", "forged": forged, "cut": good[:len(good)/2], "garbage": "a.b"} {
-		if answer := show(t, address, ticket); !strings.Contains(answer, "ticket") {
+		if answer := show(t, address, ticket, client.Prove); !strings.Contains(answer, "ticket") {
 			t.Errorf("%s: %s", name, answer)
 		}
 	}
-	if answer := show(t, address, good); answer != "" {
+	if answer := show(t, address, good, api.NewOwner().Proof); !strings.Contains(answer, "is not this client's") {
+		t.Errorf("another client's: %s", answer)
+	}
+	if answer := show(t, address, good, func(_ []byte, ticket string) []byte { return client.Prove(make([]byte, api.NonceSize), ticket) }); !strings.Contains(answer, "is not this client's") {
+		t.Errorf("with the proof of another connection: %s", answer)
+	}
+	if answer := show(t, address, good, client.Prove); answer != "" {
 		t.Errorf("the ticket itself: %s", answer)
 	}
-	if answer := show(t, address, good); !strings.Contains(answer, "has been used") {
+	if answer := show(t, address, good, client.Prove); !strings.Contains(answer, "has been used") {
 		t.Errorf("the ticket once more: %s", answer)
 	}
 	hosts.Eventually(t, "all cores", func() bool { free, _ := c.Free(t); return free == 2 })

@@ -1,8 +1,10 @@
 package hosts_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/offload"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // managerEntry is one of an executors database.
@@ -106,7 +109,7 @@ func TestTrustBetweenHosts(t *testing.T) {
 	ours := os.Getenv("SUBLET_TOKEN_FILE")
 	lendDirect(t, h.Command(sublet), h.Address, 10005, "--name", "far")
 	check(t, lease(t, session(t), 1).Release())
-	if refusal := show(t, net.JoinHostPort(h.Address, "10005"), ""); !strings.Contains(refusal, "node far: a client on another host leases here with the token in "+ours) {
+	if refusal := show(t, net.JoinHostPort(h.Address, "10005"), "", api.NewOwner().Proof); !strings.Contains(refusal, "node far: a client on another host leases here with the token in "+ours) {
 		t.Errorf("without a proof: %q", refusal)
 	}
 	connect := func() error {
@@ -131,6 +134,47 @@ func TestTrustBetweenHosts(t *testing.T) {
 	}
 	t.Setenv("SUBLET_TOKEN_FILE", ours)
 	check(t, lease(t, session(t), 1).Release())
+}
+
+// Without a resource manager nothing says beforehand whose key a manager has. Somebody who stands between it and a client,
+// with TLS to both, is found out by either.
+func TestSomebodyInBetween(t *testing.T) {
+	h := hosts.New(t)
+	listener, err := net.Listen("tcp", hosts.Address+":10008")
+	check(t, err)
+	defer listener.Close()
+	between, err := api.NewIdentity()
+	check(t, err)
+	passed := make(chan int64, 2)
+	go func() {
+		for {
+			stream, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			client := tls.Server(stream, between.Config())
+			manager, err := tls.Dial("tcp", net.JoinHostPort(h.Address, "10005"), api.AnyServer())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() {
+				n, _ := io.Copy(client, manager)
+				passed <- n
+				client.Close()
+			}()
+			_, _ = io.Copy(manager, client)
+			manager.Close()
+		}
+	}()
+	direct(t, managerEntry{"far", hosts.Address, 10008, 1, 0})
+	lendDirect(t, h.Command(sublet), h.Address, 10005, "--name", "far")
+	if _, err := offload.Connect(within(t)); err == nil || !strings.Contains(err.Error(), "somebody stands in between") {
+		t.Errorf("through somebody in between: %v", err)
+	}
+	if n := <-passed; n == 0 {
+		t.Error("nothing went through")
+	}
 }
 
 // Two managers on one host lend no core twice, and who waits gets one that comes free.

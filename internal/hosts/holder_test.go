@@ -1,8 +1,8 @@
 package hosts_test
 
 import (
+	"crypto/tls"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"strconv"
@@ -12,6 +12,7 @@ import (
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/version"
 	"github.com/sublet-hpc/sublet/offload"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // TestHolder is the client that other tests start and kill: it holds a lease, says on which cores, and
@@ -35,10 +36,11 @@ func TestHolder(t *testing.T) {
 	check(t, s.Close())
 }
 
-// show shows a ticket to a manager as a client on another host does; the answer is its refusal.
-func show(t *testing.T, address, ticket string) string {
+// show shows a ticket to a manager as a client on another host does, which proves that it is its own; the answer is its
+// refusal.
+func show(t *testing.T, address, ticket string, prove func(challenge []byte, ticket string) []byte) string {
 	t.Helper()
-	stream, err := net.Dial("tcp", address)
+	stream, err := tls.Dial("tcp", address, api.AnyServer())
 	check(t, err)
 	conn := control.NewRemote(stream)
 	defer conn.Close()
@@ -49,8 +51,11 @@ func show(t *testing.T, address, ticket string) string {
 		defer frame.Close()
 		return frame.Decode(into)
 	}
-	check(t, ask(&control.Welcome{}))
-	check(t, conn.Send(control.TypeLease, 2, control.Manager, control.LeaseRequest{Executors: 1, Library: library, Ticket: ticket}))
+	var welcome control.Welcome
+	check(t, ask(&welcome))
+	check(t, conn.Send(control.TypeLease, 2, control.Manager, control.LeaseRequest{
+		Executors: 1, Library: library, Ticket: ticket, Proof: prove(welcome.Challenge, ticket),
+	}))
 	if err := ask(&control.Granted{}); err != nil {
 		return err.Error()
 	}

@@ -110,7 +110,7 @@ func TestTutorial(t *testing.T) {
 				s.await(t, "msg=registered ", 1)
 			}
 		case strings.Contains(block, "sublet resource-manager"):
-			s.await(t, "resource manager at http://127.0.0.1:10000", 1)
+			s.await(t, "resource manager at https://127.0.0.1:10000", 1)
 		case strings.Contains(block, "curl"):
 			s.await(t, "node exec-mgr-node is taken out", 1)
 			s.await(t, "node exec-mgr-node is added", 1)

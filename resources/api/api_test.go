@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -29,7 +30,7 @@ var key = []byte(strings.Repeat("k", api.KeySize))
 
 func ticket() api.Ticket {
 	return api.Ticket{
-		Lease: "l", Node: "n", UID: 7, User: "ann", Granted: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC(),
+		Lease: "l", Node: "n", UID: 7, User: "ann", Owner: []byte("o"), Granted: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC(),
 		Executors: []api.Placed{{Index: 3, Executor: api.Executor{Node: "n", Core: 1}}},
 	}
 }
@@ -73,20 +74,33 @@ func FuzzParseTicket(f *testing.F) {
 	})
 }
 
+// nobody is a pin that no key has.
+const nobody = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+// access is a file that leads to nobody.
+func access() api.AccessFile {
+	return api.AccessFile{
+		Version: api.AccessVersion, URL: "https://127.0.0.1:1", Pin: nobody,
+		Tokens: api.Tokens{Admin: "a", Manager: "m", Client: "c", Batch: "b"}, Host: "h", PID: 1,
+	}
+}
+
 // Whatever access.json holds, reading it gives a manager's address and token, or an error.
 func FuzzReadAccess(f *testing.F) {
 	dir := f.TempDir()
-	check(f, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: "http://127.0.0.1:1", Token: "t", Host: "h", PID: 1}))
+	check(f, api.WriteAccess(dir, access()))
 	path := filepath.Join(dir, "access.json")
 	good, err := os.ReadFile(path)
 	check(f, err)
 	f.Add(good)
 	f.Add([]byte(`{"version":1,"url":"u","token":1}`))
+	f.Add([]byte(`{"version":2,"url":"https://h","pin":"sha256//","tokens":{"admin":1}}`))
+	f.Add(bytes.Replace(good, []byte("https"), []byte("http"), 1))
 	f.Add([]byte(`{"version":1e400}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		check(t, os.WriteFile(path, text, 0o600))
 		access, err := api.ReadAccess(dir)
-		if err == nil && (access.Version != api.AccessVersion || access.URL == "" || access.Token == "") {
+		if err == nil && (access.Version != api.AccessVersion || !strings.HasPrefix(strings.ToLower(access.URL), "https://") || access.Pin.Check() != nil || len(access.Tokens.Roles()) == 0) {
 			t.Errorf("%q is %+v", text, access)
 		}
 		if err == nil {
@@ -100,7 +114,7 @@ func TestAccessFile(t *testing.T) {
 	if _, err := api.ReadAccess(dir); !errors.Is(err, api.ErrNoResourceManager) {
 		t.Errorf("an empty directory: %v", err)
 	}
-	want := api.AccessFile{Version: api.AccessVersion, URL: "http://127.0.0.1:1", Token: "t", Host: "h", PID: 1}
+	want := access()
 	check(t, api.WriteAccess(dir, want))
 	path := filepath.Join(dir, "access.json")
 	info, err := os.Stat(path)
@@ -118,10 +132,16 @@ func TestAccessFile(t *testing.T) {
 		t.Errorf("one that others can read: %v", err)
 	}
 	for text, problem := range map[string]string{
-		`{"version":2}`:             "version 2",
-		`{"version":1,"url":"u"}`:   "no token",
-		`hello`:                     "not a file of Sublet's",
-		`{"version":1,"token":"t"}`: "no url",
+		`{"version":3}`: "version 3",
+		`hello`:         "not a file of Sublet's",
+		// That of before is of no use, and who wrote it does not encrypt.
+		`{"version":1,"url":"http://h:1","token":"t"}`: "does not encrypt; stop that",
+
+		`{"version":2,"url":"https://h:1","pin":"` + nobody + `"}`:                          "no token",
+		`{"version":2,"url":"http://h:1","pin":"` + nobody + `","tokens":{"client":"t"}}`:   "https://HOST:PORT",
+		`{"version":2,"pin":"` + nobody + `","tokens":{"client":"t"}}`:                      "https://HOST:PORT",
+		`{"version":2,"url":"https://h:1","tokens":{"client":"t"}}`:                         "is no pin",
+		`{"version":2,"url":"https://h:1","pin":"` + nobody + `=","tokens":{"client":"t"}}`: "is no pin",
 	} {
 		check(t, os.Remove(path))
 		check(t, os.WriteFile(path, []byte(text), 0o600))
@@ -156,9 +176,13 @@ func TestDirectory(t *testing.T) {
 // serve answers a client's requests by a function, and says where it is in a run directory.
 func serve(t *testing.T, dir, token string, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(handler)
+	identity, err := api.NewIdentity()
+	check(t, err)
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = identity.Config()
+	server.StartTLS()
 	t.Cleanup(server.Close)
-	check(t, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: server.URL, Token: token}))
+	check(t, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: server.URL, Pin: identity.Pin, Tokens: api.Tokens{Client: token}}))
 	return server
 }
 
@@ -241,8 +265,12 @@ func TestClientUsesNoProxy(t *testing.T) {
 	defer proxy.Close()
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
+	t.Setenv("HTTPS_PROXY", proxy.URL)
+	t.Setenv("https_proxy", proxy.URL)
 	dir := t.TempDir()
-	check(t, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: "http://resource-manager.invalid:1", Token: "t"}))
+	invalid := access()
+	invalid.URL = "https://resource-manager.invalid:1"
+	check(t, api.WriteAccess(dir, invalid))
 	client, err := api.Open(dir)
 	check(t, err)
 	defer client.Close()

@@ -18,11 +18,17 @@ import (
 // Client talks to the resource manager of a run directory. It finds one that was started again
 // there, with another address and token, by itself. It is safe for concurrent use.
 type Client struct {
-	dir  string
-	http *http.Client
+	dir   string
+	owner Owner // of the tickets
 
-	mu     sync.Mutex
+	mu  sync.Mutex
+	way way
+}
+
+// way is how a resource manager is reached.
+type way struct {
 	access AccessFile
+	http   *http.Client // for its key
 }
 
 // maxReply is the most that an answer may have.
@@ -44,49 +50,74 @@ func Open(dir string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dir: dir, access: access, http: &http.Client{
-		Transport: newTransport(),
-		// It redirects nobody; the token is for nobody else.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Client{dir: dir, owner: NewOwner(), way: way{access, newHTTP(access.Pin)}}, nil
 }
 
-// newTransport is where TLS comes in. Proxies are for other networks than this.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: callPatience}).DialContext,
-		MaxIdleConnsPerHost: 2,
-		IdleConnTimeout:     30 * time.Second,
+// newHTTP talks to the server with a key. Proxies are for other networks than this.
+func newHTTP(pin Pin) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: callPatience}).DialContext,
+			TLSClientConfig:     pin.Config(),
+			TLSHandshakeTimeout: callPatience,
+			MaxIdleConnsPerHost: 2,
+			IdleConnTimeout:     30 * time.Second,
+		},
+		// It redirects nobody; the token is for nobody else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.present().http.CloseIdleConnections()
+}
+
+func (c *Client) present() way {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.way
+}
 
 // Access is how the resource manager is reached at present.
 func (c *Client) Access() AccessFile {
+	return c.present().access
+}
+
+// follow goes over to a resource manager that was started again.
+func (c *Client) follow(fresh AccessFile) way {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.access
+	if fresh.Pin != c.way.access.Pin {
+		c.way.http.CloseIdleConnections()
+		c.way.http = newHTTP(fresh.Pin)
+	}
+	c.way.access = fresh
+	return c.way
+}
+
+// Prove shows that a ticket is this client's, to the manager that has made the challenge.
+func (c *Client) Prove(challenge []byte, ticket string) []byte {
+	return c.owner.Proof(challenge, ticket)
 }
 
 // Register makes a node known.
 func (c *Client) Register(ctx context.Context, register Register) (Registered, error) {
 	var reply Registered
-	err := c.call(ctx, 0, http.MethodPost, "/v1/nodes", register, &reply)
+	err := c.call(ctx, RoleManager, 0, http.MethodPost, "/v1/nodes", register, &reply)
 	return reply, err
 }
 
 // Heartbeat says that a node's manager is there.
 func (c *Client) Heartbeat(ctx context.Context, node string, beat Heartbeat) (HeartbeatReply, error) {
 	var reply HeartbeatReply
-	err := c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(node)+"/heartbeat", beat, &reply)
+	err := c.call(ctx, RoleManager, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(node)+"/heartbeat", beat, &reply)
 	return reply, err
 }
 
 // Deregister says that a node's manager ends.
 func (c *Client) Deregister(ctx context.Context, node, instance string) error {
-	return c.call(ctx, 0, http.MethodDelete, "/v1/nodes/"+url.PathEscape(node)+"?instance="+url.QueryEscape(instance), nil, nil)
+	return c.call(ctx, RoleManager, 0, http.MethodDelete, "/v1/nodes/"+url.PathEscape(node)+"?instance="+url.QueryEscape(instance), nil, nil)
 }
 
 // Nodes lists those that are registered; boot, if it is not empty, those of that boot of a kernel.
@@ -96,88 +127,89 @@ func (c *Client) Nodes(ctx context.Context, boot string) ([]NodeStatus, error) {
 		path += "?boot=" + url.QueryEscape(boot)
 	}
 	var nodes []NodeStatus
-	err := c.call(ctx, 0, http.MethodGet, path, nil, &nodes)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, path, nil, &nodes)
 	return nodes, err
 }
 
 // Node says what there is to know of one node; also of one that drains and has no manager.
 func (c *Client) Node(ctx context.Context, name string) (NodeStatus, error) {
 	var node NodeStatus
-	err := c.call(ctx, 0, http.MethodGet, "/v1/nodes/"+url.PathEscape(name), nil, &node)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/nodes/"+url.PathEscape(name), nil, &node)
 	return node, err
 }
 
 // Drain lets a node's leases go on, and no new ones begin.
 func (c *Client) Drain(ctx context.Context, name, reason string) error {
-	return c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/drain", DrainRequest{Reason: reason}, nil)
+	return c.call(ctx, RoleAdmin, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/drain", DrainRequest{Reason: reason}, nil)
 }
 
 // Resume ends what Drain began.
 func (c *Client) Resume(ctx context.Context, name string) error {
-	return c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/resume", nil, nil)
+	return c.call(ctx, RoleAdmin, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/resume", nil, nil)
 }
 
 // Remove forgets a node and has its manager end. While it has leases that is ErrInUse, but by force.
 func (c *Client) Remove(ctx context.Context, name string, force bool) error {
-	return c.call(ctx, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/remove", RemoveRequest{Force: force}, nil)
+	return c.call(ctx, RoleAdmin, 0, http.MethodPost, "/v1/nodes/"+url.PathEscape(name)+"/remove", RemoveRequest{Force: force}, nil)
 }
 
 // Grant asks for a lease, and waits for cores as long as the request says.
 func (c *Client) Grant(ctx context.Context, request GrantRequest) (Grant, error) {
 	var grant Grant
-	err := c.call(ctx, request.Wait, http.MethodPost, "/v1/leases", request, &grant)
+	request.Owner = c.owner.Public()
+	err := c.call(ctx, RoleClient, request.Wait, http.MethodPost, "/v1/leases", request, &grant)
 	return grant, err
 }
 
 // Renew makes a lease last longer.
 func (c *Client) Renew(ctx context.Context, lease string) (Renewed, error) {
 	var renewed Renewed
-	err := c.call(ctx, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/renew", nil, &renewed)
+	err := c.call(ctx, RoleClient, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/renew", nil, &renewed)
 	return renewed, err
 }
 
 // End has the executor managers end a lease; its cores are free when nothing of it runs any more, within
 // seconds.
 func (c *Client) End(ctx context.Context, lease string) error {
-	return c.call(ctx, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/end", nil, nil)
+	return c.call(ctx, RoleAdmin, 0, http.MethodPost, "/v1/leases/"+url.PathEscape(lease)+"/end", nil, nil)
 }
 
 // Release gives a lease back of which nothing runs: its cores are free at once.
 func (c *Client) Release(ctx context.Context, lease string) error {
-	return c.call(ctx, 0, http.MethodDelete, "/v1/leases/"+url.PathEscape(lease), nil, nil)
+	return c.call(ctx, RoleClient, 0, http.MethodDelete, "/v1/leases/"+url.PathEscape(lease), nil, nil)
 }
 
 // Explain says what a request for a lease waits for, or where a lease is.
 func (c *Client) Explain(ctx context.Context, id string) (Explanation, error) {
 	var explanation Explanation
-	err := c.call(ctx, 0, http.MethodGet, "/v1/leases/"+url.PathEscape(id)+"/explain", nil, &explanation)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/leases/"+url.PathEscape(id)+"/explain", nil, &explanation)
 	return explanation, err
 }
 
 // Status is the resource manager at a glance.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var status Status
-	err := c.call(ctx, 0, http.MethodGet, "/v1/status", nil, &status)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/status", nil, &status)
 	return status, err
 }
 
 // Lease says what there is to know of one that lasts.
 func (c *Client) Lease(ctx context.Context, id string) (Lease, error) {
 	var lease Lease
-	err := c.call(ctx, 0, http.MethodGet, "/v1/leases/"+url.PathEscape(id), nil, &lease)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/leases/"+url.PathEscape(id), nil, &lease)
 	return lease, err
 }
 
 // Leases lists those that last.
 func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
 	var leases []Lease
-	err := c.call(ctx, 0, http.MethodGet, "/v1/leases", nil, &leases)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/leases", nil, &leases)
 	return leases, err
 }
 
 // call sends a request. One that was not answered, or whose token was refused, is sent once more if
 // the run directory names another resource manager by now.
-func (c *Client) call(ctx context.Context, wait time.Duration, method, path string, body, reply any) error {
+func (c *Client) call(ctx context.Context, role Role, wait time.Duration, method, path string, body, reply any) error {
 	var text []byte
 	if body != nil {
 		var err error
@@ -187,8 +219,8 @@ func (c *Client) call(ctx context.Context, wait time.Duration, method, path stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait+callPatience)
 	defer cancel()
-	access := c.Access()
-	err := c.send(ctx, access, method, path, text, reply)
+	way := c.present()
+	err := c.send(ctx, way, role, method, path, text, reply)
 	var unreachable *Unreachable
 	if err == nil || ctx.Err() != nil || !errors.As(err, &unreachable) && !errors.Is(err, ErrUnauthorized) {
 		return err
@@ -197,25 +229,23 @@ func (c *Client) call(ctx context.Context, wait time.Duration, method, path stri
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
-	if fresh == access {
+	if fresh == way.access {
 		return err
 	}
-	c.mu.Lock()
-	c.access = fresh
-	c.mu.Unlock()
-	return c.send(ctx, fresh, method, path, text, reply)
+	return c.send(ctx, c.follow(fresh), role, method, path, text, reply)
 }
 
-func (c *Client) send(ctx context.Context, access AccessFile, method, path string, body []byte, reply any) error {
+func (c *Client) send(ctx context.Context, way way, role Role, method, path string, body []byte, reply any) error {
+	access := way.access
 	request, err := http.NewRequestWithContext(ctx, method, access.URL+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("asking the resource manager: %w", err)
 	}
-	request.Header.Set("Authorization", "Bearer "+access.Token)
+	request.Header.Set("Authorization", "Bearer "+access.Tokens.forRole(role))
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := c.http.Do(request)
+	response, err := way.http.Do(request)
 	if err != nil {
 		var urlError *url.Error
 		if errors.As(err, &urlError) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -14,15 +15,17 @@ import (
 // DirectoryVariable names the run directory in the environment.
 const DirectoryVariable = "SUBLET_DIR"
 
-// AccessVersion is the version of access.json.
-const AccessVersion = 1
+// AccessVersion is the version of access.json. That of 1 had neither pin nor roles.
+const AccessVersion = 2
 
 // AccessFile is the run directory's access.json: how to reach its resource manager, and by what
-// right. It has mode 0600; to be able to read it is the right.
+// right. It has mode 0600; to be able to read it is the right, to what its tokens are for.
 type AccessFile struct {
 	Version int    `json:"version"`
 	URL     string `json:"url"`
-	Token   string `json:"token"`
+	// Pin is that of the resource manager's key.
+	Pin    Pin    `json:"pin"`
+	Tokens Tokens `json:"tokens"`
 	// Host and PID are where it runs, for people.
 	Host string `json:"host"`
 	PID  int    `json:"pid"`
@@ -90,13 +93,30 @@ func ReadAccess(dir string) (AccessFile, error) {
 	if err := json.Unmarshal(text, &access); err != nil {
 		return access, fmt.Errorf("%s is not a file of Sublet's: %w", path, err)
 	}
+	if access.Version < AccessVersion {
+		return access, Because(ErrVersion, "%s has version %d, of a resource manager that does not encrypt; stop that, or remove the file if it is no more, and start one of this version: its file has version %d", path, access.Version, AccessVersion)
+	}
 	if access.Version != AccessVersion {
 		return access, Because(ErrVersion, "%s has version %d, this program understands %d; use one version of Sublet everywhere", path, access.Version, AccessVersion)
 	}
-	if access.URL == "" || access.Token == "" {
-		return access, fmt.Errorf("%s has no url or no token", path)
+	if err := access.check(); err != nil {
+		return access, fmt.Errorf("%s: %w; start its resource manager again, which writes it anew", path, err)
 	}
 	return access, nil
+}
+
+// check refuses what would have a token sent to somebody, or in clear.
+func (a AccessFile) check() error {
+	u, err := url.Parse(a.URL)
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme != "https" || u.Host == "":
+		return fmt.Errorf("its url is %q, which is not that of a resource manager: https://HOST:PORT", a.URL)
+	case len(a.Tokens.Roles()) == 0:
+		return errors.New("it has no token")
+	}
+	return a.Pin.Check()
 }
 
 // WriteAccess writes a run directory's access.json, whole or not at all.

@@ -35,6 +35,10 @@ var (
 	ErrRemoved = &Error{Code: "removed"}
 	// ErrUnauthorized: the token is not the resource manager's, or the user is another.
 	ErrUnauthorized = &Error{Code: "unauthorized"}
+	// ErrForbidden: the token is of a role that may not ask for this.
+	ErrForbidden = &Error{Code: "forbidden"}
+	// ErrTooMany: too many requests without a token have come from that address.
+	ErrTooMany = &Error{Code: "too-many"}
 	// ErrVersion: the two ends are of different versions.
 	ErrVersion = &Error{Code: "version"}
 	// ErrInvalid: the request makes no sense.

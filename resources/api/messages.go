@@ -82,6 +82,9 @@ type GrantRequest struct {
 	Placement Placement `json:"placement,omitempty"`
 	// Wait is how long to wait for cores that are lent to others; 0: not at all.
 	Wait time.Duration `json:"wait,omitempty"`
+	// Owner is the public half of the key by which the client shows managers that tickets are its own.
+	// Client.Grant sets it.
+	Owner []byte `json:"owner"`
 }
 
 // Grant is a lease with a ticket for each of its nodes.

@@ -23,6 +23,8 @@ type Node struct {
 type Reach struct {
 	// Address is where it listens for clients on other hosts: host:port.
 	Address string `json:"address,omitempty"`
+	// Pin is that of the key with which it answers there, over TLS.
+	Pin Pin `json:"pin,omitempty"`
 	// Boot, Socket and PID are for clients on the same host: the boot of the kernel, the name of an
 	// abstract Unix socket, and the process that has it. A client for which all three are true is
 	// on the same host, and in the same namespaces.

@@ -11,8 +11,8 @@ import (
 )
 
 // Ticket is the right to a lease's executors on one node. The resource manager signs it with the
-// key of that node's manager, the client carries it there. So a manager needs no notice of a grant,
-// which the client could overtake.
+// key of that node's manager, the client carries it there and shows that it is its own ([Owner]). So a manager
+// needs no notice of a grant, which the client could overtake.
 type Ticket struct {
 	Lease     string    `json:"lease"`
 	Node      string    `json:"node"`
@@ -21,6 +21,8 @@ type Ticket struct {
 	Account   string    `json:"account,omitempty"`
 	Executors []Placed  `json:"executors"`
 	Granted   time.Time `json:"granted"`
+	// Owner is whose it is: the public half of the client's key.
+	Owner []byte `json:"owner"`
 	// Expires is until when the manager admits the lease. Once admitted, it lasts as long as the
 	// client's connection.
 	Expires time.Time `json:"expires"`

@@ -38,10 +38,11 @@ const (
 	ClientProof  = "sublet client"
 )
 
-// Proof shows that its maker knows the token, to who has made one of the nonces.
-func (t Token) Proof(who string, client, manager []byte) []byte {
+// Proof shows that its maker knows the token, to who has made one of the nonces and is the other end of the
+// connection with this [Binding].
+func (t Token) Proof(who string, client, manager, binding []byte) []byte {
 	mac := hmac.New(sha256.New, t.secret)
-	for _, part := range [][]byte{[]byte(who), client, manager} {
+	for _, part := range [][]byte{[]byte(who), client, manager, binding} {
 		sum := sha256.Sum256(part) // of one length whatever came
 		mac.Write(sum[:])
 	}
@@ -49,8 +50,8 @@ func (t Token) Proof(who string, client, manager []byte) []byte {
 }
 
 // Proves tells whether a proof is what it is to be.
-func (t Token) Proves(proof []byte, who string, client, manager []byte) bool {
-	return hmac.Equal(proof, t.Proof(who, client, manager))
+func (t Token) Proves(proof []byte, who string, client, manager, binding []byte) bool {
+	return hmac.Equal(proof, t.Proof(who, client, manager, binding))
 }
 
 // TokenFile is where the token is that is meant where none is named: where SUBLET_TOKEN_FILE says, else

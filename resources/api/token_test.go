@@ -28,7 +28,7 @@ func TestTokenIsMadeOnce(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			proofs[i] = token.Proof(api.ClientProof, nonce, nonce)
+			proofs[i] = token.Proof(api.ClientProof, nonce, nonce, nil)
 		})
 	}
 	all.Wait()
@@ -58,23 +58,24 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 }
 
-// A proof is good for who made it, for whom, and for these nonces alone.
+// A proof is good for who made it, for whom, on this connection, and for these nonces alone.
 func TestProofs(t *testing.T) {
 	dir := t.TempDir()
 	token, err := api.MakeToken(filepath.Join(dir, "a"))
 	check(t, err)
 	other, err := api.MakeToken(filepath.Join(dir, "b"))
 	check(t, err)
-	one, two := bytes.Repeat([]byte{1}, api.NonceSize), bytes.Repeat([]byte{2}, api.NonceSize)
-	proof := token.Proof(api.ClientProof, one, two)
+	one, two, binding := bytes.Repeat([]byte{1}, api.NonceSize), bytes.Repeat([]byte{2}, api.NonceSize), []byte("binding")
+	proof := token.Proof(api.ClientProof, one, two, binding)
 	for what, right := range map[string]bool{
-		"itself":              token.Proves(proof, api.ClientProof, one, two),
-		"another token":       !other.Proves(proof, api.ClientProof, one, two),
-		"the other end":       !token.Proves(proof, api.ManagerProof, one, two),
-		"nonces turned":       !token.Proves(proof, api.ClientProof, two, one),
-		"another nonce":       !token.Proves(proof, api.ClientProof, one, one),
-		"nonces run together": !token.Proves(proof, api.ClientProof, append(one, two...), nil),
-		"nothing":             !token.Proves(nil, api.ClientProof, one, two),
+		"itself":              token.Proves(proof, api.ClientProof, one, two, binding),
+		"another token":       !other.Proves(proof, api.ClientProof, one, two, binding),
+		"the other end":       !token.Proves(proof, api.ManagerProof, one, two, binding),
+		"nonces turned":       !token.Proves(proof, api.ClientProof, two, one, binding),
+		"another nonce":       !token.Proves(proof, api.ClientProof, one, one, binding),
+		"nonces run together": !token.Proves(proof, api.ClientProof, append(one, two...), nil, binding),
+		"another connection":  !token.Proves(proof, api.ClientProof, one, two, []byte("bindinG")),
+		"nothing":             !token.Proves(nil, api.ClientProof, one, two, binding),
 	} {
 		if !right {
 			t.Errorf("%s: wrong", what)

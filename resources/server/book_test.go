@@ -226,7 +226,7 @@ func TestTicketsOfALease(t *testing.T) {
 	register(t, b, noon, registration("n1", "i", 0, 1))
 	register(t, b, noon, registration("n2", "j", 4))
 	lease := granted(t, b, noon, 3)
-	tickets, err := b.tickets(lease)
+	tickets, err := b.tickets(lease, nil)
 	check(t, err)
 	seen := map[int]bool{}
 	for _, access := range tickets {
@@ -246,7 +246,7 @@ func TestTicketsOfALease(t *testing.T) {
 		t.Errorf("tickets for %d executors", len(seen))
 	}
 	check(t, b.deregister("n2", "j", noon))
-	if _, err := b.tickets(api.Lease{Executors: []api.Executor{{Node: "n2"}}}); !errors.Is(err, api.ErrNoCapacity) {
+	if _, err := b.tickets(api.Lease{Executors: []api.Executor{{Node: "n2"}}}, nil); !errors.Is(err, api.ErrNoCapacity) {
 		t.Errorf("of a node that has gone: %v", err)
 	}
 }

@@ -87,17 +87,21 @@ func inspected(t *testing.T) (s *Server, i *inspector, document *openapi3.T, dir
 	i = &inspector{t: t, next: s.handler(), seen: map[string]bool{}}
 	i.router, err = legacy.NewRouter(document)
 	check(t, err)
-	web := httptest.NewServer(i)
+	web := httptest.NewUnstartedServer(i)
+	web.TLS = s.keys.identity.Config()
+	web.StartTLS()
 	t.Cleanup(web.Close)
 	dir = t.TempDir()
-	check(t, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: web.URL, Token: s.token, Host: "here", PID: os.Getpid()}))
+	access := s.directory.access
+	access.URL = web.URL
+	check(t, api.WriteAccess(dir, access))
 	return s, i, document, dir
 }
 
 // What the server really answers, and what the client really asks, is as described: every operation, and
 // refusals of every kind that can be met.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	s, inspector, document, dir := inspected(t)
+	_, inspector, document, dir := inspected(t)
 	c, ctx := client(t, dir), t.Context()
 	refused := func(kind *api.Error, err error) {
 		t.Helper()
@@ -198,11 +202,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 
 	access := c.Access()
 	for path, want := range map[string]string{"/v1/openapi.json": `"openapi"`, "/metrics": "sublet_cluster_leases_ended_total"} {
-		token := s.token
+		token := access.Tokens.Client
 		if path == "/v1/openapi.json" {
 			token = "" // it is for everybody
 		}
-		if status, body := get(t, access.URL+path, token); status != http.StatusOK || !strings.Contains(body, want) {
+		if status, body := get(t, access.Pin, access.URL+path, token); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %.300s", path, status, body)
 		}
 	}
@@ -222,7 +226,7 @@ func TestDescribedRoutesNeedTheToken(t *testing.T) {
 		for method := range item.Operations() {
 			request, err := http.NewRequestWithContext(t.Context(), method, s.URL()+strings.NewReplacer("{", "", "}", "").Replace(path), nil)
 			check(t, err)
-			response, err := http.DefaultClient.Do(request)
+			response, err := pinned(s.keys.identity.Pin).Do(request)
 			check(t, err)
 			response.Body.Close()
 			want := http.StatusUnauthorized
@@ -234,7 +238,11 @@ func TestDescribedRoutesNeedTheToken(t *testing.T) {
 			}
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
+}
+
+// pinned talks to one server, with a connection for each request.
+func pinned(pin api.Pin) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: pin.Config()}}
 }
 
 // awaitWaiting returns the one request that waits, once it does.
@@ -252,14 +260,14 @@ func awaitWaiting(t *testing.T, c *api.Client) api.Waiting {
 	}
 }
 
-func get(t *testing.T, url, token string) (int, string) {
+func get(t *testing.T, pin api.Pin, url, token string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	check(t, err)
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	web := pinned(pin)
 	response, err := web.Do(request)
 	check(t, err)
 	defer response.Body.Close()

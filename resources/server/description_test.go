@@ -195,23 +195,24 @@ func (d *describer) describe(routes []route) object {
 		paths[route.path][strings.ToLower(route.method)] = d.operation(route)
 	}
 	paths[metrics.Path] = object{"get": object{
-		"operationId": "metrics", "summary": "metrics for Prometheus",
+		"operationId": "metrics", "summary": "metrics for Prometheus", "description": "needs a token of any role",
 		"responses": object{
 			"200": object{"description": "it worked", "content": object{"text/plain": object{"schema": object{"type": "string"}}}},
 			"401": d.refused("the request has no token, or another's", api.ErrUnauthorized),
+			"429": d.refused("too many such requests came from that address", api.ErrTooMany),
 		},
 	}}
 	return object{
 		"openapi": "3.0.3",
 		"info": object{
 			"title": "Sublet's resource manager", "version": "1",
-			"description": "Leases of the cores of many nodes. Address and token are in access.json of the run directory. New fields may be added to what is answered; what is there stays.",
+			"description": "Leases of the cores of many nodes. Address, the pin of the key with which it answers there, and a token for each role are in access.json of the run directory. New fields may be added to what is answered; what is there stays.",
 		},
 		"servers":  []object{{"url": "/"}},
 		"security": []object{{"token": []string{}}},
 		"paths":    paths,
 		"components": object{
-			"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "description": "token in access.json of the run directory"}},
+			"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "description": "a token of access.json of the run directory, of the role that an operation needs"}},
 			"schemas":         d.schemas,
 		},
 	}
@@ -243,7 +244,11 @@ func (d *describer) operation(route route) object {
 	if route.open {
 		operation["security"] = []object{}
 	} else {
-		refusals[http.StatusUnauthorized] = append(refusals[http.StatusUnauthorized], api.ErrUnauthorized)
+		operation["description"] = "needs the token of " + takers(route.role)
+		operation["x-role"] = string(route.role)
+		for _, refusal := range []*api.Error{api.ErrUnauthorized, api.ErrForbidden, api.ErrTooMany} {
+			refusals[statuses[refusal.Code]] = append(refusals[statuses[refusal.Code]], refusal)
+		}
 	}
 	for status, kinds := range refusals {
 		responses[strconv.Itoa(status)] = d.refused("it was refused", kinds...)

@@ -18,7 +18,7 @@ import (
 // directory is the run directory of a running resource manager.
 //
 //	ours/lock          locked as long as we live
-//	ours/access.json   address and token, removed at a clean end
+//	ours/access.json   address, pin and tokens, removed at a clean end
 //	ours/ledger        the ledger, or ours/ledger.copy where it can not be here
 //	~/.sublet/current  link to ours, if nobody named a directory
 type directory struct {
@@ -93,7 +93,8 @@ func unused(path string) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if _, err := client.Nodes(ctx, "none"); err == nil {
+	_, err = client.Nodes(ctx, "none")
+	if err == nil || errors.As(err, new(*api.Error)) { // who refuses is there as well
 		return fmt.Errorf("a resource manager runs already for %s: process %d on %s, %s; use it, end it, or name another directory with --dir", path, access.PID, access.Host, access.URL)
 	}
 	return nil // what it was has ended without a word

@@ -32,7 +32,7 @@ func FuzzHandler(f *testing.F) {
 	seed("POST", "/v1/nodes/n/heartbeat", api.Heartbeat{Instance: "i", Beat: 1, State: api.State{Held: []api.Held{{Lease: "l", Executors: []api.Placed{{}}}}}})
 	seed("DELETE", "/v1/nodes/n?instance=i", nil)
 	seed("GET", "/v1/nodes", nil)
-	seed("POST", "/v1/leases", api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "ann"})
+	seed("POST", "/v1/leases", api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "ann", Owner: api.NewOwner().Public()})
 	seed("POST", "/v1/leases", api.GrantRequest{Executors: 1 << 40, UID: -1, Oversubscribe: true})
 	seed("POST", "/v1/leases/l/renew", nil)
 	seed("DELETE", "/v1/leases/l", nil)
@@ -56,7 +56,7 @@ func FuzzHandler(f *testing.F) {
 				return nil // not a method
 			}
 			request.URL.Path, request.URL.RawQuery, _ = strings.Cut(path, "?")
-			request.Header.Set("Authorization", "Bearer "+s.token)
+			request.Header.Set("Authorization", "Bearer "+s.keys.tokens.Admin)
 			reply := httptest.NewRecorder()
 			handler.ServeHTTP(reply, request)
 			return reply

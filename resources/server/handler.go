@@ -1,14 +1,11 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/metrics"
@@ -31,7 +28,12 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	open := map[string]http.Handler{}
 	for _, route := range s.routes() {
-		handle, pattern := s.metrics.counted(route.method, route.path, s.answer(route.answer)), route.method+" "+route.path
+		pattern := route.method + " " + route.path
+		var handle http.Handler = s.answer(route.answer)
+		if !route.open {
+			handle = s.needs(route, handle)
+		}
+		handle = s.metrics.counted(route.method, route.path, handle)
 		if route.open {
 			open[pattern] = handle
 		}
@@ -42,29 +44,6 @@ func (s *Server) handler() http.Handler {
 		return nil, api.Because(api.ErrVersion, "this resource manager does not know %s %s; use one version of Sublet everywhere", r.Method, r.URL.Path)
 	}))
 	return s.authorized(mux, open)
-}
-
-// authorized lets through who has the token, and who asks for what is open to all.
-func (s *Server) authorized(next http.Handler, open map[string]http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(s.token))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if handle := open[r.Method+" "+r.URL.Path]; handle != nil {
-			handle.ServeHTTP(w, r)
-			return
-		}
-		token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		got := sha256.Sum256([]byte(token)) // of one length whatever came
-		if !bearer || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			s.metrics.strangers.Inc()
-			s.log.Warn("a request without the token was refused", "peer", r.RemoteAddr, "path", r.URL.Path)
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			w.Header().Set("Connection", "close")
-			writeError(w, api.Because(api.ErrUnauthorized, "the token is not this resource manager's; it is in access.json of its run directory"))
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		next.ServeHTTP(w, r)
-	})
 }
 
 // answer makes a handler of a function that returns what to reply. The reply goes out when all that the
@@ -101,6 +80,8 @@ var statuses = map[api.Code]int{
 	api.ErrInUse.Code:        http.StatusConflict,
 	api.ErrRemoved.Code:      http.StatusGone,
 	api.ErrUnauthorized.Code: http.StatusUnauthorized,
+	api.ErrForbidden.Code:    http.StatusForbidden,
+	api.ErrTooMany.Code:      http.StatusTooManyRequests,
 	api.ErrVersion.Code:      http.StatusNotFound,
 	api.ErrInvalid.Code:      http.StatusBadRequest,
 	api.ErrUnavailable.Code:  http.StatusServiceUnavailable,
@@ -180,6 +161,9 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
+	if len(request.Owner) != api.OwnerSize {
+		return nil, api.Because(api.ErrInvalid, "a lease has an owner, a public key of %d bytes by which its tickets are shown; this is one of %d", api.OwnerSize, len(request.Owner))
+	}
 	if request.Wait < 0 || request.Wait > maxWait {
 		return nil, api.Because(api.ErrInvalid, "a lease can be waited for from 0 to %v, not %v", maxWait, request.Wait)
 	}
@@ -202,7 +186,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 	if conn, ok := r.Context().Value(connectionKey{}).(net.Conn); ok {
 		s.book.send(waiter.lease.ID, conn)
 	}
-	tickets, err := s.book.tickets(waiter.lease)
+	tickets, err := s.book.tickets(waiter.lease, request.Owner)
 	if err != nil {
 		_ = s.book.release(waiter.lease.ID, now())
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"github.com/sublet-hpc/sublet/resources/ledger"
 )
 
-// tickets signs a lease's tickets.
-func (b *book) tickets(lease api.Lease) ([]api.Access, error) {
+// tickets signs a lease's tickets, which are their owner's alone.
+func (b *book) tickets(lease api.Lease, owner []byte) ([]api.Access, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var tickets []api.Access
@@ -18,7 +18,7 @@ func (b *book) tickets(lease api.Lease) ([]api.Access, error) {
 		if node == nil {
 			return nil, api.Because(api.ErrNoCapacity, "node %q has gone while it was being lent; ask again", name)
 		}
-		ticket := api.Ticket{Lease: lease.ID, Node: name, UID: lease.UID, User: lease.User, Account: lease.Account, Granted: lease.Granted, Expires: lease.Expires}
+		ticket := api.Ticket{Lease: lease.ID, Node: name, UID: lease.UID, User: lease.User, Account: lease.Account, Owner: owner, Granted: lease.Granted, Expires: lease.Expires}
 		for i, e := range lease.Executors {
 			if e.Node == name {
 				ticket.Executors = append(ticket.Executors, api.Placed{Index: i, Executor: e})

@@ -37,7 +37,7 @@ func TestWhatSurvivesARestart(t *testing.T) {
 	if _, err := b.register(registration("n1", "another", 0), at); !errors.Is(err, api.ErrExists) {
 		t.Errorf("another manager of a name that is known: %v", err)
 	}
-	tickets, err := b.tickets(lasting)
+	tickets, err := b.tickets(lasting, nil)
 	check(t, err)
 	if _, err := api.ParseTicket(tickets[0].Ticket, registration("", "").Key); err != nil {
 		t.Errorf("a ticket of after the start: %v", err)

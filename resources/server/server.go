@@ -2,8 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/config"
+	"github.com/sublet-hpc/sublet/internal/attempts"
 	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/replica"
@@ -52,7 +52,8 @@ type Server struct {
 	output    output
 	listener  net.Listener
 	rfaas     net.Listener // of rFaaS's interface; nil: there is none
-	token     string
+	keys      keys
+	strangers *attempts.Limit
 	ending    chan struct{}
 	started   time.Time
 	metrics   *serverMetrics
@@ -70,7 +71,7 @@ func now() time.Time { return time.Now().Round(0).UTC() }
 
 // Open takes the run directory, opens the ledger, listens, and says so in access.json.
 func Open(options Options) (*Server, error) {
-	s := &Server{log: options.Log, ending: make(chan struct{}), started: time.Now()}
+	s := &Server{log: options.Log, strangers: newStrangers(), ending: make(chan struct{}), started: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -80,6 +81,9 @@ func Open(options Options) (*Server, error) {
 	}
 	if err := s.openLedger(options.Data); err != nil {
 		return nil, errors.Join(err, s.directory.leave())
+	}
+	if s.keys, err = keepKeys(s.place.Directory); err != nil {
+		return nil, errors.Join(fmt.Errorf("resource manager: %w", err), s.directory.withdraw(), s.close())
 	}
 	if err := s.open(options); err != nil {
 		return nil, errors.Join(err, s.directory.withdraw(), s.collect.Close(), s.close())
@@ -129,7 +133,7 @@ func (s *Server) open(options Options) (err error) {
 		return fmt.Errorf("resource manager: %w", err)
 	}
 	if options.Surface != "" {
-		if s.rfaas, err = newListener(options.Surface); err != nil {
+		if s.rfaas, err = net.Listen("tcp", options.Surface); err != nil {
 			return fmt.Errorf("resource manager: listening at %s for /add and /remove: %w", options.Surface, err)
 		}
 		s.log.Info("nodes are added and removed by HTTP", "address", s.rfaas.Addr().String())
@@ -147,7 +151,7 @@ func (s *Server) listen(address string) error {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	listener, err := newListener(address)
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("resource manager: listening at %s: %w", address, err)
 	}
@@ -156,10 +160,11 @@ func (s *Server) listen(address string) error {
 		listener.Close()
 		return fmt.Errorf("resource manager: the name of this host: %w", err)
 	}
-	token := make([]byte, 32)
-	_, _ = rand.Read(token) // never fails
-	s.listener, s.token = listener, hex.EncodeToString(token)
-	access := api.AccessFile{Version: api.AccessVersion, URL: "http://" + reachable(listener.Addr(), host), Token: s.token, Host: host, PID: os.Getpid()}
+	s.listener = listener
+	access := api.AccessFile{
+		Version: api.AccessVersion, URL: "https://" + reachable(listener.Addr(), host), Pin: s.keys.identity.Pin,
+		Tokens: s.keys.tokens, Host: host, PID: os.Getpid(),
+	}
 	if err := s.directory.publish(access); err != nil {
 		listener.Close()
 		return err
@@ -167,9 +172,6 @@ func (s *Server) listen(address string) error {
 	s.log.Info("resource manager", "url", access.URL, "directory", s.directory.path)
 	return nil
 }
-
-// newListener is where TLS comes in.
-func newListener(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 
 // reachable is an address that others can use: the host's name where we listen at all interfaces.
 func reachable(address net.Addr, host string) string {
@@ -194,13 +196,13 @@ func (s *Server) Run(ctx context.Context) error {
 	web := s.web(s.handler())
 	failed := make(chan error, 2)
 	serve := func(web *http.Server, listener net.Listener) {
-		go func() { failed <- web.Serve(newLimited(listener, maxConnections)) }()
+		go func() { failed <- web.Serve(listener) }()
 	}
-	serve(web, s.listener)
+	serve(web, tls.NewListener(newLimited(s.listener, maxConnections), s.keys.identity.Config()))
 	servers := []*http.Server{web}
 	if s.rfaas != nil {
 		servers = append(servers, s.web(s.surface()))
-		serve(servers[1], s.rfaas)
+		serve(servers[1], newLimited(s.rfaas, maxConnections))
 	}
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()

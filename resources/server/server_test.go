@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -126,27 +127,30 @@ func TestOverHTTP(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := running(t, dir)
-	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	token, web := s.keys.tokens.Admin, pinned(s.keys.identity.Pin)
+	owner, err := json.Marshal(api.NewOwner().Public())
+	check(t, err)
 	for _, c := range []struct {
 		method, path, token, body string
 		want                      *api.Error
 	}{
 		{"GET", "/v1/nodes", "", "", api.ErrUnauthorized},
 		{"GET", "/v1/nodes", "Bearer x", "", api.ErrUnauthorized},
-		{"GET", "/v1/nodes", "Basic " + s.token, "", api.ErrUnauthorized},
-		{"GET", "/v2/nodes", "Bearer " + s.token, "", api.ErrVersion},
-		{"PUT", "/v1/nodes", "Bearer " + s.token, "", api.ErrVersion},
-		{"POST", "/v1/leases", "Bearer " + s.token, "", api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, "hello", api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, "{}{}", api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, `{"executors":"many"}`, api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, fmt.Sprintf(`{"executors":0,"uid":%d}`, os.Getuid()), api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, fmt.Sprintf(`{"executors":1000000,"uid":%d}`, os.Getuid()), api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, fmt.Sprintf(`{"executors":1,"uid":%d,"wait":-1}`, os.Getuid()), api.ErrInvalid},
-		{"POST", "/v1/leases", "Bearer " + s.token, fmt.Sprintf(`{"executors":1,"uid":%d}`, os.Getuid()+1), api.ErrUnauthorized},
-		{"POST", "/v1/nodes", "Bearer " + s.token, `{"node":{"name":"` + strings.Repeat("x", maxBody) + `"}}`, api.ErrInvalid},
-		{"POST", "/v1/nodes/n/heartbeat", "Bearer " + s.token, `{"instance":"i"}`, api.ErrUnknownNode},
-		{"DELETE", "/v1/nodes/n", "Bearer " + s.token, ``, api.ErrUnknownNode},
+		{"GET", "/v1/nodes", "Basic " + token, "", api.ErrUnauthorized},
+		{"GET", "/v2/nodes", "Bearer " + token, "", api.ErrVersion},
+		{"PUT", "/v1/nodes", "Bearer " + token, "", api.ErrVersion},
+		{"POST", "/v1/leases", "Bearer " + token, "", api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, "hello", api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, "{}{}", api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, `{"executors":"many"}`, api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, fmt.Sprintf(`{"executors":0,"uid":%d,"owner":%s}`, os.Getuid(), owner), api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, fmt.Sprintf(`{"executors":1000000,"uid":%d,"owner":%s}`, os.Getuid(), owner), api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, fmt.Sprintf(`{"executors":1,"uid":%d,"wait":-1,"owner":%s}`, os.Getuid(), owner), api.ErrInvalid},
+		{"POST", "/v1/leases", "Bearer " + token, fmt.Sprintf(`{"executors":1,"uid":%d,"owner":%s}`, os.Getuid()+1, owner), api.ErrUnauthorized},
+		{"POST", "/v1/leases", "Bearer " + token, fmt.Sprintf(`{"executors":1,"uid":%d}`, os.Getuid()), api.ErrInvalid},
+		{"POST", "/v1/nodes", "Bearer " + token, `{"node":{"name":"` + strings.Repeat("x", maxBody) + `"}}`, api.ErrInvalid},
+		{"POST", "/v1/nodes/n/heartbeat", "Bearer " + token, `{"instance":"i"}`, api.ErrUnknownNode},
+		{"DELETE", "/v1/nodes/n", "Bearer " + token, ``, api.ErrUnknownNode},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), c.method, s.URL()+c.path, strings.NewReader(c.body))
 		check(t, err)
@@ -176,7 +180,9 @@ func TestTwoInOneDirectory(t *testing.T) {
 	_, stop = running(t, dir)
 	stop()
 	// One that was killed leaves its file, which keeps nobody out.
-	check(t, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: "http://127.0.0.1:1", Token: "t"}))
+	check(t, api.WriteAccess(dir, api.AccessFile{
+		Version: api.AccessVersion, URL: "https://127.0.0.1:1", Pin: s.keys.identity.Pin, Tokens: api.Tokens{Admin: "t"},
+	}))
 	_, stop = running(t, dir)
 	stop()
 }

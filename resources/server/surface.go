@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/sublet-hpc/sublet/config"
@@ -42,27 +39,35 @@ func say(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // a client that is gone does not matter
 }
 
-// trusted lets through this user's own processes on this host, and who has the token.
+// trusted lets through this user's own processes on this host, and who has the token for it: what comes here can be
+// read on its way, so that an admin's is refused.
 func (s *Server) trusted(next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(s.token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		got := sha256.Sum256([]byte(token)) // of one length whatever came
-		if !bearer || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			if reason := stranger(r); bearer || reason != "" {
-				if bearer {
-					reason = "the token is not this resource manager's"
-				}
-				s.log.Warn("a request was refused", "peer", r.RemoteAddr, "path", r.URL.Path, "why", reason)
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				w.Header().Set("Connection", "close")
-				say(w, http.StatusUnauthorized, reason+"; the header Authorization: Bearer TOKEN is needed, with the token in access.json of the run directory "+s.directory.path)
-				return
-			}
+		if reason := s.distrust(r); reason != "" {
+			why := s.stranger(r, api.Because(api.ErrUnauthorized, "%s; the header Authorization: Bearer TOKEN is needed, with the batch token in access.json of the run directory %s", reason, s.directory.path))
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.Header().Set("Connection", "close")
+			say(w, statuses[why.Code], why.Text)
+			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxSurfaceBody)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// distrust says why a request is not let through; empty: it is.
+func (s *Server) distrust(r *http.Request) string {
+	if r.Header.Get("Authorization") == "" {
+		return stranger(r)
+	}
+	role, known := s.roleOf(r)
+	switch {
+	case !known:
+		return "the token is not this resource manager's"
+	case role != api.RoleBatch:
+		return fmt.Sprintf("this connection is not encrypted, and a token of role %s is not for it", role)
+	}
+	return ""
 }
 
 // stranger says why a request is not one of this user's own processes on this host; empty: it is.

@@ -102,11 +102,12 @@ func TestSurfaceRefuses(t *testing.T) {
 		{"/remove?node=there", added("10.0.0.1", 10005, 2, 0), none, 400, "leave it out"},
 		{"/v1/nodes", "", none, 404, "there are /add?node=NAME and /remove?node=NAME"},
 		{"/add?node=n", good, func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, 401, "the token is not this resource manager's"},
+		{"/add?node=n", good, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+s.keys.tokens.Admin) }, 401, "a token of role admin is not for it"},
 		{"/add?node=n", good, func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1") }, 401, "web page"},
 		{"/add?node=n", good, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }, 401, "web page"},
 	} {
 		status, text := post(t, s, c.path, c.body, c.change)
-		if status != c.status || !strings.Contains(text, c.want) || strings.Contains(text, s.token) {
+		if status != c.status || !strings.Contains(text, c.want) || strings.Contains(text, s.keys.tokens.Batch) {
 			t.Errorf("%s %.80s: %d %s; want %d ...%s", c.path, c.body, status, text, c.status, c.want)
 		}
 	}
@@ -115,7 +116,7 @@ func TestSurfaceRefuses(t *testing.T) {
 	}
 	if status, text := post(t, s, "/add?node=paged", added("10.0.0.3", 1, 1, 0), func(r *http.Request) {
 		r.Header.Set("Origin", "http://127.0.0.1")
-		r.Header.Set("Authorization", "Bearer "+s.token)
+		r.Header.Set("Authorization", "Bearer "+s.keys.tokens.Batch)
 	}); status != http.StatusOK {
 		t.Errorf("with the token: %d %s", status, text)
 	}

@@ -1,0 +1,3 @@
+// Package attempts bounds how often an address may fail to prove who it is. Those who prove it are not
+// counted, however many they are.
+package attempts
