@@ -16,12 +16,16 @@ func FuzzReply(f *testing.F) {
 	dir := f.TempDir()
 	var status int
 	var body []byte
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	identity, err := api.NewIdentity()
+	check(f, err)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = w.Write(body)
 	}))
+	server.TLS = identity.Config()
+	server.StartTLS()
 	f.Cleanup(server.Close)
-	check(f, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: server.URL, Token: "t"}))
+	check(f, api.WriteAccess(dir, api.AccessFile{Version: api.AccessVersion, URL: server.URL, Pin: identity.Pin, Tokens: api.Tokens{Client: "t"}}))
 	client, err := api.Open(dir)
 	check(f, err)
 	f.Cleanup(client.Close)
@@ -70,7 +74,7 @@ func FuzzReadToken(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if nonce := []byte("nonce"); !token.Proves(token.Proof(api.ClientProof, nonce, nonce), api.ClientProof, nonce, nonce) {
+		if nonce := []byte("nonce"); !token.Proves(token.Proof(api.ClientProof, nonce, nonce, nonce), api.ClientProof, nonce, nonce, nonce) {
 			t.Errorf("%q proves nothing", text)
 		}
 	})
