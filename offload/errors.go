@@ -96,6 +96,8 @@ const (
 	LostManager Cause = "executor manager lost"
 	// LostDrained: its executor manager was told to end, by SIGTERM, say.
 	LostDrained Cause = "drained"
+	// LostTimeLimit: the time limit of its lease, Want.TimeLimit, is over.
+	LostTimeLimit Cause = "time limit"
 	// LostNode: nothing is heard of its node any more.
 	LostNode Cause = "node lost"
 )

@@ -46,6 +46,10 @@ type Want struct {
 	// refused with ErrPayloadTooLarge, or an allocation fails. 0: a share of the node's memory, equal
 	// for each of its cores. At least MinMemory; more than any node has is ErrNoCapacity.
 	Memory int64
+	// TimeLimit is after which time the lease ends, wherever its executors are: they are ended, invocations fail
+	// with ExecutorLost (Cause LostTimeLimit), and no others take their place; Split goes on with its own cores.
+	// 0: it lasts until Release.
+	TimeLimit time.Duration
 	// NotRepeatable says that running a function twice with the same input does harm: what is lost
 	// with an executor is reported, and never run again.
 	NotRepeatable bool
@@ -112,7 +116,8 @@ type Lease struct {
 	vacant    []*Executor   // have lost their berths
 	vacated   chan struct{} // has room for one; tells the refilling of more
 	refilling bool
-	unfilled  string         // why the last attempt failed
+	unfilled  string // why the last attempt failed
+	limit     limit
 	over      bool           // nothing new begins
 	rerunning sync.WaitGroup // invocations that look for another executor, and the refilling
 	release   func() error   // once
@@ -132,6 +137,9 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	}
 	if !want.Placement.Known() {
 		return nil, fmt.Errorf("offload: placement %q (Want.Placement); there are %q, the default, and %q", want.Placement, Pack, Spread)
+	}
+	if want.TimeLimit < 0 {
+		return nil, fmt.Errorf("offload: a time limit of %v (Want.TimeLimit); it is above 0, or 0 for none", want.TimeLimit)
 	}
 	library, err := filepath.Abs(want.Library)
 	if err != nil {
@@ -155,6 +163,7 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	if err := l.settle(ctx, l.executors, want.Wait); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
+	l.limit.start(want.TimeLimit)
 	s.add(l)
 	return l, nil
 }

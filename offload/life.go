@@ -182,7 +182,9 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 			ended = &obituary
 		case <-b.site.link.closed:
 			lost.Reason = "it went away together with its executor manager"
-			if silence := b.site.link.silence(); silence != nil {
+			if over := b.site.overBy(); over != "" {
+				lost.Cause, lost.Reason = LostTimeLimit, overText(over)
+			} else if silence := b.site.link.silence(); silence != nil {
 				lost.Cause, lost.Reason = LostNode, silence.Error()
 			} else if b.site.link.isLeft() {
 				lost.Cause, lost.Reason = LostDrained, "its executor manager was told to end"

@@ -53,6 +53,10 @@ func (l *Lease) vacate(s *site) {
 func (l *Lease) refill() {
 	defer l.rerunning.Done()
 	for pause := firstRefillPause; ; {
+		over := l.limit.over(l.want.TimeLimit)
+		if over != "" {
+			l.giveUpVacant(overText(over))
+		}
 		l.dropLostGrants()
 		l.mu.Lock()
 		vacant := l.vacant
@@ -79,6 +83,17 @@ func (l *Lease) refill() {
 		} else {
 			pause = min(2*pause, lastRefillPause)
 		}
+	}
+}
+
+// giveUpVacant notes that there will be no other executors.
+func (l *Lease) giveUpVacant(reason string) {
+	l.mu.Lock()
+	vacant := l.vacant
+	l.vacant = nil
+	l.mu.Unlock()
+	for _, e := range vacant {
+		e.lose(&ExecutorLost{Executor: e.String(), Cause: LostTimeLimit, Reason: reason}, false)
 	}
 }
 

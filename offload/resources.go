@@ -97,7 +97,7 @@ func (e *nodeAway) Unwrap() error { return e.err }
 func (l *Lease) settleGranted(ctx context.Context, executors []*Executor, wait time.Duration) error {
 	until := time.Now().Add(wait)
 	for attempt := 1; ; attempt++ {
-		granted, err := l.session.resources.Grant(ctx, grantRequest(&l.want, len(executors), time.Until(until)))
+		granted, err := l.session.resources.Grant(ctx, l.grantRequest(len(executors), time.Until(until)))
 		if err != nil {
 			return explainResources(err)
 		}
@@ -123,7 +123,8 @@ func (l *Lease) settleGranted(ctx context.Context, executors []*Executor, wait t
 	}
 }
 
-func grantRequest(want *Want, executors int, wait time.Duration) api.GrantRequest {
+func (l *Lease) grantRequest(executors int, wait time.Duration) api.GrantRequest {
+	want := &l.want
 	uid := os.Getuid()
 	name := strconv.Itoa(uid)
 	if u, err := user.LookupId(name); err == nil { // else one that only the directory service knows
@@ -131,7 +132,8 @@ func grantRequest(want *Want, executors int, wait time.Duration) api.GrantReques
 	}
 	return api.GrantRequest{
 		Executors: executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Placement: want.Placement, Wait: max(wait, 0),
-		UID: uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
+		TimeLimit: l.limit.left(want.TimeLimit),
+		UID:       uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -38,8 +39,9 @@ type site struct {
 	mu       sync.Mutex
 	open     bool // accepted by the lease
 	released bool
-	left     int  // berths whose lives are over
-	lost     bool // nothing lives here any more, because the manager is gone
+	left     int    // berths whose lives are over
+	lost     bool   // nothing lives here any more, because the manager is gone
+	over     string // why the manager has ended the lease; empty: it has not
 }
 
 // newSite makes a site with berths for these executors.
@@ -112,7 +114,7 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	request := control.LeaseRequest{
 		Executors: len(s.berths), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
 		Environment: want.Environment, StackSize: want.StackSize, Memory: cmp.Or(want.Memory, s.memory), Ticket: ticket, Proof: s.proof, Wait: wait,
-		Libfabric: chosen.overLibfabric,
+		TimeLimit: s.lease.limit.left(want.TimeLimit), Libfabric: chosen.overLibfabric,
 	}
 	var files []*os.File
 	if s.local {
@@ -204,6 +206,11 @@ func (s *site) unasked(frame *control.Frame) {
 		if frame.Decode(&wanted) == nil {
 			go s.sendLibrary(wanted)
 		}
+	case control.TypeOver:
+		var over control.Over
+		if frame.Decode(&over) == nil {
+			s.end(over.Reason)
+		}
 	case control.TypeEnded:
 		var ended control.Ended
 		if frame.Decode(&ended) != nil || ended.Executor < 0 || ended.Executor >= len(s.berths) {
@@ -225,6 +232,23 @@ func (s *site) unasked(frame *control.Frame) {
 		default:
 		}
 	}
+}
+
+// end is for when the manager has ended the lease. What lives here is lost with the link, and is not asked for
+// elsewhere.
+func (s *site) end(reason string) {
+	s.mu.Lock()
+	s.over = reason
+	s.mu.Unlock()
+	s.lease.limit.end(reason)
+	s.link.end(errors.New(overText(reason)))
+}
+
+// overBy is why the manager has ended the lease; empty: it has not.
+func (s *site) overBy() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
 }
 
 // release gives the executors back. If the manager can not be asked, the end of the link tells it, or

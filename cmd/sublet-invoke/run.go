@@ -85,7 +85,8 @@ func invokeAll(ctx context.Context, o *options.Options, input []byte, stderr *os
 		err = errors.Join(err, session.Close())
 	}()
 	lease, err := leaseFor(ctx, session, o, offload.Want{
-		Executors: o.Executors, Library: library, Oversubscribe: oversubscribe, Placement: offload.Placement(o.Placement), Wait: time.Duration(o.Wait),
+		Executors: o.Executors, Library: library, Oversubscribe: oversubscribe, Placement: offload.Placement(o.Placement),
+		Wait: time.Duration(o.Wait), TimeLimit: time.Duration(o.TimeLimit),
 	}, stderr)
 	if err != nil {
 		return nil, explain(err, o)
@@ -160,8 +161,16 @@ func explain(err error, o *options.Options) error {
 		return fmt.Errorf("%w; --oversubscribe instead of --wait shares cores", err)
 	case errors.Is(err, offload.ErrNoCapacity):
 		return fmt.Errorf("%w; --wait 1m waits for cores, --oversubscribe shares them", err)
+	case isOver(err):
+		return fmt.Errorf("%w; a larger --time-limit lets it go on", err)
 	case errors.Is(err, offload.ErrOutputTooSmall):
 		return fmt.Errorf("%w: --out-size", err)
 	}
 	return err
+}
+
+// isOver tells whether the lease's time was over.
+func isOver(err error) bool {
+	var lost *offload.ExecutorLost
+	return errors.As(err, &lost) && lost.Cause == offload.LostTimeLimit
 }

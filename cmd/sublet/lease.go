@@ -22,17 +22,19 @@ func leaseCommand() *command {
 		name: "lease", summary: "show the leases that last, and end them",
 		details: `
 "sublet lease list" lists the leases of the resource manager, the oldest first. LOST counts executors
-that are gone for good, MEMORY is what each executor may use (of different ones the least).
+that are gone for good, MEMORY is what each executor may use (of different ones the least), and TIME LEFT
+how long leases with a time limit last at most.
 
-"sublet lease show ID" says where each of its executors is, and until when it lasts if nobody renews
-it. "sublet explain ID" says more about leases, and about requests that wait.
+"sublet lease show ID" says where each of its executors is, until when it lasts if nobody renews
+it, and how much is left of its time limit. "sublet explain ID" says more about leases, and about requests that wait.
 
 "sublet lease release ID..." ends leases: their executors are killed within a second or so, and their
 cores are free then; "sublet explain" calls them ending until then. A program that still runs takes it as a loss, and asks for as many executors anew: to have
 cores for yourself, end the program, or drain the node.
 
 --output json prints one array, and of show one object: id, uid, user, account, executors (node, core,
-oversubscribed, memory in bytes, replaced, lost), granted, expires; of release an array of id and
+oversubscribed, memory in bytes, replaced, lost), granted, expires, until (if it
+has a time limit); of release an array of id and
 released. --output quiet prints ids.`,
 		examples: []string{
 			"sublet lease list",
@@ -61,7 +63,7 @@ released. --output quiet prints ids.`,
 
 var leaseList = list[api.Lease]{
 	name:   func(l api.Lease) string { return l.ID },
-	header: "LEASE\tUSER\tEXECUTORS\tLOST\tMEMORY\tNODES\tAGE",
+	header: "LEASE\tUSER\tEXECUTORS\tLOST\tMEMORY\tNODES\tAGE\tTIME LEFT",
 	row: func(l api.Lease) []string {
 		lost, memory := 0, int64(math.MaxInt64)
 		for _, e := range l.Executors {
@@ -75,7 +77,7 @@ var leaseList = list[api.Lease]{
 		if lost < len(l.Executors) {
 			each = bytesize.Format(memory)
 		}
-		return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), each, orDash(strings.Join(l.Nodes(), ",")), age(l.Granted)}
+		return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), each, orDash(strings.Join(l.Nodes(), ",")), age(l.Granted), orDash(timeLeft(l))}
 	},
 }
 
@@ -101,6 +103,14 @@ func showLease(ctx context.Context, client *api.Client, names []string, format o
 	return executorList.write(stdout, outputTable, placed)
 }
 
+// timeLeft is what is left of a lease's time limit; empty: it has none.
+func timeLeft(lease api.Lease) string {
+	if lease.Until.IsZero() {
+		return ""
+	}
+	return max(time.Until(lease.Until), 0).Round(time.Second).String()
+}
+
 func leaseRows(lease api.Lease) [][2]string {
 	lost := 0
 	for _, e := range lease.Executors {
@@ -123,6 +133,7 @@ func leaseRows(lease api.Lease) [][2]string {
 		{"executors", executors},
 		{"granted", age(lease.Granted) + " ago"},
 		{"expires", expires},
+		{"time left", timeLeft(lease)},
 	}
 }
 

@@ -106,6 +106,7 @@ type wanted struct {
 	executors     int
 	memory        int64 // of each, in bytes; 0: a share
 	oversubscribe bool
+	limit         time.Duration // of the lease's time; 0: none
 }
 
 // grant begins a lease whose cores no other manager can lend meanwhile.
@@ -120,6 +121,9 @@ func (c *capacity) grant(want wanted) (api.Lease, error) {
 	command := ledger.Grant{
 		Lease: hex.EncodeToString(id), Node: c.node.Name, UID: c.node.UID, User: c.node.User, Account: c.node.Account,
 		Executors: want.executors, Memory: want.memory, Oversubscribe: want.oversubscribe, At: time.Now(),
+	}
+	if want.limit > 0 {
+		command.Until = command.At.Add(want.limit)
 	}
 	return c.enter(command)
 }
@@ -172,7 +176,7 @@ func (c *capacity) wait(ctx context.Context, want wanted, patience time.Duration
 // executors here, from 0.
 func (c *capacity) adopt(ticket *api.Ticket) (api.Lease, error) {
 	command := ledger.Adopt{Lease: api.Lease{
-		ID: ticket.Lease, UID: ticket.UID, User: ticket.User, Account: ticket.Account, Granted: ticket.Granted,
+		ID: ticket.Lease, UID: ticket.UID, User: ticket.User, Account: ticket.Account, Granted: ticket.Granted, Until: ticket.Until,
 	}}
 	for i, placed := range ticket.Executors {
 		placed.Index, placed.Node = i, c.node.Name

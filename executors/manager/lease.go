@@ -38,6 +38,7 @@ type lease struct {
 	ended  chan struct{} // closed when the client has been told as well
 
 	library *libraryCopy // nil: the path will do
+	limit   timeLimit
 
 	mu        sync.Mutex
 	executors []*executor // nil until all have started
@@ -58,6 +59,9 @@ func newLease(c *client, call uint64, request control.LeaseRequest, files []*os.
 	}
 	if request.StackSize < 0 {
 		return nil, invalid("a stack of %d bytes", request.StackSize)
+	}
+	if request.TimeLimit < 0 {
+		return nil, invalid("a time limit of %v; it is above 0, or 0 for none", request.TimeLimit)
 	}
 	if request.Memory < 0 || request.Memory > 0 && request.Memory < api.MinMemory {
 		return nil, invalid("executors with %d bytes of memory each; at least %d, or 0 for a share of the node's", request.Memory, api.MinMemory)
@@ -126,6 +130,7 @@ func (l *lease) run() {
 		watching.Wait()
 	}
 	l.cancel()
+	l.limit.stop()
 	l.manager.capacity.release(l.record.ID)
 	l.manager.pool.kick()
 	if l.ticket != nil {
@@ -165,6 +170,7 @@ func (l *lease) grant() error {
 	}
 	l.record = record
 	l.log = l.log.With("lease", record.ID)
+	l.limit.start(l)
 	if err := l.content(); err != nil {
 		return err
 	}
@@ -214,7 +220,7 @@ func (l *lease) take() (api.Lease, error) {
 	if l.ticket != nil {
 		return l.manager.capacity.adopt(l.ticket)
 	}
-	want := wanted{executors: l.request.Executors, memory: l.request.Memory, oversubscribe: l.request.Oversubscribe}
+	want := wanted{executors: l.request.Executors, memory: l.request.Memory, oversubscribe: l.request.Oversubscribe, limit: l.request.TimeLimit}
 	return l.manager.capacity.wait(l.ctx, want, l.request.Wait)
 }
 

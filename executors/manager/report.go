@@ -148,7 +148,7 @@ func (d *daemon) state() (api.State, error) {
 		if executors == nil {
 			continue // it is just coming, or going
 		}
-		held := api.Held{Lease: ticket.Lease, UID: ticket.UID, User: ticket.User, Account: ticket.Account, Granted: ticket.Granted}
+		held := api.Held{Lease: ticket.Lease, UID: ticket.UID, User: ticket.User, Account: ticket.Account, Granted: ticket.Granted, Until: ticket.Until}
 		for i, e := range executors {
 			held.Executors = append(held.Executors, api.Placed{Index: ticket.Executors[i].Index, Executor: e})
 		}

@@ -36,6 +36,7 @@ const (
 	TypePool     = "pool"     // Pool, the state that is waited for; answered by a Pool
 	TypeTried    = "tried"    // devices.Trial: between the processes of sublet devices check only
 	TypeLeaving  = "leaving"  // no body: the manager was told to end; the connection's end follows
+	TypeOver     = "over"     // Over: the manager has ended the lease
 	TypeBeat     = "beat"     // no body: between hosts; Receive keeps it to itself
 )
 
@@ -96,6 +97,8 @@ type LeaseRequest struct {
 	// Proof answers Welcome.Challenge: that the ticket is the client's own, or, where there is no resource manager,
 	// that a client on another host knows the token.
 	Proof []byte `json:"proof,omitempty"`
+	// TimeLimit is after which time the manager ends the lease; 0: never. With a ticket, what that says.
+	TimeLimit time.Duration `json:"time_limit,omitempty"`
 	// Wait is how long to wait for cores that are lent to others. With a ticket there is no need.
 	Wait time.Duration `json:"wait,omitempty"`
 	// Content is what the client's own file Library has, if the client is on another host and has one.
@@ -243,6 +246,12 @@ type Ended struct {
 	Replacing bool `json:"replacing,omitempty"`
 	// Unreplaced: why that came to nothing.
 	Unreplaced string `json:"unreplaced,omitempty"`
+}
+
+// Over says that the manager has ended the lease although nobody has given it back.
+type Over struct {
+	// Reason completes a sentence on an executor of the lease: "it was lost: ".
+	Reason string `json:"reason"`
 }
 
 // Kill asks the manager to end an executor of the lease and to replace it: it hangs, or it has

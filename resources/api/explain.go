@@ -51,6 +51,8 @@ type Waiting struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Placement that was asked for; empty: pack.
 	Placement Placement `json:"placement,omitempty"`
+	// TimeLimit is how long it lasts once it is granted; 0: until its program gives it back or ends.
+	TimeLimit time.Duration `json:"time_limit,omitempty"`
 	// Since and Until are when it was asked for, and when its program gives up.
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`

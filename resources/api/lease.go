@@ -19,6 +19,8 @@ type Lease struct {
 	Granted   time.Time  `json:"granted"`
 	// Expires is when the lease ends unless it is renewed before; zero: it does not expire.
 	Expires time.Time `json:"expires,omitzero"`
+	// Until is when the lease ends however often it is renewed: its time limit is over. Zero: it has none.
+	Until time.Time `json:"until,omitzero"`
 	// Ended is zero while the lease lasts.
 	Ended time.Time `json:"ended,omitzero"`
 }

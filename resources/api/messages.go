@@ -25,11 +25,13 @@ type State struct {
 
 // Held is the part of a lease that a manager has.
 type Held struct {
-	Lease     string    `json:"lease"`
-	UID       int       `json:"uid"`
-	User      string    `json:"user"`
-	Account   string    `json:"account,omitempty"`
-	Granted   time.Time `json:"granted"`
+	Lease   string    `json:"lease"`
+	UID     int       `json:"uid"`
+	User    string    `json:"user"`
+	Account string    `json:"account,omitempty"`
+	Granted time.Time `json:"granted"`
+	// Until is when the lease's time limit is over; zero: it has none.
+	Until     time.Time `json:"until,omitzero"`
 	Executors []Placed  `json:"executors"`
 }
 
@@ -80,6 +82,8 @@ type GrantRequest struct {
 	Account string `json:"account,omitempty"`
 	// Placement says how executors are divided between nodes; empty: pack.
 	Placement Placement `json:"placement,omitempty"`
+	// TimeLimit is after which time the lease ends, however often it is renewed; 0: never.
+	TimeLimit time.Duration `json:"time_limit,omitempty"`
 	// Wait is how long to wait for cores that are lent to others; 0: not at all.
 	Wait time.Duration `json:"wait,omitempty"`
 	// Owner is the public half of the key by which the client shows managers that tickets are its own.

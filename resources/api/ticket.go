@@ -26,6 +26,8 @@ type Ticket struct {
 	// Expires is until when the manager admits the lease. Once admitted, it lasts as long as the
 	// client's connection.
 	Expires time.Time `json:"expires"`
+	// Until is when the manager ends the lease, because its time limit is over; zero: it has none.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // KeySize is how many bytes a manager's key has.

@@ -31,6 +31,8 @@ type Grant struct {
 	At         time.Time
 	// Expires is when the lease ends unless it is renewed; zero: never.
 	Expires time.Time
+	// Until is when it ends anyway, as its managers see to; zero: never.
+	Until time.Time `json:",omitzero"`
 }
 
 func (c Grant) apply(s *State) (Result, error) {
@@ -61,7 +63,7 @@ func (c Grant) apply(s *State) (Result, error) {
 		return Result{}, refused
 	}
 	next := c.turns(nodes)
-	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires}
+	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires, Until: c.Until}
 	for i := range c.Executors {
 		if c.Keep > 0 && int64(i) >= spare {
 			// A share would keep its core from being free when the one that has it gives it back.

@@ -19,6 +19,8 @@ const (
 	// TTL is how long a lease lasts that nobody renews: what a client that dies between the grant
 	// and its first connection costs.
 	TTL = 20 * time.Second
+	// limitPatience is how long after the end of a lease's time limit its managers may still report it.
+	limitPatience = 2 * time.Second
 	// remembered is how long the names of ended leases are kept, so that a report that was on its
 	// way does not bring them back.
 	remembered = time.Minute
@@ -219,10 +221,14 @@ func (b *book) adopt(name string, held api.Held, at time.Time) bool {
 	if gone || partGone || ending || held.UID != b.uid {
 		return false
 	}
+	if !held.Until.IsZero() && at.After(held.Until.Add(limitPatience)) {
+		b.log.Warn("a manager holds a lease whose time limit is over, and is told to end it; do the clocks of the nodes agree?", "lease", held.Lease, "node", name, "until", held.Until)
+		return false
+	}
 	for i := range held.Executors {
 		held.Executors[i].Node = name // it speaks for itself alone
 	}
-	lease := api.Lease{ID: held.Lease, UID: held.UID, User: held.User, Account: held.Account, Granted: held.Granted, Expires: at.Add(lasting(b.managers[name].interval))}
+	lease := api.Lease{ID: held.Lease, UID: held.UID, User: held.User, Account: held.Account, Granted: held.Granted, Until: held.Until, Expires: at.Add(lasting(b.managers[name].interval))}
 	delete(b.onTheWay, held.Lease)
 	_, known := b.state.Leases[held.Lease]
 	_, err := b.apply(ledger.Adopt{Lease: lease, Executors: held.Executors})

@@ -18,7 +18,7 @@ func (b *book) tickets(lease api.Lease, owner []byte) ([]api.Access, error) {
 		if node == nil {
 			return nil, api.Because(api.ErrNoCapacity, "node %q has gone while it was being lent; ask again", name)
 		}
-		ticket := api.Ticket{Lease: lease.ID, Node: name, UID: lease.UID, User: lease.User, Account: lease.Account, Owner: owner, Granted: lease.Granted, Expires: lease.Expires}
+		ticket := api.Ticket{Lease: lease.ID, Node: name, UID: lease.UID, User: lease.User, Account: lease.Account, Owner: owner, Granted: lease.Granted, Expires: lease.Expires, Until: lease.Until}
 		for i, e := range lease.Executors {
 			if e.Node == name {
 				ticket.Executors = append(ticket.Executors, api.Placed{Index: i, Executor: e})

@@ -16,6 +16,7 @@ type waiter struct {
 	command ledger.Grant
 	since   time.Time
 	until   time.Time
+	limit   time.Duration // of the lease's time; 0: none
 	done    chan struct{} // closed when lease and err do not change any more
 	lease   api.Lease
 	err     error // why not yet
@@ -29,9 +30,12 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if request.Executors > maxExecutors {
 		return nil, api.Because(api.ErrInvalid, "a lease of %d executors; it can be at most %d", request.Executors, maxExecutors)
 	}
+	if request.TimeLimit < 0 {
+		return nil, api.Because(api.ErrInvalid, "a time limit of %v; it is above 0, or 0 for none", request.TimeLimit)
+	}
 	id := make([]byte, 6)
 	_, _ = rand.Read(id) // never fails
-	w := &waiter{since: at, until: at.Add(request.Wait), done: make(chan struct{}), command: ledger.Grant{
+	w := &waiter{since: at, until: at.Add(request.Wait), limit: request.TimeLimit, done: make(chan struct{}), command: ledger.Grant{
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
 		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
 		Placement: request.Placement,
@@ -57,6 +61,10 @@ func mayWait(err error) bool {
 // that one waits for is left.
 func (b *book) try(w, first *waiter, at time.Time) {
 	w.command.At, w.command.Expires = at, at.Add(TTL)
+	if w.limit > 0 { // from now on, not while it waits
+		w.command.Until = at.Add(w.limit)
+		w.command.Expires = at.Add(min(TTL, w.limit))
+	}
 	w.command.Keep, w.command.KeepMemory = 0, 0
 	if first != nil {
 		w.command.Keep = first.command.Executors

@@ -32,6 +32,7 @@ type Options struct {
 	Executors int
 	Timeout   Duration // of each invocation, 0 for none
 	Wait      Duration // for cores
+	TimeLimit Duration // of the lease, 0 for none
 
 	Placement     string // pack or spread; empty: pack
 	Oversubscribe Choice
@@ -80,6 +81,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	flags.StringVar(&o.Transport, "transport", "", "`NAME` of the way to the executors: "+strings.Join(Transports, ", ")+" (default $SUBLET_TRANSPORT, else the best)")
 	flags.Var(&o.Timeout, "timeout", "`TIME` after which an invocation is ended, with its executor: 30s, 00:10:00 (default: never)")
 	flags.Var(&o.Wait, "wait", "`TIME` to wait for cores that others have (default: not at all)")
+	flags.Var(&o.TimeLimit, "time-limit", "`TIME` after which the lease ends, and its executors with it: 1h, 01:30:00 (default: when all is done)")
 	flags.Bool("oversubscribe", false, "take executors that share cores where there are no free ones (default: on this node's own cores yes, unless --wait is given; of a resource manager no)")
 	flags.StringVar(&o.Placement, "placement", "", "how to divide executors between nodes: pack, on as few as will do, or spread, evenly on as many as will do (default pack)")
 	flags.StringVar(&o.Directory, "dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current; without a resource manager there: this node's own cores)")
@@ -87,6 +89,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	o.Output = output.Table
 	flags.VarP(&o.Output, "output", "o", "how to print: table, json or quiet")
 	flags.Lookup("out-size").DefValue, flags.Lookup("timeout").DefValue, flags.Lookup("wait").DefValue = "", "", ""
+	flags.Lookup("time-limit").DefValue = ""
 	return o
 }
 
@@ -129,6 +132,8 @@ func (o *Options) check() error {
 		return errors.New("--out-size 0 with --out: there would be nothing to write; leave one of them out")
 	case o.flags.Changed("timeout") && o.Timeout == 0:
 		return errors.New("--timeout 0: no function is that fast; leave it out for no limit")
+	case o.flags.Changed("time-limit") && o.TimeLimit == 0:
+		return errors.New("--time-limit 0: the lease would be over before it began; leave it out for no limit")
 	case o.Transport != "" && !slices.Contains(Transports, o.Transport):
 		return fmt.Errorf("--transport %s: there are %s", o.Transport, strings.Join(Transports, ", "))
 	case o.Placement != "" && !slices.Contains(Placements, o.Placement):
