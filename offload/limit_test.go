@@ -34,7 +34,9 @@ func TestTimeLimit(t *testing.T) {
 	wantOver(t, "an invocation afterwards", err)
 	items := 0
 	err = offload.NewSplit(l, 10, 0.5).Step(within(t), offload.Work{
-		Remote: func(ctx context.Context, p offload.Part) offload.Future { return p.Executor.Invoke(ctx, "echo", in, out) },
+		Remote: func(ctx context.Context, p offload.Part) offload.Future {
+			return p.Executor.Invoke(ctx, "echo", in, out)
+		},
 		Local: func(lo, hi int) error {
 			items += hi - lo
 			return nil

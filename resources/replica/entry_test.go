@@ -51,6 +51,7 @@ var samples = []ledger.Command{
 	ledger.ForgetNode{Node: "n", Force: true, At: noon, Remember: noon},
 	ledger.ForgetNode{Node: "n", At: noon, Remember: noon, TurnAway: noon},
 	ledger.EndLease{Lease: "l", Until: noon},
+	ledger.Grant{Lease: "l", UID: 7, User: "ann", Executors: 2, Placement: api.Spread, At: noon, Expires: noon, Until: noon},
 }
 
 const entriesFile = "testdata/entries-1.txt"
