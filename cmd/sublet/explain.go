@@ -28,8 +28,8 @@ A lease is on-the-way from its grant until the executor managers have it, for 20
 held from then on, and ending once somebody has released it. Nobody knows when a program gives a lease back: there is no time to tell.
 
 --output json prints one object, and without an id an array of them: id, state (waiting, on-the-way,
-held, ending), waiting (executors, memory, since, until, position, reason, asked, free, has, room, can_be_met,
-behind, draining, holders), lease and parts (node, state, address, seen, executors). --output quiet
+held, ending), waiting (executors, memory, placement, time_limit (nanoseconds), since, until, position,
+reason, asked, free, has, room, can_be_met, behind, draining, holders), lease and parts (node, state, address, seen, executors). --output quiet
 prints the state, and without an id the ids.`,
 		examples: []string{"sublet explain", "sublet explain 1f6e0a2b9c3d", "sublet explain 1f6e0a2b9c3d --output json"},
 		setUp: func(flags *pflag.FlagSet) runFunc {
@@ -154,11 +154,22 @@ var partList = list[api.Part]{
 	},
 }
 
-func writeWaiting(w io.Writer, waiting api.Waiting) error {
-	memory := ""
+// wants says what a request is for.
+func wants(waiting api.Waiting) string {
+	text := count(waiting.Executors, "executor")
 	if waiting.Memory > 0 {
-		memory = " with " + bytesize.Format(waiting.Memory) + " of memory each"
+		text += " with " + bytesize.Format(waiting.Memory) + " of memory each"
 	}
+	if waiting.Placement == api.Spread {
+		text += ", spread over nodes"
+	}
+	if waiting.TimeLimit > 0 {
+		text += ", for " + waiting.TimeLimit.String()
+	}
+	return text
+}
+
+func writeWaiting(w io.Writer, waiting api.Waiting) error {
 	first := ""
 	if waiting.Behind != "" {
 		first = "request " + waiting.Behind + ", which was asked for before: what comes free is kept for it"
@@ -174,7 +185,7 @@ func writeWaiting(w io.Writer, waiting api.Waiting) error {
 		{"request", waiting.ID},
 		{"user", fmt.Sprintf("%s (%d)", waiting.User, waiting.UID)},
 		{"account", waiting.Account},
-		{"wants", count(waiting.Executors, "executor") + memory},
+		{"wants", wants(waiting)},
 		{"waits", fmt.Sprintf("for %s, and %v more; number %d of those who wait", age(waiting.Since), max(time.Until(waiting.Until), 0).Round(time.Second), waiting.Position)},
 		{"missing", waiting.Reason},
 		{"behind", first},

@@ -227,7 +227,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 		return rapid.SampledFrom([]ledger.Command{
 			ledger.DrainNode{Node: nodeName, Reason: "r", At: at},
 			ledger.ResumeNode{Node: nodeName},
-			ledger.ForgetNode{Node: nodeName, Force: index > 2, At: at},
+			ledger.ForgetNode{Node: nodeName, Force: index > 2, At: at, TurnAway: at},
 		}).Draw(t, "drain")
 	case 3:
 		return ledger.RemoveNode{Node: nodeName, At: at}
@@ -246,8 +246,11 @@ func anyCommand(t *rapid.T) ledger.Command {
 	case 0:
 		return ledger.ReleasePart{Lease: lease, Node: nodeName, At: at}
 	case 1:
-		if rapid.Bool().Draw(t, "forget") {
+		switch rapid.IntRange(0, 2).Draw(t, "names") {
+		case 0:
 			return ledger.Forget{At: at}
+		case 1:
+			return ledger.EndLease{Lease: lease, Until: at}
 		}
 		return ledger.Remember{Name: lease, Until: at}
 	case 2:

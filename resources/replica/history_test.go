@@ -32,12 +32,18 @@ func anyCommand(t *rapid.T) ledger.Command {
 	case 6:
 		return ledger.Expire{Leases: []string{lease}, At: at, Remember: at.Add(time.Minute)}
 	case 7:
+		if executors > 1 {
+			return ledger.EndLease{Lease: lease, Until: at}
+		}
 		return ledger.Forget{At: at}
 	case 8:
 		return ledger.Adopt{Lease: api.Lease{ID: lease, UID: 7}, Executors: []api.Placed{{Index: executors - 1, Executor: api.Executor{Node: name, Core: 0}}}}
 	}
 	command := grant(lease, executors)
 	command.Oversubscribe, command.At = rapid.Bool().Draw(t, "oversubscribe"), at
+	if rapid.Bool().Draw(t, "spread") {
+		command.Placement, command.Until = api.Spread, at.Add(time.Hour)
+	}
 	return command
 }
 

@@ -308,7 +308,9 @@ func TestNothingIsLentTwiceOrLost(t *testing.T) {
 			case 0, 1, 8, 9:
 				report(m)
 			case 2, 10, 11: // a client is granted a lease, and shows its tickets, or not
-				w, err := b.ask(api.GrantRequest{Executors: rapid.IntRange(1, 3).Draw(t, "executors"), UID: uid}, at)
+				w, err := b.ask(api.GrantRequest{
+					Executors: rapid.IntRange(1, 3).Draw(t, "executors"), UID: uid, Placement: rapid.SampledFrom(api.Placements).Draw(t, "placement"),
+				}, at)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -327,8 +329,10 @@ func TestNothingIsLentTwiceOrLost(t *testing.T) {
 					m.ended = append(m.ended, id)
 					break
 				}
-			case 4, 13: // a client releases
-				if len(leases) > 0 {
+			case 4, 13: // a client releases, or somebody else has a lease ended
+				if len(leases) > 0 && rapid.IntRange(0, 2).Draw(t, "else") == 0 {
+					_ = b.endLease(leases[rapid.IntRange(0, len(leases)-1).Draw(t, "lease")].ID, at)
+				} else if len(leases) > 0 {
 					i := rapid.IntRange(0, len(leases)-1).Draw(t, "lease")
 					for _, m := range managers {
 						if _, has := m.held[leases[i].ID]; has {
