@@ -169,7 +169,7 @@ func TestEndedNames(t *testing.T) {
 	remember := noon.Add(time.Minute)
 	apply(t, s, anywhere("two", 2))
 	apply(t, s, ledger.ReleasePart{Lease: "two", Node: "n1", At: noon, Remember: remember})
-	want := map[string]time.Time{"two@n1": remember}
+	want := ledger.Names{"two@n1": remember}
 	ended := func(when string) {
 		t.Helper()
 		if diff := cmp.Diff(want, s.Ended); diff != "" {

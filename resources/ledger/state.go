@@ -14,7 +14,7 @@ type State struct {
 	Nodes  map[string]*Node
 	Leases map[string]*api.Lease
 	// Ended are leases, and parts of leases (PartOf), that have ended, and until when that is remembered.
-	Ended map[string]time.Time
+	Ended Names
 	// Ending are leases that somebody wants ended, Removed the managers, by their instances, that are to end
 	// because their nodes were removed; and until when that is remembered.
 	Ending  map[string]time.Time
@@ -66,7 +66,7 @@ func (c *Core) load() int {
 func New() *State {
 	return &State{
 		Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{},
-		Ended: map[string]time.Time{}, Ending: map[string]time.Time{}, Removed: map[string]time.Time{},
+		Ended: Names{}, Ending: map[string]time.Time{}, Removed: map[string]time.Time{},
 	}
 }
 
@@ -83,7 +83,7 @@ func (s *State) Clone() *State {
 		c.Leases[id] = &copied
 	}
 	maps.Copy(c.Drains, s.Drains)
-	maps.Copy(c.Ended, s.Ended)
+	c.Ended = maps.Clone(s.Ended) // there may be many
 	maps.Copy(c.Ending, s.Ending)
 	maps.Copy(c.Removed, s.Removed)
 	return c

@@ -124,6 +124,7 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 	if len(nodes) != 1 || nodes[0].Free[api.Cores] != cores {
 		t.Errorf("in the end there are %d nodes: %+v", len(nodes), nodes)
 	}
+	starts.Within(t, 300*time.Millisecond)
 	endurance.Report(t, "killed %d times while %d clients were granted leases: all %d leases that they had been told of were there again; it answered again after %v",
 		kills, clients, kept, starts)
 }
