@@ -14,8 +14,8 @@ func resourceManagerCommand() *command {
 	return &command{
 		name: "resource-manager", summary: "grant leases on the cores of many nodes",
 		details: `
-It writes access.json into its run directory: its address, and the token that whoever uses it needs.
-Only you can read that file. Executor managers and programs find it by SUBLET_DIR or
+It writes access.json into its run directory: its address, the pin of its key, and the tokens that
+whoever uses it needs. Only you can read that file; "sublet access" hands out parts of it. Executor managers and programs find it by SUBLET_DIR or
 ~/.sublet/current. It serves until SIGTERM or Ctrl-C; running leases do not need it.
 
 What it has granted lasts: it is in a ledger, written to the disk before it is answered, and there again when
@@ -23,10 +23,10 @@ it is killed and started again with the same directory. The ledger lies in the r
 a disk of this host; if it is on NFS, Lustre or the like, then in /var/tmp, or where that is memory as well
 in $XDG_RUNTIME_DIR or /dev/shm, with a copy in the run directory. --data names another place on this host.
 
-It listens on this host alone unless --listen names an address of a network. What it says there is
-not encrypted yet: name only networks whose users you trust.
+It listens on this host alone unless --listen names an address of a network. It speaks TLS 1.3 there. Its
+key and tokens are kept beside the ledger, so that access that was handed out outlives it.
 
-It has metrics for Prometheus at /metrics of its address, for who has the token; with --metrics also at
+It has metrics for Prometheus at /metrics of its address, for who has a token; with --metrics also at
 an address of their own, without one. They are counts, and name no users, leases or libraries.
 
 -c FILE sets it up by rFaaS's resource_manager.json: executor managers and programs reach it at the
@@ -36,7 +36,7 @@ http_network_port batch systems add and take out nodes, with rFaaS's
   curl http://127.0.0.1:5000/add\?node\=n1 -X POST -d '{"ip_address": "10.1.0.6", "port": 10005, "cores": 1, "memory": 512}'
   curl http://127.0.0.1:5000/remove\?node\=n1 -X POST
 
-which needs no token from your own processes on this host, and else that of access.json. A node is leased
+which needs no token from your own processes on this host, and else the batch token of access.json: this port is not encrypted. A node is leased
 when its executor manager has registered; /add, or -i FILE, bounds how many of its cores and how much of
 its memory. The run directory keeps what was said.
 

@@ -66,6 +66,13 @@
 // A client's descriptors pass through and are closed here. The manager makes each executor's stats
 // page, maps it read-only, and unmaps it when the process has been reaped.
 //
+// # Trust
+//
+// Over a Unix socket the kernel says whose process a client is: the manager's own user's, or it is refused. Over the network
+// there is TLS with a key of this process, whose pin clients are told by the resource manager. A ticket is admitted once, before it
+// expires, for this node and user, from the client whose key it names; that signs a random number of this connection. Executors
+// get nothing of this.
+//
 // # Errors
 //
 // What a client asks for in vain is answered with a control.Failed that says why and leaves

@@ -31,6 +31,7 @@
 //
 // An executor of the pool has said ready before its start comes.
 //
+// Who dials another host makes the stream secure ([Secure]): this package knows no keys, since executors contain it.
 // Between hosts ([Dial], [NewRemote]) no descriptors travel, and both ends send beats, so that a
 // node or a network that has vanished is noticed within a second ([NetworkLimit]), and a peer that has
 // stopped within [SilenceLimit].

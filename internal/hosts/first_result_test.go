@@ -32,7 +32,7 @@ func TestEnduranceLeaseToFirstResult(t *testing.T) {
 			manager := c.Start(t, node.command(sublet, append([]string{"executor-manager", "--pool", "1", "--metrics", node.metrics}, node.flags...)...))
 			s := session(t)
 			var took endurance.Times
-			for i := range endurance.Count(10, 200) {
+			for i := range endurance.Count(10, 100) {
 				awaitSpare(t, node.metrics)
 				begun := time.Now()
 				l, err := s.Lease(within(t), offload.Want{Executors: 1, Library: library, Oversubscribe: true})

@@ -174,7 +174,7 @@ func TestDirectory(t *testing.T) {
 }
 
 // serve answers a client's requests by a function, and says where it is in a run directory.
-func serve(t *testing.T, dir, token string, handler http.HandlerFunc) *httptest.Server {
+func serve(t testing.TB, dir, token string, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	identity, err := api.NewIdentity()
 	check(t, err)

@@ -21,7 +21,19 @@
 //	GET    /v1/leases/{id}/explain     Explanation
 //	GET    /v1/openapi.json            all of this in OpenAPI 3, with the comments of this package
 //
-// Every request but the last carries the run directory's token: Authorization: Bearer.
+// Every request but the last carries a token of the run directory: Authorization: Bearer. Its [Role] says what it may
+// ask for; the description says of each operation which it takes. All of it goes over TLS to the server with the
+// pinned key ([Pin]).
+//
+// # Trust
+//
+//	access.json ── Pin, Tokens ──▶ Client ── Owner's public key ──▶ grant ── Ticket (Owner, signed with the manager's Key), Pin of the node
+//	                                  │                                           │
+//	                                  └── TLS, Ticket, proof by the Owner ──▶ executor manager
+//
+// A [Token] is what stands in the place of all this where there is no resource manager; it is proved together with the
+// [Binding] of the TLS connection, and never sent. An [Identity] is a server's key; nobody keeps one but the resource
+// manager.
 //
 // Records are plain values. Who keeps one past a call clones it; the ledger does.
 //

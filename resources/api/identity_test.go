@@ -127,3 +127,17 @@ func TestTokensOfRoles(t *testing.T) {
 		t.Errorf("an unknown role has the token %s", none)
 	}
 }
+
+// BenchmarkHandshake is what TLS adds to a connection: the computing of both its ends.
+func BenchmarkHandshake(b *testing.B) {
+	identity, err := api.NewIdentity()
+	check(b, err)
+	for b.Loop() {
+		one, two := net.Pipe()
+		served := make(chan error, 1)
+		go func() { served <- tls.Server(two, identity.Config()).HandshakeContext(b.Context()) }()
+		check(b, tls.Client(one, identity.Pin.Config()).HandshakeContext(b.Context()))
+		check(b, <-served)
+		check(b, errors.Join(one.Close(), two.Close()))
+	}
+}

@@ -6,7 +6,7 @@
 //	                                        │                                   │
 //	                                        ▼                                   ▼
 //	                                 ┌──────────────── resource manager ──────────────┐
-//	                                 │  HTTP ── token, bounds ──▶ book ──▶ replica    │
+//	                                 │  TLS ── token, role ─────▶ book ──▶ replica    │
 //	                                 │    ▲                        └─ who waits  │    │
 //	                                 │    └─ the answer, once it is durable ─────┘    │
 //	                                 └────────────────────────────────────────────────┘
@@ -42,6 +42,12 @@
 //
 // Those who wait are served in the order of coming. The first has all cores that come free, however few
 // the others ask for, unless it asks for more than there would be if all leases ended.
+//
+// # Trust
+//
+// A key and a token for each role lie beside the ledger (keys.json). All requests come over TLS, but for rFaaS's interface.
+// A route says which role it needs; who shows no token is counted by address, and told less the more often it tries. A
+// grant's tickets name the client's key, and are of use to nobody else.
 //
 // The interface is a table of routes; openapi.json, which is served, is made of it in a test.
 //
