@@ -299,7 +299,8 @@ func dialNode(ctx context.Context, name string, reach api.Reach) (*control.Conn,
 func secured(config *tls.Config) control.Secure {
 	return func(ctx context.Context, stream net.Conn) (net.Conn, error) {
 		connection := tls.Client(stream, config)
-		return connection, connection.HandshakeContext(ctx)
+		err := connection.HandshakeContext(ctx)
+		return connection, err
 	}
 }
 

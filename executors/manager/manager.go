@@ -213,7 +213,8 @@ func (m *Manager) secure(stream net.Conn) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, helloPatience)
 	defer cancel()
 	secured := tls.Server(stream, m.identity.Config())
-	return secured, secured.HandshakeContext(ctx)
+	err := secured.HandshakeContext(ctx)
+	return secured, err
 }
 
 const (

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/bytesize"
+	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/offload"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -225,6 +228,47 @@ func TestTickets(t *testing.T) {
 		t.Errorf("the ticket once more: %s", answer)
 	}
 	hosts.Eventually(t, "all cores", func() bool { free, _ := c.Free(t); return free == 2 })
+}
+
+// Who tries one ticket after the other loses the connection, and who has a right to it leases all the same.
+func TestTryingTickets(t *testing.T) {
+	c := newCluster(t)
+	h := hosts.New(t)
+	metrics := h.Address + ":9471"
+	p := c.Lend(t, h, "--name", "n", "--cores", "1", "--metrics", metrics)
+	nodes, err := c.Client(t).Nodes(within(t), "")
+	check(t, err)
+	conn, welcome := greet(t, nodes[0].Address)
+	defer conn.Close()
+	refused := 0
+	for call := uint64(2); err == nil && call < 100; call++ {
+		err = conn.Send(control.TypeLease, call, control.Manager, control.LeaseRequest{
+			Executors: 1, Library: library, Ticket: "a.b", Proof: api.NewOwner().Proof(welcome.Challenge, "a.b"),
+		})
+		var failed *control.Failed
+		if err == nil {
+			if err = answered(conn, &control.Granted{}); errors.As(err, &failed) && failed.Code == control.CodeTicket {
+				refused++
+				err = nil
+			}
+		}
+	}
+	if err == nil || refused < 10 || refused > 50 {
+		t.Errorf("%d tickets were looked at, and then: %v", refused, err)
+	}
+	hosts.Eventually(t, "what is logged of it", func() bool { return strings.Contains(p.Logged(), "too many leases without a right") })
+	response, err := http.Get("http://" + metrics + "/metrics")
+	check(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	check(t, err)
+	counted := func(n int) bool {
+		return strings.Contains(string(text), fmt.Sprintf("\nsublet_node_tickets_refused_total %d\n", n))
+	}
+	if !counted(refused) && !counted(refused+1) { // the last refusal may have been lost with the connection
+		t.Errorf("%d refused tickets are not counted", refused)
+	}
+	check(t, lease(t, session(t), 1).Release())
 }
 
 // SIGTERM ends everything cleanly, and nothing is left.

@@ -40,24 +40,34 @@ func TestHolder(t *testing.T) {
 // refusal.
 func show(t *testing.T, address, ticket string, prove func(challenge []byte, ticket string) []byte) string {
 	t.Helper()
-	stream, err := tls.Dial("tcp", address, api.AnyServer())
-	check(t, err)
-	conn := control.NewRemote(stream)
+	conn, welcome := greet(t, address)
 	defer conn.Close()
-	check(t, conn.Send(control.TypeHello, 1, control.Manager, control.Hello{Protocol: control.Protocol, Version: version.Version, PID: os.Getpid()}))
-	ask := func(into any) error {
-		frame, err := conn.Receive()
-		check(t, err)
-		defer frame.Close()
-		return frame.Decode(into)
-	}
-	var welcome control.Welcome
-	check(t, ask(&welcome))
 	check(t, conn.Send(control.TypeLease, 2, control.Manager, control.LeaseRequest{
 		Executors: 1, Library: library, Ticket: ticket, Proof: prove(welcome.Challenge, ticket),
 	}))
-	if err := ask(&control.Granted{}); err != nil {
+	if err := answered(conn, &control.Granted{}); err != nil {
 		return err.Error()
 	}
 	return ""
+}
+
+// greet connects to a manager as a client on another host does.
+func greet(t *testing.T, address string) (conn *control.Conn, welcome control.Welcome) {
+	t.Helper()
+	stream, err := tls.Dial("tcp", address, api.AnyServer())
+	check(t, err)
+	conn = control.NewRemote(stream)
+	check(t, conn.Send(control.TypeHello, 1, control.Manager, control.Hello{Protocol: control.Protocol, Version: version.Version, PID: os.Getpid()}))
+	check(t, answered(conn, &welcome))
+	return conn, welcome
+}
+
+// answered reads the next frame.
+func answered(conn *control.Conn, into any) error {
+	frame, err := conn.Receive()
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
+	return frame.Decode(into)
 }

@@ -54,7 +54,7 @@ func keepKeys(directory string) (keys, error) {
 	key, err := x509.ParsePKCS8PrivateKey(kept.Key)
 	private, is := key.(*ecdsa.PrivateKey)
 	if err != nil || !is || kept.Version != keysVersion || len(kept.Tokens.Roles()) != len(api.Roles) {
-		return keys{}, fmt.Errorf("%s is damaged, or of another version of Sublet; remove it, and new keys are made: then access files that were handed out are of no use any more", path)
+		return keys{}, damagedKeys(path)
 	}
 	identity, err := api.IdentityOf(private)
 	if err != nil {
@@ -78,10 +78,14 @@ func readKeys(path string) (kept keysFile, _ error) {
 	if err != nil {
 		return kept, err
 	}
-	if json.Unmarshal(text, &kept) != nil { // keepKeys says so, and no part of what it holds
-		return keysFile{}, nil
+	if json.Unmarshal(text, &kept) != nil { // what is said of it has no part of what it holds
+		return kept, damagedKeys(path)
 	}
 	return kept, nil
+}
+
+func damagedKeys(path string) error {
+	return fmt.Errorf("%s is damaged, or of another version of Sublet; remove it, and new keys are made: then access files that were handed out are of no use any more", path)
 }
 
 func makeKeys() (made keysFile, _ error) {
