@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -69,7 +70,7 @@ func (d *daemon) rest(ctx context.Context, away bool) {
 // hopeless tells whether to register for the first time need not be tried again.
 func hopeless(err error, nameless bool) bool {
 	return errors.Is(err, api.ErrExists) && nameless ||
-		errors.Is(err, api.ErrVersion) || errors.Is(err, api.ErrInvalid) || errors.Is(err, api.ErrUnauthorized)
+		slices.ContainsFunc([]*api.Error{api.ErrVersion, api.ErrInvalid, api.ErrUnauthorized, api.ErrForbidden}, func(is *api.Error) bool { return errors.Is(err, is) })
 }
 
 // tell registers, or sends a heartbeat, and does what the answer says.

@@ -10,8 +10,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxPeers is how many addresses are told apart; what comes from others beside them is counted as one.
-const maxPeers = 4096
+const (
+	// maxPeers is how many addresses are told apart; what comes from others beside them is counted as one.
+	maxPeers = 4096
+	// sweepInterval is how often it is looked, at most, whether some of them can be forgotten: who comes from ever
+	// new addresses does not have all of them looked at each time.
+	sweepInterval = time.Second
+)
 
 // Limit is how often each address may fail. It is safe for concurrent use.
 type Limit struct {
@@ -21,6 +26,7 @@ type Limit struct {
 	mu     sync.Mutex
 	peers  map[netip.Prefix]*rate.Limiter
 	others *rate.Limiter
+	swept  time.Time
 }
 
 // New is a limit of so many failures at once, and of so many each second after that.
@@ -40,7 +46,8 @@ func (l *Limit) limiter(peer netip.Prefix, at time.Time) *rate.Limiter {
 	if known := l.peers[peer]; known != nil {
 		return known
 	}
-	if len(l.peers) >= maxPeers {
+	if len(l.peers) >= maxPeers && at.Sub(l.swept) >= sweepInterval {
+		l.swept = at
 		maps.DeleteFunc(l.peers, func(_ netip.Prefix, of *rate.Limiter) bool { return of.TokensAt(at) >= float64(l.burst) })
 	}
 	if len(l.peers) >= maxPeers {

@@ -172,6 +172,24 @@ func TestEntriesOfAnotherVersion(t *testing.T) {
 	}
 }
 
+// A last entry that says that there are billions before it is damage, and is found without memory for as many.
+func TestEntriesThatAreNotThere(t *testing.T) {
+	directory, _ := written(t)
+	d, err := openDisk(directory, &replay{}, func(err error) { t.Error(err) })
+	check(t, err)
+	last, err := d.LastIndex()
+	check(t, err)
+	var log raft.Log
+	check(t, d.BoltStore.GetLog(last, &log))
+	log.Index = 1 << 31
+	check(t, d.StoreLog(&log))
+	check(t, d.close())
+	_, err = Open(Options{Place: Place{Directory: directory}})
+	if !errors.Is(err, ErrDamaged) || !contains(err, " to 2147483648", directory) {
+		t.Errorf("it is refused with: %v", err)
+	}
+}
+
 // Whatever bytes of the log are not as they were written: it is refused, or it is in a state that it was in;
 // nothing panics.
 func TestDamagedBytes(t *testing.T) {

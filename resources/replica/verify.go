@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -41,10 +42,14 @@ func (d *disk) verifyLog(voter raft.ServerID) error {
 	if err != nil {
 		return err
 	}
+	most, err := d.mostEntries()
+	if err != nil {
+		return err
+	}
 	switch {
 	case first > snapshot+1:
 		return fmt.Errorf("%w: the log begins with entry %d, and the snapshots end with %d", ErrDamaged, first, snapshot)
-	case last < first || last-first > 1<<32:
+	case last < first || last-first > most:
 		return fmt.Errorf("%w: the log has entries %d to %d", ErrDamaged, first, last)
 	}
 	logs, err := d.readAll(max(first, 1), last, snapshot, voter)
@@ -60,6 +65,17 @@ func (d *disk) verifyLog(voter raft.ServerID) error {
 		before = log.Term
 	}
 	return nil
+}
+
+// mostEntries is how many entries the log can have: of each its file has the index, and as much again to find it
+// by. Numbers that are not as they were written do not have memory set aside for entries that are not there.
+func (d *disk) mostEntries() (uint64, error) {
+	const least = 16 // bytes
+	info, err := os.Stat(filepath.Join(d.directory, logName))
+	if err != nil {
+		return 0, err
+	}
+	return uint64(info.Size()) / least, nil
 }
 
 // verifyEntry reads an entry; one of ours is the result.

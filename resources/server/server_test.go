@@ -25,6 +25,12 @@ func running(t testing.TB, dir string) (s *Server, stop func()) {
 	t.Helper()
 	s, err := Open(Options{Directory: dir})
 	check(t, err)
+	return s, run(t, s)
+}
+
+// run runs a server until stop, or the end of the test.
+func run(t testing.TB, s *Server) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -38,7 +44,7 @@ func running(t testing.TB, dir string) (s *Server, stop func()) {
 		}
 	}
 	t.Cleanup(stop)
-	return s, stop
+	return stop
 }
 
 func client(t testing.TB, dir string) *api.Client {
