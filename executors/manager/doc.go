@@ -23,7 +23,8 @@
 //	                          └─────────────────────┴──────────────────────┘
 //
 // The end of the connection, or of the client's process, ends the lease wherever it is. The
-// process is watched by pidfd, because its forked children may keep the socket open.
+// process is watched by pidfd, because its forked children may keep the socket open. A lease with a time limit ends
+// when that is over: the client is told so, and its connection ends.
 //
 // # An executor of a lease
 //
