@@ -130,10 +130,14 @@ func (l *Lease) grantRequest(executors int, wait time.Duration) api.GrantRequest
 	if u, err := user.LookupId(name); err == nil { // else one that only the directory service knows
 		name = u.Username
 	}
+	account := want.Account
+	if account == "" {
+		account = api.Account()
+	}
 	return api.GrantRequest{
 		Executors: executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Placement: want.Placement, Wait: max(wait, 0),
 		TimeLimit: l.limit.left(want.TimeLimit),
-		UID:       uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
+		UID:       uid, User: name, Account: account,
 	}
 }
 

@@ -76,9 +76,10 @@ type GrantRequest struct {
 	Executors     int  `json:"executors"`
 	Oversubscribe bool `json:"oversubscribe,omitempty"`
 	// Memory of each executor in bytes, at least MinMemory; 0: a share of its node's.
-	Memory  int64  `json:"memory,omitempty"`
-	UID     int    `json:"uid"`
-	User    string `json:"user"`
+	Memory int64  `json:"memory,omitempty"`
+	UID    int    `json:"uid"`
+	User   string `json:"user"`
+	// Account is who pays; empty: DefaultAccount.
 	Account string `json:"account,omitempty"`
 	// Placement says how executors are divided between nodes; empty: pack.
 	Placement Placement `json:"placement,omitempty"`

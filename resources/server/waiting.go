@@ -33,6 +33,12 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if request.TimeLimit < 0 {
 		return nil, api.Because(api.ErrInvalid, "a time limit of %v; it is above 0, or 0 for none", request.TimeLimit)
 	}
+	if request.Account == "" {
+		request.Account = api.DefaultAccount
+	}
+	if err := api.CheckAccount(request.Account); err != nil {
+		return nil, err
+	}
 	id := make([]byte, 6)
 	_, _ = rand.Read(id) // never fails
 	w := &waiter{since: at, until: at.Add(request.Wait), limit: request.TimeLimit, done: make(chan struct{}), command: ledger.Grant{
