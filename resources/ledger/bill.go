@@ -24,9 +24,11 @@ type Part struct {
 	User    string
 	Account string
 	Began   time.Time
-	// Usage is the account's; Lined is what of it lines say.
+	// Usage is the account's; Lined is what of it lines say, and Since when the last one was entered, or the
+	// part began.
 	Usage api.Usage
 	Lined api.Usage
+	Since time.Time
 	// Closed is when its end was booked; zero: more will come.
 	Closed time.Time
 }
@@ -69,7 +71,7 @@ func (b *Billing) line(part *Part, ended time.Time, lost bool, at time.Time) {
 		Line: b.Last, At: b.At, Account: part.Account, User: part.User, Lease: part.Lease, Node: part.Node,
 		Began: part.Began, Ended: ended, Lost: lost, Usage: part.Usage.Minus(part.Lined),
 	})
-	part.Lined = part.Usage
+	part.Lined, part.Since = part.Usage, b.At
 }
 
 // Book notes what leases have used of a node.
@@ -107,7 +109,7 @@ func (b *Billing) book(node string, used *api.Used, at time.Time) bool {
 		return false
 	}
 	if part == nil {
-		part = &Part{Lease: used.Lease, Node: node, User: used.User, Account: used.Account, Began: used.Began}
+		part = &Part{Lease: used.Lease, Node: node, User: used.User, Account: used.Account, Began: used.Began, Since: at}
 		b.Parts[name] = part
 	}
 	part.Usage = part.Usage.Plus(more)

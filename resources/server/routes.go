@@ -106,6 +106,14 @@ func (s *Server) routes() []route {
 			refusals: unknownLease, answer: s.release,
 		},
 		{
+			method: "GET", path: "/v1/bill", operation: "bill", summary: "what accounts have used, and what it costs",
+			query: [][2]string{
+				{"account", "only this one"},
+				{"since", "only what was entered at this time or later, as in RFC 3339; what a lease that lasts for hours uses is entered every hour"},
+			},
+			reply: api.Bill{}, refusals: []*api.Error{api.ErrUnknownAccount, api.ErrInvalid}, answer: s.makeBill,
+		},
+		{
 			method: "GET", path: "/v1/openapi.json", operation: "describe", summary: "this description",
 			open: true, answer: writeDescription,
 		},

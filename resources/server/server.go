@@ -58,6 +58,7 @@ type Server struct {
 	started   time.Time
 	metrics   *serverMetrics
 	collect   *metrics.Listener // nil: there is none
+	bill      *biller
 }
 
 // connectionKey finds a request's connection in its context.
@@ -99,12 +100,15 @@ func (s *Server) openLedger(named string) (err error) {
 		return fmt.Errorf("resource manager: %w", err)
 	}
 	s.book = newBook(os.Getuid(), s.ledger, s.log, now())
+	if s.bill, err = newBiller(s.book, filepath.Join(s.directory.path, "bill.jsonl")); err != nil {
+		return errors.Join(err, s.ledger.Close())
+	}
 	return nil
 }
 
 // close closes the ledger and lets go of the run directory. What was made for this run alone goes with it.
 func (s *Server) close() error {
-	err := s.ledger.Close()
+	err := errors.Join(s.bill.close(), s.ledger.Close())
 	if s.directory.made && s.place.Copy != "" {
 		err = errors.Join(err, os.RemoveAll(s.place.Directory))
 	}
@@ -204,6 +208,7 @@ func (s *Server) Run(ctx context.Context) error {
 		servers = append(servers, s.web(s.surface()))
 		serve(servers[1], newLimited(s.rfaas, maxConnections))
 	}
+	s.bill.begin()
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	var err error
