@@ -65,7 +65,7 @@ var bootID = sync.OnceValue(func() string {
 // explainResources makes the resource manager's refusals findable by errors.Is.
 func explainResources(err error) error {
 	switch {
-	case errors.Is(err, api.ErrNoCapacity):
+	case errors.Is(err, api.ErrNoCapacity), errors.Is(err, api.ErrQuota):
 		return classify(ErrNoCapacity, "%v", err)
 	case errors.Is(err, api.ErrVersion):
 		return classify(ErrVersion, "%v", err)

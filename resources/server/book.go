@@ -45,6 +45,7 @@ type book struct {
 	metered    map[string]*metered // by node
 	began      time.Time           // when this process did
 	settleNext time.Time
+	quotas     *quotas // nil: there are none
 
 	counts *counts
 }

@@ -94,10 +94,13 @@ func writeError(w http.ResponseWriter, err error) {
 	var told *api.Error
 	if !errors.As(err, &told) {
 		var missing *ledger.NoCapacity
+		var over *overQuota
 		kind := api.ErrInternal
 		switch {
 		case errors.Is(err, replica.ErrUnavailable):
 			kind = api.ErrUnavailable
+		case errors.As(err, &over):
+			kind = api.ErrQuota
 		case errors.As(err, &missing), errors.Is(err, ledger.ErrDraining):
 			kind = api.ErrNoCapacity
 		case errors.Is(err, ledger.ErrInvalid):

@@ -76,7 +76,7 @@ func (s *Server) routes() []route {
 		},
 		{
 			method: "POST", path: "/v1/leases", role: api.RoleClient, operation: "grant", summary: "ask for a lease; answers when it is granted, or when waiting is over",
-			request: api.GrantRequest{}, reply: api.Grant{}, refusals: []*api.Error{api.ErrNoCapacity, api.ErrUnavailable}, answer: s.grant,
+			request: api.GrantRequest{}, reply: api.Grant{}, refusals: []*api.Error{api.ErrNoCapacity, api.ErrQuota, api.ErrUnavailable}, answer: s.grant,
 		},
 		{
 			method: "GET", path: "/v1/leases/{id}", role: api.RoleClient, operation: "showLease", summary: "one lease",
@@ -106,7 +106,7 @@ func (s *Server) routes() []route {
 			refusals: unknownLease, answer: s.release,
 		},
 		{
-			method: "GET", path: "/v1/bill", operation: "bill", summary: "what accounts have used, and what it costs",
+			method: "GET", path: "/v1/bill", role: api.RoleClient, operation: "bill", summary: "what accounts have used, and what it costs",
 			query: [][2]string{
 				{"account", "only this one"},
 				{"since", "only what was entered at this time or later, as in RFC 3339; what a lease that lasts for hours uses is entered every hour"},

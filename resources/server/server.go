@@ -37,6 +37,10 @@ type Options struct {
 	Nodes config.Executors
 	// Output is the file that always has the executors database of what is registered; empty: none.
 	Output string
+	// Prices are what use costs; nil: bills have no costs.
+	Prices *config.Prices
+	// Quotas bound what accounts may have and use; nil: nothing is bounded.
+	Quotas *config.Quotas
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
 }
@@ -117,6 +121,12 @@ func (s *Server) close() error {
 
 // open has the run directory and the ledger.
 func (s *Server) open(options Options) (err error) {
+	s.bill.prices = options.Prices
+	if options.Quotas != nil {
+		if s.book.quotas, err = newQuotas(*options.Quotas, s.bill, now()); err != nil {
+			return err
+		}
+	}
 	s.metrics = newServerMetrics(s.book)
 	if options.Metrics != "" {
 		if s.collect, err = metrics.Listen(options.Metrics, s.metrics, s.log); err != nil {
