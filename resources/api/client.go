@@ -197,7 +197,7 @@ func (c *Client) Bill(ctx context.Context, account string, since time.Time) (Bil
 		query.Set("since", since.Format(time.RFC3339Nano))
 	}
 	var bill Bill
-	err := c.call(ctx, 0, http.MethodGet, "/v1/bill?"+query.Encode(), nil, &bill)
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/bill?"+query.Encode(), nil, &bill)
 	return bill, err
 }
 

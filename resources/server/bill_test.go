@@ -204,10 +204,10 @@ func TestBillOverHTTP(t *testing.T) {
 	if _, err := c.Bill(ctx, "nobody", time.Time{}); !errors.Is(err, api.ErrUnknownAccount) || !strings.Contains(err.Error(), `"nobody"`) {
 		t.Errorf("of nobody: %v", err)
 	}
-	if status, text := get(t, s.URL()+"/v1/bill?since=yesterday", s.token); status != 400 || !strings.Contains(text, "RFC 3339") {
+	if status, text := get(t, c.Access().Pin, s.URL()+"/v1/bill?since=yesterday", c.Access().Tokens.Client); status != 400 || !strings.Contains(text, "RFC 3339") {
 		t.Errorf("since yesterday: %d %s", status, text)
 	}
-	_, metrics := get(t, s.URL()+"/metrics", s.token)
+	_, metrics := get(t, c.Access().Pin, s.URL()+"/metrics", c.Access().Tokens.Client)
 	for _, want := range []string{`sublet_cluster_account_computing_seconds_total{account="a"} 8`, `sublet_cluster_account_gb_seconds_total{account="a"} 500`, `sublet_cluster_account_spinning_seconds_total{account="b"} 0`} {
 		if !strings.Contains(metrics, want+"\n") {
 			t.Errorf("there is no %s in %s", want, metrics)

@@ -169,7 +169,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 	b.lock(at)
 	defer b.mu.Unlock()
 	if err := b.checkRemoved(name, beat.Instance); err != nil {
-		b.meter(name, beat.Used, at)
+		b.lastWords(name, beat.Used, at)
 		return api.HeartbeatReply{}, err
 	}
 	known, node := b.managers[name], b.state.Nodes[name]

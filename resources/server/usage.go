@@ -29,11 +29,7 @@ type metered struct {
 // meter notes what a manager says that leases have used. What has ended is written now, what lasts now and
 // then. mu is held.
 func (b *book) meter(name string, used []api.Used, at time.Time) {
-	for i := range used {
-		if api.CheckAccount(used[i].Account) != nil {
-			used[i].Account = api.DefaultAccount // of before there were accounts
-		}
-	}
+	nameAccounts(used)
 	known := b.metered[name]
 	if known == nil {
 		known = &metered{booked: at}
@@ -46,6 +42,23 @@ func (b *book) meter(name string, used []api.Used, at time.Time) {
 	}
 	b.bookUsed(name, func(its *api.Used) bool { return due || !its.Ended.IsZero() }, at)
 	b.forgetParts(name, at)
+}
+
+func nameAccounts(used []api.Used) {
+	for i := range used {
+		if api.CheckAccount(used[i].Account) != nil {
+			used[i].Account = api.DefaultAccount // of before there were accounts
+		}
+	}
+}
+
+// lastWords writes what the manager of a node that was removed says; another may have the name by now. mu is
+// held.
+func (b *book) lastWords(name string, used []api.Used, at time.Time) {
+	nameAccounts(used)
+	if _, err := b.apply(ledger.Book{Node: name, Used: used, At: at}); err != nil {
+		b.log.Error("what leases of a node that was removed have used could not be booked", "node", name, "error", err)
+	}
 }
 
 // bookUsed writes what a manager has reported last, of leases of a kind. mu is held.
