@@ -1,6 +1,6 @@
 // Package config reads the JSON files of rFaaS's tutorial, of which this folder has templates: which
 // devices a machine has, and how the resource manager, the executor managers and the benchmarks are
-// set up.
+// set up. It reads prices and quotas of accounts as well, with the same care.
 //
 //	database, err := config.Read("devices.json", config.ParseDevices)
 //	settings, err := config.Read("executor_manager.json", config.ParseExecutorManager)

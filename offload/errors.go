@@ -16,7 +16,8 @@ import (
 var (
 	// ErrClosed: the session, lease or buffer was closed or released before.
 	ErrClosed = errors.New("offload: closed")
-	// ErrNoCapacity: there are not enough free cores; the error's text says what is missing.
+	// ErrNoCapacity: there are not enough free cores, or the account may not have them; the error's text says
+	// what is missing.
 	ErrNoCapacity = errors.New("offload: no capacity")
 	// ErrUnknownFunction: the library exports no function of that name.
 	ErrUnknownFunction = errors.New("offload: unknown function")

@@ -59,6 +59,9 @@ type Want struct {
 	// Wait is how long to wait for cores that others have. 0: not at all; ErrNoCapacity says who has
 	// them.
 	Wait time.Duration
+	// Account is who pays, where a resource manager keeps a bill. Empty: SUBLET_ACCOUNT, else Slurm's
+	// account of the job, else "default".
+	Account string
 }
 
 // Placement says how executors are divided between nodes.
@@ -140,6 +143,11 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	}
 	if want.TimeLimit < 0 {
 		return nil, fmt.Errorf("offload: a time limit of %v (Want.TimeLimit); it is above 0, or 0 for none", want.TimeLimit)
+	}
+	if want.Account != "" {
+		if err := api.CheckAccount(want.Account); err != nil {
+			return nil, fmt.Errorf("offload: %w", err)
+		}
 	}
 	library, err := filepath.Abs(want.Library)
 	if err != nil {

@@ -65,7 +65,7 @@ var bootID = sync.OnceValue(func() string {
 // explainResources makes the resource manager's refusals findable by errors.Is.
 func explainResources(err error) error {
 	switch {
-	case errors.Is(err, api.ErrNoCapacity):
+	case errors.Is(err, api.ErrNoCapacity), errors.Is(err, api.ErrQuota):
 		return classify(ErrNoCapacity, "%v", err)
 	case errors.Is(err, api.ErrVersion):
 		return classify(ErrVersion, "%v", err)
@@ -130,10 +130,14 @@ func (l *Lease) grantRequest(executors int, wait time.Duration) api.GrantRequest
 	if u, err := user.LookupId(name); err == nil { // else one that only the directory service knows
 		name = u.Username
 	}
+	account := want.Account
+	if account == "" {
+		account = api.Account()
+	}
 	return api.GrantRequest{
 		Executors: executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Placement: want.Placement, Wait: max(wait, 0),
 		TimeLimit: l.limit.left(want.TimeLimit),
-		UID:       uid, User: name, Account: os.Getenv("SLURM_JOB_ACCOUNT"),
+		UID:       uid, User: name, Account: account,
 	}
 }
 

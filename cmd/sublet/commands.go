@@ -5,7 +5,7 @@ import "strings"
 // commands are all there are, in the order in which help lists them.
 func commands() []*command {
 	return []*command{
-		resourceManagerCommand(), executorManagerCommand(), statusCommand(), nodeCommand(), leaseCommand(), explainCommand(), accessCommand(),
+		resourceManagerCommand(), executorManagerCommand(), statusCommand(), nodeCommand(), leaseCommand(), explainCommand(), billCommand(), accessCommand(),
 		invokeCommand(), devicesCommand(), doctorCommand(),
 		versionCommand(), helpCommand(), completionCommand(), embeddedCommand(),
 	}

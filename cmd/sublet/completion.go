@@ -139,6 +139,8 @@ _sublet() {
     else
         case "${COMP_WORDS[COMP_CWORD-1]},${COMP_WORDS[1]}" in
         %s) ;; # a file
+        --output,bill|-o,bill) words="table json csv quiet" ;;
+        --account,*) words=$(sublet bill --output quiet 2>/dev/null) ;;
         --output,*|-o,*) words=%q ;;
         --transport,*) words=%q ;;
         %s,*) ;; # a file: what bash does by default
@@ -164,6 +166,8 @@ if (( CURRENT == 2 )); then
 else
     case "${words[CURRENT-1]},${words[2]}" in
     %s) _files ;;
+    --output,bill|-o,bill) compadd -- table json csv quiet ;;
+    --account,*) compadd -- ${(f)"$(sublet bill --output quiet 2>/dev/null)"} ;;
     --output,*|-o,*) compadd -- %s ;;
     --transport,*) compadd -- %s ;;
     %s,*) _files ;;
@@ -188,6 +192,8 @@ func fishCompletion() string {
 	}
 	b.WriteString("complete -c sublet -n '__fish_seen_subcommand_from node; and __fish_prev_arg_in show drain resume remove' -a '(sublet node list --output quiet 2>/dev/null)'\n")
 	b.WriteString("complete -c sublet -n '__fish_seen_subcommand_from lease explain; and __fish_prev_arg_in show release explain' -a '(sublet lease list --output quiet 2>/dev/null)'\n")
+	b.WriteString("complete -c sublet -n '__fish_prev_arg_in --account' -a '(sublet bill --output quiet 2>/dev/null)'\n")
+	b.WriteString("complete -c sublet -n '__fish_prev_arg_in --output -o; and __fish_seen_subcommand_from bill' -a csv\n")
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --output -o; and not __fish_seen_subcommand_from %s' -a '%s'\n", fileByO("", " "), formats())
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in --transport' -a '%s'\n", transports())
 	fmt.Fprintf(&b, "complete -c sublet -n '__fish_prev_arg_in %s' -F\n", strings.Join(fileFlags(), " "))

@@ -295,7 +295,7 @@ func judgePtrace(scope string, used bool) finding {
 // environment reports what is set that changes what Sublet does, or looks as if it did.
 func (d *doctor) environment(getenv func(string) string) []finding {
 	var set []string
-	for _, name := range []string{"SUBLET_DIR", databaseVariable, api.TokenVariable, "SUBLET_TRANSPORT", "SUBLET_PROVIDER", "SUBLET_BIN", "SUBLET_POOL", "SUBLET_LOG", "FI_VERBS_IFACE"} {
+	for _, name := range []string{"SUBLET_DIR", databaseVariable, api.TokenVariable, "SUBLET_TRANSPORT", "SUBLET_PROVIDER", "SUBLET_BIN", "SUBLET_POOL", api.AccountVariable, "SUBLET_LOG", "FI_VERBS_IFACE"} {
 		if value := getenv(name); value != "" {
 			set = append(set, name+"="+value)
 		}

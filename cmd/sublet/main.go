@@ -19,7 +19,7 @@ const (
 	exitFailed    = 1
 	exitUsage     = 2
 	exitNoManager = 3 // there is no resource manager, or it does not answer
-	exitUnknown   = 4 // the node, lease or request that was named is not there
+	exitUnknown   = 4 // the node, lease, request or account that was named is not there
 	exitInUse     = 5 // what was named is in use
 )
 
@@ -38,7 +38,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, api.ErrNoResourceManager), errors.As(err, &unreachable):
 		return exitNoManager
-	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease):
+	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease), errors.Is(err, api.ErrUnknownAccount):
 		return exitUnknown
 	case errors.Is(err, api.ErrInUse):
 		return exitInUse

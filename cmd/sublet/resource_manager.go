@@ -27,7 +27,12 @@ It listens on this host alone unless --listen names an address of a network. It 
 key and tokens are kept beside the ledger, so that access that was handed out outlives it.
 
 It has metrics for Prometheus at /metrics of its address, for who has a token; with --metrics also at
-an address of their own, without one. They are counts, and name no users, leases or libraries.
+an address of their own, without one. They are counts, and name accounts, but no users, leases or libraries.
+
+It keeps a bill ("sublet bill"): what each account has used. --prices FILE says what that costs, and
+--quotas FILE what accounts may have at once, and use; a lease beyond is refused, and those that there are
+go on. Both files are read at the start. Ended leases have a line each in bill.jsonl of the run directory;
+without --dir or SUBLET_DIR that is removed when the resource manager ends, and the bill with it.
 
 -c FILE sets it up by rFaaS's resource_manager.json: executor managers and programs reach it at the
 address that --device-database has for rdma_device, at rdma_device_port. At http_network_address and
@@ -53,12 +58,17 @@ SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if no
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, to listen at; port 0 is any that is free (default: that of -c, else 127.0.0.1:0)")
 			flags.StringVar(&options.Data, "data", "", "the `DIR`ectory of the ledger, on a disk of this host (default: one in the run directory, or a local one)")
 			file.declare(flags, &options)
+			money := billingFiles{}
+			money.declare(flags)
 			metrics := metricsFlag(flags)
 			return func(args []string, stdout, stderr io.Writer) error {
 				if err := noArguments("resource-manager", args); err != nil {
 					return err
 				}
 				if err := file.apply(&options, stderr); err != nil {
+					return err
+				}
+				if err := money.read(&options); err != nil {
 					return err
 				}
 				options.Metrics = *metrics

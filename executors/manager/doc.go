@@ -50,6 +50,13 @@
 // A daemon's metrics are what its ledger, pool and executors' stats pages say at the moment of asking, and a
 // tally of what has passed.
 //
+// # What leases use
+//
+// A meter counts for each lease of a resource manager: memory times the monotonic clock's time, and CPU time from the
+// kernel, of processes that live and of those that were reaped. Only the part of it that was spinning is the executors'
+// word. Reports have the sums since the lease began, so that one that is lost or comes twice does no harm; those of a
+// lease that has ended are kept until the resource manager has answered.
+//
 // # Cores
 //
 // Lendable are the whole physical cores of the job's cpuset (never of the inherited affinity), but

@@ -145,6 +145,7 @@ func (e *executor) succeed(old *instance, vain *int) *instance {
 	}
 	e.lease.manager.tally.loss()
 	e.lease.manager.capacity.lose(e.lease.record.ID, e.index)
+	e.lease.meter.hold(ownMemory(api.Lease{Executors: e.lease.manager.capacity.lent(e.lease.record.ID)}), time.Now())
 	if ended.Replacing {
 		ended.Replacing = false
 		client.send(control.TypeEnded, 0, control.Manager, ended)

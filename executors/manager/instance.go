@@ -35,6 +35,7 @@ type instance struct {
 	conn      *control.Conn
 	page      *statspage.Page
 	tally     *tally
+	meter     *meter // of the lease; nil: of none, or nobody bills it
 	functions []control.Function
 	started   time.Time // when its library was loaded
 	spare     bool      // it was started for the pool, and is told what it would have inherited
@@ -47,6 +48,7 @@ type instance struct {
 // start has a process for an executor, which loads the library: a spare, or a new one.
 func (l *lease) start(ctx context.Context, index int, place api.Executor) (*instance, error) {
 	if i := l.manager.pool.take(ctx, l, place.Core); i != nil {
+		l.count(i)
 		i, err := l.set(ctx, i, index, place)
 		if !errors.Is(err, errSpareEnded) {
 			return i, err
@@ -57,7 +59,14 @@ func (l *lease) start(ctx context.Context, index int, place api.Executor) (*inst
 	if err != nil {
 		return nil, &control.Failed{Code: control.CodeStart, Text: fmt.Sprintf("executor %d of the lease on %s: %v", index, l.manager.node.Name, err)}
 	}
+	l.count(i)
 	return l.set(ctx, i, index, place)
+}
+
+// count has a process counted as the lease's, until it has ended.
+func (l *lease) count(i *instance) {
+	i.meter = l.meter
+	l.meter.start(i)
 }
 
 // set has a process load the library; if it does not, it is ended.
@@ -252,6 +261,7 @@ func (i *instance) end() {
 	i.process.Forget()
 	i.conn.Close()
 	i.tally.ended(i)
+	i.meter.finish(i)
 	i.page.Close()
 }
 

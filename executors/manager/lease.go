@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -31,6 +32,7 @@ type lease struct {
 	ticket  *api.Ticket // nil: the manager's own grant
 	record  api.Lease   // as granted
 	log     *slog.Logger
+	meter   *meter // nil: nobody bills it
 
 	ctx    context.Context // ends when the lease is to end
 	cancel context.CancelFunc
@@ -131,6 +133,7 @@ func (l *lease) run() {
 	}
 	l.cancel()
 	l.limit.stop()
+	l.meter.end(time.Now())
 	l.manager.capacity.release(l.record.ID)
 	l.manager.pool.kick()
 	if l.ticket != nil {
@@ -218,7 +221,12 @@ func (l *lease) grant() error {
 // take has the lease's cores entered into the book: those that a ticket names, or free ones.
 func (l *lease) take() (api.Lease, error) {
 	if l.ticket != nil {
-		return l.manager.capacity.adopt(l.ticket)
+		record, err := l.manager.capacity.adopt(l.ticket)
+		if err == nil {
+			l.meter = newMeter(ownMemory(record), time.Now())
+			l.manager.tickets.measure(record.ID, l.meter)
+		}
+		return record, err
 	}
 	want := wanted{executors: l.request.Executors, memory: l.request.Memory, oversubscribe: l.request.Oversubscribe, limit: l.request.TimeLimit}
 	return l.manager.capacity.wait(l.ctx, want, l.request.Wait)

@@ -142,8 +142,8 @@ func (d *daemon) state() (api.State, error) {
 	if err := d.manager.capacity.lookAround(); err != nil {
 		return api.State{}, err
 	}
-	tickets, ended := d.manager.tickets.report()
-	state := api.State{Held: []api.Held{}, Ended: ended}
+	tickets, ended, used := d.manager.tickets.report(time.Now())
+	state := api.State{Held: []api.Held{}, Ended: ended, Used: used}
 	for _, ticket := range tickets {
 		executors := d.manager.capacity.lent(ticket.Lease)
 		if executors == nil {
@@ -159,15 +159,26 @@ func (d *daemon) state() (api.State, error) {
 	return state, nil
 }
 
-// leave ends all leases and deregisters.
+// leave ends all leases, says what they have used, and deregisters.
 func (d *daemon) leave() error {
 	d.stop()
 	d.manager.Close()
-	if !d.registered {
+	if d.interval == 0 { // nobody knows of us
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), farewellPatience)
 	defer cancel()
+	if _, ended, used := d.manager.tickets.report(time.Now()); len(used) > 0 {
+		// A node that was removed is told so again, and what its leases have used is taken all the same.
+		d.beat++
+		last := api.Heartbeat{Instance: d.instance, Beat: d.beat, State: api.State{Held: []api.Held{}, Ended: ended, Used: used}}
+		if _, err := d.resources.Heartbeat(ctx, d.manager.node.Name, last); err != nil && !errors.Is(err, api.ErrRemoved) {
+			d.log.Warn("the resource manager was not told what the last leases have used; their bill is that of the last report", "leases", len(used), "error", err)
+		}
+	}
+	if !d.registered {
+		return nil
+	}
 	err := d.resources.Deregister(ctx, d.manager.node.Name, d.instance)
 	if err != nil && !errors.Is(err, api.ErrUnknownNode) {
 		d.log.Warn("the resource manager was not told that this node ends; it will find out", "error", err)

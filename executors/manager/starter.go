@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,6 +45,7 @@ type Process struct {
 	process *os.Process
 	exited  chan struct{}
 	status  syscall.WaitStatus
+	clock   cpuClock
 }
 
 // Kill ends the process with SIGKILL; one that has exited stays as it is.
@@ -54,6 +56,10 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 
 // Status tells how it ended, once it has exited.
 func (p *Process) Status() syscall.WaitStatus { return p.status }
+
+// CPUTime is what all of its threads have used, by the kernel's count; once it has exited also what its
+// children had used that it has waited for.
+func (p *Process) CPUTime() time.Duration { return p.clock.read(p.PID) }
 
 // Forget kills the process, waits for its end and closes its descriptor.
 func (p *Process) Forget() {
@@ -70,12 +76,14 @@ func (p *Process) reap(log *slog.Logger) {
 		log.Error("waiting for an executor", "pid", p.PID, "error", err)
 	}
 	_ = unix.Kill(-p.PID, unix.SIGKILL) // the group may be empty
+	p.clock.stop(p.PID)
 	state, err := p.process.Wait()
 	if err != nil {
 		log.Error("reaping an executor", "pid", p.PID, "error", err)
 		return
 	}
 	p.status = state.Sys().(syscall.WaitStatus)
+	p.clock.add(state.SystemTime() + state.UserTime())
 }
 
 // processStarter starts plain processes of the manager's own user.

@@ -3,6 +3,7 @@ package manager
 import (
 	"crypto/rand"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,11 +28,13 @@ type tickets struct {
 
 type heldTicket struct {
 	api.Ticket
-	end func() // ends the client's connection, and with it the lease
+	end   func() // ends the client's connection, and with it the lease
+	meter *meter // nil: it has no cores yet
 }
 
 type endedTicket struct {
 	expires  time.Time // until when the ticket could be used again
+	used     *api.Used // nil: nothing
 	reported bool
 }
 
@@ -90,6 +93,24 @@ func (t *tickets) bind(lease string, end func()) {
 	}
 }
 
+// measure says what counts a lease's usage.
+func (t *tickets) measure(lease string, meter *meter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ticket := t.held[lease]; ticket != nil {
+		ticket.meter = meter
+	}
+}
+
+// used is what the lease has used so far; nil: it has had nothing.
+func (h *heldTicket) used(now time.Time) *api.Used {
+	if h.meter == nil {
+		return nil
+	}
+	usage, began, over := h.meter.read(now)
+	return &api.Used{Lease: h.Lease, User: h.User, Account: h.Account, Began: began.Round(0).UTC(), Ended: over.Round(0).UTC(), Usage: usage}
+}
+
 // end ends a lease because the resource manager says so.
 func (t *tickets) end(lease string) {
 	t.mu.Lock()
@@ -108,24 +129,32 @@ func (t *tickets) over(lease string) {
 		return
 	}
 	delete(t.held, lease)
-	t.ended[lease] = endedTicket{expires: ticket.Expires}
+	t.ended[lease] = endedTicket{expires: ticket.Expires, used: ticket.used(time.Now())}
 	t.changed()
 }
 
-// report lists what is held, and what has ended and was not reported.
-func (t *tickets) report() (held []api.Ticket, ended []string) {
+// report lists what is held, what has ended and was not reported, and what both have used.
+func (t *tickets) report(now time.Time) (held []api.Ticket, ended []string, used []api.Used) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, ticket := range t.held {
 		held = append(held, ticket.Ticket)
+		if its := ticket.used(now); its != nil {
+			used = append(used, *its)
+		}
 	}
 	for lease, e := range t.ended {
-		if !e.reported {
-			ended = append(ended, lease)
+		if e.reported {
+			continue
+		}
+		ended = append(ended, lease)
+		if e.used != nil {
+			used = append(used, *e.used)
 		}
 	}
 	slices.Sort(ended)
-	return held, ended
+	slices.SortFunc(used, func(a, b api.Used) int { return strings.Compare(a.Lease, b.Lease) })
+	return held, ended, used
 }
 
 // reported notes that the resource manager knows that leases have ended.
@@ -134,7 +163,7 @@ func (t *tickets) reported(leases []string, now time.Time) {
 	defer t.mu.Unlock()
 	for _, lease := range leases {
 		e := t.ended[lease]
-		e.reported = true
+		e.reported, e.used = true, nil
 		t.ended[lease] = e
 	}
 	for lease, e := range t.ended {

@@ -112,7 +112,7 @@ func TestTicketsAreAdmittedOnce(t *testing.T) {
 		if _, err := tickets.use(showing(owner, text), now); !errors.Is(err, api.ErrUnauthorized) || !strings.Contains(err.Error(), "has been used") {
 			t.Errorf("a ticket once more: %v", err)
 		}
-		if held, _ := tickets.report(); len(held) == 1 {
+		if held, _, _ := tickets.report(now); len(held) == 1 {
 			tickets.end("l")
 			tickets.over("l")
 		}
@@ -120,12 +120,12 @@ func TestTicketsAreAdmittedOnce(t *testing.T) {
 	if !ended || changes != 2 {
 		t.Errorf("ended: %v, %d changes", ended, changes)
 	}
-	held, over := tickets.report()
+	held, over, _ := tickets.report(now)
 	if diff := cmp.Diff([]string{"l"}, over); diff != "" || len(held) != 0 {
 		t.Errorf("held: %v, ended: %s", held, diff)
 	}
 	tickets.reported(over, now)
-	if _, over := tickets.report(); len(over) != 0 {
+	if _, over, _ := tickets.report(now); len(over) != 0 {
 		t.Errorf("reported twice: %v", over)
 	}
 	if _, err := tickets.use(showing(owner, text), now); err == nil {

@@ -186,6 +186,21 @@ func (c *Client) Explain(ctx context.Context, id string) (Explanation, error) {
 	return explanation, err
 }
 
+// Bill says what accounts have used and what it costs; an empty account means all, a zero time all that was
+// ever used. Of an account that has never used anything the error is ErrUnknownAccount.
+func (c *Client) Bill(ctx context.Context, account string, since time.Time) (Bill, error) {
+	query := url.Values{}
+	if account != "" {
+		query.Set("account", account)
+	}
+	if !since.IsZero() {
+		query.Set("since", since.Format(time.RFC3339Nano))
+	}
+	var bill Bill
+	err := c.call(ctx, RoleClient, 0, http.MethodGet, "/v1/bill?"+query.Encode(), nil, &bill)
+	return bill, err
+}
+
 // Status is the resource manager at a glance.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var status Status

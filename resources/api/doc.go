@@ -19,6 +19,7 @@
 //	GET    /v1/leases                  []Lease
 //	GET    /v1/leases/{id}             Lease
 //	GET    /v1/leases/{id}/explain     Explanation
+//	GET    /v1/bill?account=&since=    Bill
 //	GET    /v1/openapi.json            all of this in OpenAPI 3, with the comments of this package
 //
 // Every request but the last carries a token of the run directory: Authorization: Bearer. Its [Role] says what it may

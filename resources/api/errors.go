@@ -27,6 +27,10 @@ var (
 	ErrUnknownLease = &Error{Code: "unknown-lease"}
 	// ErrUnknownNode: no manager is registered by that name; one that is told so registers again.
 	ErrUnknownNode = &Error{Code: "unknown-node"}
+	// ErrUnknownAccount: no lease of that account has been billed.
+	ErrUnknownAccount = &Error{Code: "unknown-account"}
+	// ErrQuota: the account has as many cores as it may have, or has used what it may use.
+	ErrQuota = &Error{Code: "quota"}
 	// ErrExists: another manager has that name.
 	ErrExists = &Error{Code: "exists"}
 	// ErrInUse: the node has leases, and is not removed without force.

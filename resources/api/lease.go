@@ -10,9 +10,10 @@ const NoCore = -1
 
 // Lease is the right to some executors, on one or more nodes, for a time.
 type Lease struct {
-	ID      string `json:"id"`
-	UID     int    `json:"uid"`
-	User    string `json:"user"`
+	ID   string `json:"id"`
+	UID  int    `json:"uid"`
+	User string `json:"user"`
+	// Account is who pays.
 	Account string `json:"account,omitempty"`
 	// Executors in the order of their indices.
 	Executors []Executor `json:"executors"`

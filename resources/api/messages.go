@@ -21,6 +21,9 @@ type State struct {
 	Ended []string `json:"ended,omitempty"`
 	// Occupants are those that use cores without a lease, by the core's number.
 	Occupants map[int]string `json:"occupants,omitempty"`
+	// Used is what leases have used: those that last, and those that have ended since the last report that
+	// was answered.
+	Used []Used `json:"used,omitempty"`
 }
 
 // Held is the part of a lease that a manager has.
@@ -76,9 +79,10 @@ type GrantRequest struct {
 	Executors     int  `json:"executors"`
 	Oversubscribe bool `json:"oversubscribe,omitempty"`
 	// Memory of each executor in bytes, at least MinMemory; 0: a share of its node's.
-	Memory  int64  `json:"memory,omitempty"`
-	UID     int    `json:"uid"`
-	User    string `json:"user"`
+	Memory int64  `json:"memory,omitempty"`
+	UID    int    `json:"uid"`
+	User   string `json:"user"`
+	// Account is who pays; empty: DefaultAccount.
 	Account string `json:"account,omitempty"`
 	// Placement says how executors are divided between nodes; empty: pack.
 	Placement Placement `json:"placement,omitempty"`

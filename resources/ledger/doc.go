@@ -40,6 +40,14 @@
 // There are two ledgers of a lease that a resource manager grants: its own, over all nodes, and
 // that of each executor manager, over its node. Either adopts what the other has placed.
 //
+// # The bill
+//
+// Managers say what each lease has used of their node since its beginning. Book adds to an account what is more than
+// was known; a report that comes twice or late adds nothing. What is final is a line, which is kept until
+// Written says that it is in a file. Accounts have what lines say, and what is in no line yet:
+//
+//	reported ── Book ──▶ part, account ── its end, Settle ──▶ line ── Written ──▶ in the file alone
+//
 // # Ownership
 //
 // The State belongs to the caller, who serializes its use. Results are copies.

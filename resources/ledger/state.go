@@ -21,6 +21,8 @@ type State struct {
 	Removed map[string]time.Time
 	// Drains are the nodes that take no new leases, also those that are not registered just now.
 	Drains map[string]api.Drain
+	// Billing is what leases have used, and who pays.
+	Billing Billing
 }
 
 // Node is a registered node with its cores.
@@ -66,7 +68,7 @@ func (c *Core) load() int {
 func New() *State {
 	return &State{
 		Nodes: map[string]*Node{}, Leases: map[string]*api.Lease{}, Drains: map[string]api.Drain{},
-		Ended: Names{}, Ending: map[string]time.Time{}, Removed: map[string]time.Time{},
+		Ended: Names{}, Ending: map[string]time.Time{}, Removed: map[string]time.Time{}, Billing: newBilling(),
 	}
 }
 
@@ -86,6 +88,7 @@ func (s *State) Clone() *State {
 	c.Ended = maps.Clone(s.Ended) // there may be many
 	maps.Copy(c.Ending, s.Ending)
 	maps.Copy(c.Removed, s.Removed)
+	c.Billing = s.Billing.clone()
 	return c
 }
 

@@ -78,6 +78,10 @@ var kinds = []kind{
 	newKind[ledger.ResumeNode](16),
 	newKind[ledger.ForgetNode](17),
 	newKind[ledger.EndLease](18),
+	newKind[ledger.Book](19),
+	newKind[ledger.Settle](20),
+	newKind[ledger.Written](21),
+	newKind[ledger.ForgetParts](22),
 }
 
 var (

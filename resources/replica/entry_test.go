@@ -52,6 +52,13 @@ var samples = []ledger.Command{
 	ledger.ForgetNode{Node: "n", At: noon, Remember: noon, TurnAway: noon},
 	ledger.EndLease{Lease: "l", Until: noon},
 	ledger.Grant{Lease: "l", UID: 7, User: "ann", Executors: 2, Placement: api.Spread, At: noon, Expires: noon, Until: noon},
+	ledger.Book{Node: "n", At: noon, Used: []api.Used{{
+		Lease: "l", User: "ann", Account: "a", Began: noon, Ended: noon,
+		Usage: api.Usage{Allocated: api.Uint128{Hi: 1, Lo: 2}, Computing: api.Uint128Of(3), Spinning: api.Uint128Of(4)},
+	}}},
+	ledger.Settle{Parts: []string{"l@n"}, Lost: true, At: noon},
+	ledger.Written{Line: 5},
+	ledger.ForgetParts{Parts: []string{"l@n"}},
 }
 
 const entriesFile = "testdata/entries-1.txt"

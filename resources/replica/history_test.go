@@ -18,7 +18,17 @@ func anyCommand(t *rapid.T) ledger.Command {
 	lease := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "lease")
 	at := noon.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "at")) * time.Second)
 	executors := rapid.IntRange(1, 4).Draw(t, "executors")
-	switch rapid.IntRange(0, 11).Draw(t, "command") {
+	switch rapid.IntRange(0, 15).Draw(t, "command") {
+	case 12, 13:
+		used := api.Used{Lease: lease, Account: lease[:1], Usage: api.Usage{Computing: api.Uint128Of(uint64(rapid.IntRange(0, 99).Draw(t, "computing")))}}
+		if rapid.Bool().Draw(t, "ended") {
+			used.Ended = at
+		}
+		return ledger.Book{Node: name, Used: []api.Used{used}, At: at}
+	case 14:
+		return ledger.Settle{Parts: []string{ledger.PartOf(lease, name)}, Lost: rapid.Bool().Draw(t, "lost"), At: at}
+	case 15:
+		return rapid.SampledFrom([]ledger.Command{ledger.Written{Line: uint64(executors)}, ledger.ForgetParts{Parts: []string{ledger.PartOf(lease, name)}}}).Draw(t, "drop")
 	case 0, 1:
 		return node(name, rapid.IntRange(1, 4).Draw(t, "cores"))
 	case 2:

@@ -42,6 +42,11 @@ type book struct {
 	// onTheWay are leases that no manager has reported yet, and the connections of their clients.
 	onTheWay map[string]net.Conn
 
+	metered    map[string]*metered // by node
+	began      time.Time           // when this process did
+	settleNext time.Time
+	quotas     *quotas // nil: there are none
+
 	counts *counts
 }
 
@@ -68,6 +73,7 @@ func newBook(uid int, its *replica.Replica, log *slog.Logger, at time.Time) *boo
 	b := &book{
 		log: log, uid: uid, ledger: its, managers: map[string]*manager{}, expires: map[string]time.Time{},
 		onTheWay: map[string]net.Conn{}, counts: newCounts(),
+		metered: map[string]*metered{}, began: at,
 	}
 	b.lock(at)
 	defer b.mu.Unlock()
@@ -153,6 +159,7 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 		return api.HeartbeatReply{}, err
 	}
 	b.managers[name] = &manager{seen: at, interval: Interval}
+	b.giveUpParts(name, r.Used, at)
 	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "memory", r.Node.Memory, "address", r.Node.Address, "leases", len(r.Held))
 	return b.reconcile(name, r.State, at), nil
 }
@@ -162,6 +169,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 	b.lock(at)
 	defer b.mu.Unlock()
 	if err := b.checkRemoved(name, beat.Instance); err != nil {
+		b.lastWords(name, beat.Used, at)
 		return api.HeartbeatReply{}, err
 	}
 	known, node := b.managers[name], b.state.Nodes[name]
@@ -180,6 +188,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 // the book about what may. mu is held.
 func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.HeartbeatReply) {
 	reply.Interval = b.interval(name) // what it holds lasts as long as it can be silent
+	b.meter(name, state.Used, at)
 	for _, id := range state.Ended {
 		b.partEnded(id, name, at)
 	}
@@ -260,6 +269,7 @@ func (b *book) deregister(name, instance string, at time.Time) error {
 
 // remove forgets a node. What it has may come back, so that its names are not among those that have ended.
 func (b *book) remove(name string, at time.Time) {
+	b.bookRest(name, at)
 	if _, err := b.apply(ledger.RemoveNode{Node: name, At: at}); err != nil {
 		b.log.Error("a node could not be removed", "node", name, "error", err)
 		return
@@ -280,6 +290,7 @@ func (b *book) tick(at time.Time) {
 	}
 	b.expire(at)
 	b.forget(at)
+	b.settle(at)
 	b.serveWaiting(at)
 }
 

@@ -132,8 +132,13 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	_, err = c.Heartbeat(ctx, "n1", api.Heartbeat{Instance: "i", Beat: 1, State: api.State{
 		Held:      []api.Held{{Lease: grant.Lease.ID, UID: os.Getuid(), User: "ann", Granted: grant.Lease.Granted, Executors: grant.Tickets[0].Executors}},
 		Occupants: map[int]string{1: "rank pid 9"},
+		Used:      []api.Used{computed(grant.Lease.ID, "a1", 1, time.Time{}), computed("before", "a2", 1, noon)},
 	}})
 	check(t, err)
+	_, err = c.Bill(ctx, "a1", noon)
+	check(t, err)
+	_, err = c.Bill(ctx, "a9", noon)
+	refused(api.ErrUnknownAccount, err)
 	_, err = c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid()})
 	refused(api.ErrNoCapacity, err)
 	waited := make(chan error, 1)

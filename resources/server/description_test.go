@@ -97,6 +97,8 @@ func (d *describer) schema(of reflect.Type) object {
 		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[time.Duration]():
 		return object{"type": "integer", "format": "int64", "description": "in nanoseconds"}
+	case reflect.TypeFor[api.Uint128]():
+		return object{"type": "string", "pattern": "^[0-9]+$"}
 	case reflect.TypeFor[[]byte]():
 		return object{"type": "string", "format": "byte"}
 	}

@@ -58,6 +58,12 @@
 // that may not be leased as used by nobody. rFaaS's HTTP interface for that has a listener of its own, and
 // serves nothing else.
 //
+// # The bill
+//
+// What managers report of their leases' use is entered in the ledger when a lease ends, when its node goes, when
+// somebody asks, and else every 10 s. A goroutine appends the ledger's lines to bill.jsonl once they are durable, and has
+// the ledger drop them then; by their numbers none is written twice. Quotas are checked before a lease is granted.
+//
 // # What lasts
 //
 // Nodes with their managers' keys, drains, leases, names of what has ended, and who is to end (leases and

@@ -73,29 +73,34 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 }
 
 var statuses = map[api.Code]int{
-	api.ErrNoCapacity.Code:   http.StatusConflict,
-	api.ErrUnknownLease.Code: http.StatusNotFound,
-	api.ErrUnknownNode.Code:  http.StatusNotFound,
-	api.ErrExists.Code:       http.StatusConflict,
-	api.ErrInUse.Code:        http.StatusConflict,
-	api.ErrRemoved.Code:      http.StatusGone,
-	api.ErrUnauthorized.Code: http.StatusUnauthorized,
-	api.ErrForbidden.Code:    http.StatusForbidden,
-	api.ErrTooMany.Code:      http.StatusTooManyRequests,
-	api.ErrVersion.Code:      http.StatusNotFound,
-	api.ErrInvalid.Code:      http.StatusBadRequest,
-	api.ErrUnavailable.Code:  http.StatusServiceUnavailable,
-	api.ErrInternal.Code:     http.StatusInternalServerError,
+	api.ErrNoCapacity.Code:     http.StatusConflict,
+	api.ErrUnknownLease.Code:   http.StatusNotFound,
+	api.ErrUnknownNode.Code:    http.StatusNotFound,
+	api.ErrUnknownAccount.Code: http.StatusNotFound,
+	api.ErrQuota.Code:          http.StatusForbidden,
+	api.ErrExists.Code:         http.StatusConflict,
+	api.ErrInUse.Code:          http.StatusConflict,
+	api.ErrRemoved.Code:        http.StatusGone,
+	api.ErrUnauthorized.Code:   http.StatusUnauthorized,
+	api.ErrForbidden.Code:      http.StatusForbidden,
+	api.ErrTooMany.Code:        http.StatusTooManyRequests,
+	api.ErrVersion.Code:        http.StatusNotFound,
+	api.ErrInvalid.Code:        http.StatusBadRequest,
+	api.ErrUnavailable.Code:    http.StatusServiceUnavailable,
+	api.ErrInternal.Code:       http.StatusInternalServerError,
 }
 
 func writeError(w http.ResponseWriter, err error) {
 	var told *api.Error
 	if !errors.As(err, &told) {
 		var missing *ledger.NoCapacity
+		var over *overQuota
 		kind := api.ErrInternal
 		switch {
 		case errors.Is(err, replica.ErrUnavailable):
 			kind = api.ErrUnavailable
+		case errors.As(err, &over):
+			kind = api.ErrQuota
 		case errors.As(err, &missing), errors.Is(err, ledger.ErrDraining):
 			kind = api.ErrNoCapacity
 		case errors.Is(err, ledger.ErrInvalid):

@@ -95,20 +95,22 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 	program := start()
 	manager := client(t, dir)
 	registerMany(t, manager, cores)
-	stop := keepAlive(t, manager)
-	defer stop()
+	billing := reportUsage(t, manager)
 	var starts endurance.Times
 	kills, kept := endurance.Count(3, 20), 0
 	for kill := range kills {
+		var known usageReported
 		told := underLoad(t, dir, clients, func() {
 			// Each time at another moment of what goes on.
 			<-time.After(100*time.Millisecond + time.Duration(kill)*7*time.Millisecond)
+			known = billing.acknowledged()
 			program.End(t, syscall.SIGKILL)
 		})
 		begun := time.Now()
 		program = start()
 		starts = append(starts, time.Since(begun))
 		kept += told.compare(t, client(t, dir), clients)
+		billing.compare(t, client(t, dir), known)
 		// Those that are left go, so that the next round begins with few.
 		leases, err := manager.Leases(t.Context())
 		check(t, err)
@@ -119,14 +121,15 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 	if kept == 0 {
 		t.Error("nothing was granted before a kill")
 	}
+	leases := billing.finish(t, client(t, dir), dir)
 	nodes, err := manager.Nodes(t.Context(), "")
 	check(t, err)
 	if len(nodes) != 1 || nodes[0].Free[api.Cores] != cores {
 		t.Errorf("in the end there are %d nodes: %+v", len(nodes), nodes)
 	}
 	starts.Within(t, 300*time.Millisecond)
-	endurance.Report(t, "killed %d times while %d clients were granted leases: all %d leases that they had been told of were there again; it answered again after %v",
-		kills, clients, kept, starts)
+	endurance.Report(t, "killed %d times while %d clients were granted leases: all %d leases that they had been told of were there again, and the bills of %d that had ended; it answered again after %v",
+		kills, clients, kept, leases, starts)
 }
 
 // underLoad has clients ask for leases, and give every third back, until the resource manager is gone.

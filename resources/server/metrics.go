@@ -116,7 +116,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (*bookCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{nodesDesc, coresDesc, memoryDesc, leasesDesc, executorsDesc, waitingDesc, longestDesc} {
+	for _, desc := range append([]*prometheus.Desc{nodesDesc, coresDesc, memoryDesc, leasesDesc, executorsDesc, waitingDesc, longestDesc}, accountDescs...) {
 		ch <- desc
 	}
 }
@@ -144,4 +144,5 @@ func (c *bookCollector) Collect(ch chan<- prometheus.Metric) {
 		longest = status.Now.Sub(status.Waiting[0].Since).Seconds()
 	}
 	gauge(longestDesc, longest)
+	collectAccounts((*book)(c).accounts(), ch)
 }

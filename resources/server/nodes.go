@@ -102,6 +102,7 @@ func (b *book) resumeNode(name string, at time.Time) error {
 func (b *book) removeNode(name string, force bool, at time.Time) error {
 	b.lock(at)
 	defer b.mu.Unlock()
+	b.bookRest(name, at)
 	if err := b.change(name, ledger.ForgetNode{Node: name, Force: force, At: at, Remember: at.Add(remembered), TurnAway: at.Add(wishRemembered)}, at); err != nil {
 		return err
 	}

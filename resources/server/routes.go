@@ -76,7 +76,7 @@ func (s *Server) routes() []route {
 		},
 		{
 			method: "POST", path: "/v1/leases", role: api.RoleClient, operation: "grant", summary: "ask for a lease; answers when it is granted, or when waiting is over",
-			request: api.GrantRequest{}, reply: api.Grant{}, refusals: []*api.Error{api.ErrNoCapacity, api.ErrUnavailable}, answer: s.grant,
+			request: api.GrantRequest{}, reply: api.Grant{}, refusals: []*api.Error{api.ErrNoCapacity, api.ErrQuota, api.ErrUnavailable}, answer: s.grant,
 		},
 		{
 			method: "GET", path: "/v1/leases/{id}", role: api.RoleClient, operation: "showLease", summary: "one lease",
@@ -104,6 +104,14 @@ func (s *Server) routes() []route {
 		{
 			method: "DELETE", path: "/v1/leases/{id}", role: api.RoleClient, operation: "release", summary: "give a lease back of which nothing runs, as its program does",
 			refusals: unknownLease, answer: s.release,
+		},
+		{
+			method: "GET", path: "/v1/bill", role: api.RoleClient, operation: "bill", summary: "what accounts have used, and what it costs",
+			query: [][2]string{
+				{"account", "only this one"},
+				{"since", "only what was entered at this time or later, as in RFC 3339; what a lease that lasts for hours uses is entered every hour"},
+			},
+			reply: api.Bill{}, refusals: []*api.Error{api.ErrUnknownAccount, api.ErrInvalid}, answer: s.makeBill,
 		},
 		{
 			method: "GET", path: "/v1/openapi.json", operation: "describe", summary: "this description",

@@ -37,6 +37,10 @@ type Options struct {
 	Nodes config.Executors
 	// Output is the file that always has the executors database of what is registered; empty: none.
 	Output string
+	// Prices are what use costs; nil: bills have no costs.
+	Prices *config.Prices
+	// Quotas bound what accounts may have and use; nil: nothing is bounded.
+	Quotas *config.Quotas
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
 }
@@ -58,6 +62,7 @@ type Server struct {
 	started   time.Time
 	metrics   *serverMetrics
 	collect   *metrics.Listener // nil: there is none
+	bill      *biller
 }
 
 // connectionKey finds a request's connection in its context.
@@ -99,12 +104,15 @@ func (s *Server) openLedger(named string) (err error) {
 		return fmt.Errorf("resource manager: %w", err)
 	}
 	s.book = newBook(os.Getuid(), s.ledger, s.log, now())
+	if s.bill, err = newBiller(s.book, filepath.Join(s.directory.path, "bill.jsonl")); err != nil {
+		return errors.Join(err, s.ledger.Close())
+	}
 	return nil
 }
 
 // close closes the ledger and lets go of the run directory. What was made for this run alone goes with it.
 func (s *Server) close() error {
-	err := s.ledger.Close()
+	err := errors.Join(s.bill.close(), s.ledger.Close())
 	if s.directory.made && s.place.Copy != "" {
 		err = errors.Join(err, os.RemoveAll(s.place.Directory))
 	}
@@ -113,6 +121,12 @@ func (s *Server) close() error {
 
 // open has the run directory and the ledger.
 func (s *Server) open(options Options) (err error) {
+	s.bill.prices = options.Prices
+	if options.Quotas != nil {
+		if s.book.quotas, err = newQuotas(*options.Quotas, s.bill, now()); err != nil {
+			return err
+		}
+	}
 	s.metrics = newServerMetrics(s.book)
 	if options.Metrics != "" {
 		if s.collect, err = metrics.Listen(options.Metrics, s.metrics, s.log); err != nil {
@@ -204,6 +218,7 @@ func (s *Server) Run(ctx context.Context) error {
 		servers = append(servers, s.web(s.surface()))
 		serve(servers[1], newLimited(s.rfaas, maxConnections))
 	}
+	s.bill.begin()
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	var err error

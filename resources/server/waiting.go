@@ -33,6 +33,12 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if request.TimeLimit < 0 {
 		return nil, api.Because(api.ErrInvalid, "a time limit of %v; it is above 0, or 0 for none", request.TimeLimit)
 	}
+	if request.Account == "" {
+		request.Account = api.DefaultAccount
+	}
+	if err := api.CheckAccount(request.Account); err != nil {
+		return nil, err
+	}
 	id := make([]byte, 6)
 	_, _ = rand.Read(id) // never fails
 	w := &waiter{since: at, until: at.Add(request.Wait), limit: request.TimeLimit, done: make(chan struct{}), command: ledger.Grant{
@@ -42,6 +48,9 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	}}
 	b.lock(at)
 	defer b.mu.Unlock()
+	if err := b.checkAccount(request.Account); err != nil {
+		return nil, err
+	}
 	b.waiting = append(b.waiting, w) // those who came before are served before
 	b.serveWaiting(at)
 	if last := len(b.waiting) - 1; request.Wait <= 0 && last >= 0 && b.waiting[last] == w {
@@ -54,12 +63,15 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 // mayWait tells whether time can heal a refusal.
 func mayWait(err error) bool {
 	var missing *ledger.NoCapacity
-	return errors.As(err, &missing) || errors.Is(err, ledger.ErrDraining)
+	return errors.As(err, &missing) || errors.Is(err, ledger.ErrDraining) || quotaHeals(err)
 }
 
 // try grants a lease, or notes why not; first is who has waited longest for leases to end, or nil: what
 // that one waits for is left.
 func (b *book) try(w, first *waiter, at time.Time) {
+	if w.err = b.checkQuota(w.command.Account, w.command.Executors); w.err != nil {
+		return
+	}
 	w.command.At, w.command.Expires = at, at.Add(TTL)
 	if w.limit > 0 { // from now on, not while it waits
 		w.command.Until = at.Add(w.limit)

@@ -47,3 +47,17 @@ uint32_t began(void *args, uint32_t size, void *res)
     memcpy(res, &nanoseconds, sizeof nanoseconds);
     return sizeof nanoseconds;
 }
+
+// Uses as many milliseconds of CPU time as its first four bytes of input say.
+uint32_t burn(void *args, uint32_t size, void *res)
+{
+    struct timespec now;
+    uint32_t milliseconds;
+    (void)size, (void)res;
+    memcpy(&milliseconds, args, sizeof milliseconds);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    const int64_t until = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000 + milliseconds;
+    while (now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000 < until)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return 0;
+}
