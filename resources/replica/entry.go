@@ -78,6 +78,7 @@ var kinds = []kind{
 	newKind[ledger.ResumeNode](16),
 	newKind[ledger.ForgetNode](17),
 	newKind[ledger.EndLease](18),
+	newKind[ledger.BoundNode](19),
 }
 
 var (

@@ -51,6 +51,7 @@ var samples = []ledger.Command{
 	ledger.ForgetNode{Node: "n", Force: true, At: noon, Remember: noon},
 	ledger.ForgetNode{Node: "n", At: noon, Remember: noon, TurnAway: noon},
 	ledger.EndLease{Lease: "l", Until: noon},
+	ledger.BoundNode{Node: "n", Memory: 1 << 26},
 }
 
 const entriesFile = "testdata/entries-1.txt"
