@@ -22,7 +22,8 @@ type direct struct {
 	file     string
 	managers []config.Executor
 	// token is what those on other hosts want to see proved; none of them may be.
-	token func() (api.Token, error)
+	token  func() (api.Token, error)
+	absent absences
 }
 
 func readDatabase(path string) (*direct, error) {
@@ -44,7 +45,6 @@ type door struct {
 	manager config.Executor
 	link    *link
 	welcome control.Welcome
-	proof   []byte // that it wants to see; nil: it is on this host
 	site    atomic.Pointer[site]
 	err     error // why there is none
 }
@@ -68,18 +68,6 @@ func (d *door) close() {
 	if d.link != nil {
 		d.link.close()
 	}
-}
-
-// knock connects to all managers, at once. Those that can not be reached have an error.
-func (c *direct) knock(ctx context.Context) []*door {
-	doors := make([]*door, len(c.managers))
-	var all sync.WaitGroup
-	for i, manager := range c.managers {
-		doors[i] = &door{manager: manager}
-		all.Go(func() { doors[i].err = c.open(ctx, doors[i]) })
-	}
-	all.Wait()
-	return doors
 }
 
 // open connects over the network, and then by the manager's own socket if that is on this host.
@@ -107,16 +95,15 @@ func (c *direct) open(ctx context.Context, d *door) error {
 			return err
 		}
 	}
-	if err := c.identify(d, greeting.Nonce); err != nil {
+	if err := c.identify(ctx, d, greeting.Nonce); err != nil {
 		d.link.close()
 		return err
 	}
 	return nil
 }
 
-// identify makes sure that a manager on another host is one of this user, and readies the proof that
-// this is, too.
-func (c *direct) identify(d *door, nonce []byte) error {
+// identify makes sure that a manager on another host is one of this user, and proves that this is, too.
+func (c *direct) identify(ctx context.Context, d *door, nonce []byte) error {
 	if d.welcome.Proof == nil {
 		return fmt.Errorf("offload: the executor manager %s lends its cores by a resource manager: set SUBLET_DIR to the run directory of that, and use no executors database", d.name())
 	}
@@ -131,7 +118,11 @@ func (c *direct) identify(d *door, nonce []byte) error {
 	if !token.Proves(d.welcome.Proof, api.ManagerProof, nonce, d.welcome.Challenge, binding) {
 		return fmt.Errorf("offload: who answers as executor manager %s does not know the token in %s: it is another user's, or its file is another one than here, or somebody stands in between; copy the file from there, or name it with %s", d.name(), token.File, api.TokenVariable)
 	}
-	d.proof = token.Proof(api.ClientProof, nonce, d.welcome.Challenge, binding)
+	var proved control.Proved
+	if err := d.link.call(ctx, control.TypeProve, theManager, control.Prove{Proof: token.Proof(api.ClientProof, nonce, d.welcome.Challenge, binding)}, &proved); err != nil {
+		return fmt.Errorf("offload: the executor manager %s: %w", d.name(), err)
+	}
+	d.welcome.Cores, d.welcome.Free = proved.Cores, proved.Free
 	return nil
 }
 
@@ -168,7 +159,7 @@ func (l *Lease) settleDirect(ctx context.Context, executors []*Executor, wait ti
 	until := time.Now().Add(wait)
 	for attempt := 1; ; attempt++ {
 		g := &grant{lease: l}
-		planned, err := l.openDoors(ctx, g, executors)
+		planned, err := l.openDoors(ctx, g, executors, attempt == 1)
 		if err = l.admit(g, err); err == nil {
 			return nil
 		}
@@ -184,12 +175,21 @@ func (l *Lease) settleDirect(ctx context.Context, executors []*Executor, wait ti
 	}
 }
 
-// openDoors opens the sites of a grant. planned tells whether there seemed to be room for all.
-func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor) (planned bool, err error) {
+// openDoors opens the sites of a grant. planned tells whether there seemed to be room for all. Managers that
+// were absent are waited for if the others have no room, and patient.
+func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor, patient bool) (planned bool, err error) {
 	ctx, cancel := context.WithCancel(ctx) // the failure of one ends the others
 	defer cancel()
-	doors := l.session.direct.knock(ctx)
+	managers := l.session.direct
+	doors := managers.knock(ctx)
 	shares, err := planDirect(doors, &l.want, len(executors))
+	if err != nil && patient && managers.absent.await(ctx) {
+		for _, d := range doors {
+			d.close()
+		}
+		doors = managers.knock(ctx)
+		shares, err = planDirect(doors, &l.want, len(executors))
+	}
 	if err != nil {
 		for _, d := range doors {
 			d.close()
@@ -206,7 +206,7 @@ func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor) 
 		}
 		s := l.newSite(executors[:shares[i]])
 		executors = executors[shares[i]:]
-		s.memory, s.proof = d.share(), d.proof
+		s.memory = d.share()
 		d.site.Store(s)
 		g.sites = append(g.sites, s)
 		all.Go(func() {
