@@ -44,7 +44,6 @@ type door struct {
 	manager config.Executor
 	link    *link
 	welcome control.Welcome
-	proof   []byte // that it wants to see; nil: it is on this host
 	site    atomic.Pointer[site]
 	err     error // why there is none
 }
@@ -107,16 +106,15 @@ func (c *direct) open(ctx context.Context, d *door) error {
 			return err
 		}
 	}
-	if err := c.identify(d, greeting.Nonce); err != nil {
+	if err := c.identify(ctx, d, greeting.Nonce); err != nil {
 		d.link.close()
 		return err
 	}
 	return nil
 }
 
-// identify makes sure that a manager on another host is one of this user, and readies the proof that
-// this is, too.
-func (c *direct) identify(d *door, nonce []byte) error {
+// identify makes sure that a manager on another host is one of this user, and proves that this is, too.
+func (c *direct) identify(ctx context.Context, d *door, nonce []byte) error {
 	if d.welcome.Proof == nil {
 		return fmt.Errorf("offload: the executor manager %s lends its cores by a resource manager: set SUBLET_DIR to the run directory of that, and use no executors database", d.name())
 	}
@@ -131,7 +129,11 @@ func (c *direct) identify(d *door, nonce []byte) error {
 	if !token.Proves(d.welcome.Proof, api.ManagerProof, nonce, d.welcome.Challenge, binding) {
 		return fmt.Errorf("offload: who answers as executor manager %s does not know the token in %s: it is another user's, or its file is another one than here, or somebody stands in between; copy the file from there, or name it with %s", d.name(), token.File, api.TokenVariable)
 	}
-	d.proof = token.Proof(api.ClientProof, nonce, d.welcome.Challenge, binding)
+	var proved control.Proved
+	if err := d.link.call(ctx, control.TypeProve, theManager, control.Prove{Proof: token.Proof(api.ClientProof, nonce, d.welcome.Challenge, binding)}, &proved); err != nil {
+		return fmt.Errorf("offload: the executor manager %s: %w", d.name(), err)
+	}
+	d.welcome.Cores, d.welcome.Free = proved.Cores, proved.Free
 	return nil
 }
 
@@ -206,7 +208,7 @@ func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor) 
 		}
 		s := l.newSite(executors[:shares[i]])
 		executors = executors[shares[i]:]
-		s.memory, s.proof = d.share(), d.proof
+		s.memory = d.share()
 		d.site.Store(s)
 		g.sites = append(g.sites, s)
 		all.Go(func() {

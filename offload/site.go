@@ -32,7 +32,7 @@ type site struct {
 	berths    []*berth // by the manager's indices
 	name      string   // that the manager gave to the lease
 	memory    int64    // of each executor, in bytes, where the lease does not say
-	proof     []byte   // that the manager wants, with a ticket or in place of one
+	proof     []byte   // that a ticket is this client's own, which its manager wants to see
 
 	living sync.WaitGroup // berths
 

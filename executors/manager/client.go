@@ -35,8 +35,8 @@ type client struct {
 	lease  *lease      // the receiving goroutine's; it may have ended by itself
 	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
 	known  bool        // it has shown a ticket, or proved itself, or needs neither
-	// challenge is what it was sent to prove itself with, and proof what a manager that grants leases itself
-	// wants to see then; nil: nothing.
+	// challenge is what it was sent to prove itself with, and proof what it owes a manager that grants leases itself
+	// before it is told, or gets, anything; nil: nothing.
 	challenge, proof []byte
 	asking           sync.WaitGroup
 	asked            atomic.Int32 // of those, how many are not answered
@@ -171,7 +171,10 @@ func (c *client) welcome() error {
 	}
 	welcome := control.Welcome{
 		Protocol: control.Protocol, Version: version.Version,
-		Node: c.manager.node.Name, Cores: c.manager.capacity.lendable(),
+		Node: c.manager.node.Name,
+	}
+	if c.process != nil {
+		welcome.Cores = c.manager.capacity.lendable()
 	}
 	c.challenge = make([]byte, api.NonceSize)
 	_, _ = rand.Read(c.challenge) // never fails
@@ -229,6 +232,8 @@ func (c *client) checkHello(frame *control.Frame) (hello control.Hello, _ error)
 func (c *client) answer(frame *control.Frame) {
 	var err error
 	switch frame.Type {
+	case control.TypeProve:
+		err = c.prove(frame)
 	case control.TypeLease:
 		err = c.begin(frame)
 	case control.TypeRelease:
@@ -287,8 +292,8 @@ func (c *client) begin(frame *control.Frame) error {
 	if err := frame.Decode(&request); err != nil {
 		return err
 	}
-	if err := c.prove(request.Proof); err != nil {
-		return err
+	if c.proof != nil {
+		return c.refuseStranger()
 	}
 	if c.lease != nil {
 		<-c.lease.ended

@@ -32,7 +32,8 @@ type DirectOptions struct {
 //	client ◀═ TLS, any key ═══════════════════════════▶ manager
 //	client ── hello: boot, nonce ──────────────────────▶ manager
 //	client ◀─ welcome: challenge, proof of the manager ─ manager    of the same boot: its socket as well
-//	client ── lease: proof of the client ──────────────▶ manager
+//	client ── prove: proof of the client ──────────────▶ manager
+//	client ◀─ proved: cores, and how many are free ───── manager
 type direct struct {
 	token api.Token
 	reach api.Reach // set before anybody connects
@@ -77,11 +78,11 @@ func RunDirect(ctx context.Context, options DirectOptions) error {
 // proves to it who this is, and says what it is to prove itself with.
 func (c *client) introduce(hello control.Hello, welcome *control.Welcome) error {
 	d := c.manager.direct
-	welcome.Free = c.manager.capacity.free()
 	if d.reach.Boot != "" && hello.Boot == d.reach.Boot {
 		welcome.Socket, welcome.PID = d.reach.Socket, d.reach.PID
 	}
 	if c.process != nil {
+		welcome.Free = c.manager.capacity.free()
 		return nil
 	}
 	binding, err := api.Binding(c.conn.Stream().(*tls.Conn))
@@ -96,11 +97,27 @@ func (c *client) introduce(hello control.Hello, welcome *control.Welcome) error 
 	return nil
 }
 
-// prove refuses a lease to a client on another host that does not know the token.
-func (c *client) prove(proof []byte) error {
-	if c.proof == nil || hmac.Equal(c.proof, proof) {
-		return nil
+// prove takes the proof of a client on another host that it knows the token, and only then tells it what there
+// is to lease.
+func (c *client) prove(frame *control.Frame) error {
+	var shown control.Prove
+	if err := frame.Decode(&shown); err != nil {
+		return err
 	}
+	switch {
+	case c.manager.direct == nil:
+		return &control.Failed{Code: control.CodeInvalid, Text: fmt.Sprintf("node %s is lent by a resource manager: a client shows its ticket, and proves nothing else", c.manager.node.Name)}
+	case c.proof != nil && !hmac.Equal(c.proof, shown.Proof):
+		return c.refuseStranger()
+	}
+	c.proof = nil
+	c.identify()
+	c.reply(frame, control.TypeProved, control.Proved{Cores: c.manager.capacity.lendable(), Free: c.manager.capacity.free()})
+	return nil
+}
+
+// refuseStranger is what a client on another host is told that has not proved that it knows the token.
+func (c *client) refuseStranger() error {
 	c.manager.tally.refusal()
 	host, err := os.Hostname()
 	if err != nil {

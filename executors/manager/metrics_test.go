@@ -92,13 +92,11 @@ func TestDrainedNodeKeepsNoSpares(t *testing.T) {
 
 // A manager that grants leases itself counts whom it refuses, and has nothing to say of reports.
 func TestMetricsWithoutAResourceManager(t *testing.T) {
-	m := newManager(t, testCores(92, 1))
-	m.direct = &direct{}
-	c := &client{manager: m, proof: []byte("proof")}
-	if err := c.prove([]byte("another")); err == nil {
-		t.Error("a client that proves nothing")
-	}
-	check(t, c.prove([]byte("proof")))
+	m := granting(t, testCores(92, 1))
+	c := stranger(t, m)
+	c.greet(nil)
+	_, err := c.ask(control.TypeProve, control.Manager, control.Prove{Proof: []byte("another")}, nil)
+	wantCode(t, err, control.CodeTicket, "copy that file")
 	wantMetrics(t, m, "refused once", `tickets_refused_total 1`, `leases 0`)
 	if text := metricsOf(t, m); strings.Contains(text, "report") || strings.Contains(text, "registered") {
 		t.Errorf("it reports to nobody:\n%s", text)

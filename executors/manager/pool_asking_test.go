@@ -1,32 +1,18 @@
 package manager
 
 import (
-	"crypto/tls"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
-	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // Who has shown no ticket learns nothing of the pool, and can not have the manager wait for it.
 func TestStrangersDoNotAskForThePool(t *testing.T) {
 	m := newManager(t, testCores(86, 2))
-	ours, theirs := net.Pipe()
-	identity, err := api.NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.identity = identity
-	c := &testClient{t: t, of: m, conn: control.NewRemote(tls.Client(ours, identity.Pin.Config())), served: make(chan struct{})}
-	go func() {
-		defer close(c.served)
-		m.ServeRemote(theirs)
-	}()
-	t.Cleanup(c.close)
-	c.hello()
-	_, err = c.ask(control.TypePool, control.Manager, control.Pool{Wait: time.Hour}, nil)
+	c := stranger(t, m)
+	c.greet(nil)
+	_, err := c.ask(control.TypePool, control.Manager, control.Pool{Wait: time.Hour}, nil)
 	wantCode(t, err, control.CodeInvalid, "ticket")
 }
 

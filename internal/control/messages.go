@@ -4,7 +4,7 @@ import "time"
 
 // Protocol is the version of this package's messages. Both ends of a connection must have the
 // same one; hello and welcome carry it.
-const Protocol = 3
+const Protocol = 4
 
 // Manager is the Executor of frames that are for, or from, the executor manager itself.
 const Manager = -1
@@ -13,6 +13,8 @@ const Manager = -1
 const (
 	TypeHello    = "hello"    // Hello
 	TypeWelcome  = "welcome"  // Welcome
+	TypeProve    = "prove"    // Prove: a client on another host, to a manager without a resource manager
+	TypeProved   = "proved"   // Proved
 	TypeLease    = "lease"    // LeaseRequest; on the same host one descriptor: the client's standard error
 	TypeGranted  = "granted"  // Granted; on the same host one pidfd per executor
 	TypeFailed   = "failed"   // Failed: the reply to a request that could not be met
@@ -61,12 +63,13 @@ type Welcome struct {
 	Protocol int    `json:"protocol"`
 	Version  string `json:"version"`
 	Node     string `json:"node"`
-	// Cores is how many cores this manager can lend at all.
-	Cores int `json:"cores"`
+	// Cores is how many cores this manager can lend at all. Clients on other hosts are not told: nobody knows
+	// yet who they are.
+	Cores int `json:"cores,omitempty"`
 	// Challenge is what a client proves itself with that needs a ticket, or is on another host.
 	Challenge []byte `json:"challenge,omitempty"`
 	// What follows comes from a manager without a resource manager alone. Free is how many of its cores
-	// nobody has.
+	// nobody has, for clients on the same host.
 	Free int `json:"free,omitempty"`
 	// Socket and PID are where a client on the same host finds it: the name of an abstract Unix socket,
 	// and the process that has it.
@@ -74,6 +77,17 @@ type Welcome struct {
 	PID    int    `json:"pid,omitempty"`
 	// Proof is how it proves itself to a client on another host.
 	Proof []byte `json:"proof,omitempty"`
+}
+
+// Prove shows that a client on another host knows the manager's token (Welcome.Challenge).
+type Prove struct {
+	Proof []byte `json:"proof"`
+}
+
+// Proved answers Prove: the client may ask for a lease. Cores and Free are as in Welcome.
+type Proved struct {
+	Cores int `json:"cores"`
+	Free  int `json:"free"`
 }
 
 // LeaseRequest asks for executors. A connection holds at most one lease.
@@ -94,8 +108,7 @@ type LeaseRequest struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Ticket is the resource manager's, where there is one: what it has granted on this node.
 	Ticket string `json:"ticket,omitempty"`
-	// Proof answers Welcome.Challenge: that the ticket is the client's own, or, where there is no resource manager,
-	// that a client on another host knows the token.
+	// Proof answers Welcome.Challenge: that the ticket is the client's own.
 	Proof []byte `json:"proof,omitempty"`
 	// TimeLimit is after which time the manager ends the lease; 0: never. With a ticket, what that says.
 	TimeLimit time.Duration `json:"time_limit,omitempty"`
