@@ -22,7 +22,8 @@ type direct struct {
 	file     string
 	managers []config.Executor
 	// token is what those on other hosts want to see proved; none of them may be.
-	token func() (api.Token, error)
+	token  func() (api.Token, error)
+	absent absences
 }
 
 func readDatabase(path string) (*direct, error) {
@@ -67,18 +68,6 @@ func (d *door) close() {
 	if d.link != nil {
 		d.link.close()
 	}
-}
-
-// knock connects to all managers, at once. Those that can not be reached have an error.
-func (c *direct) knock(ctx context.Context) []*door {
-	doors := make([]*door, len(c.managers))
-	var all sync.WaitGroup
-	for i, manager := range c.managers {
-		doors[i] = &door{manager: manager}
-		all.Go(func() { doors[i].err = c.open(ctx, doors[i]) })
-	}
-	all.Wait()
-	return doors
 }
 
 // open connects over the network, and then by the manager's own socket if that is on this host.
@@ -170,7 +159,7 @@ func (l *Lease) settleDirect(ctx context.Context, executors []*Executor, wait ti
 	until := time.Now().Add(wait)
 	for attempt := 1; ; attempt++ {
 		g := &grant{lease: l}
-		planned, err := l.openDoors(ctx, g, executors)
+		planned, err := l.openDoors(ctx, g, executors, attempt == 1)
 		if err = l.admit(g, err); err == nil {
 			return nil
 		}
@@ -186,12 +175,21 @@ func (l *Lease) settleDirect(ctx context.Context, executors []*Executor, wait ti
 	}
 }
 
-// openDoors opens the sites of a grant. planned tells whether there seemed to be room for all.
-func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor) (planned bool, err error) {
+// openDoors opens the sites of a grant. planned tells whether there seemed to be room for all. Managers that
+// were absent are waited for if the others have no room, and patient.
+func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor, patient bool) (planned bool, err error) {
 	ctx, cancel := context.WithCancel(ctx) // the failure of one ends the others
 	defer cancel()
-	doors := l.session.direct.knock(ctx)
+	managers := l.session.direct
+	doors := managers.knock(ctx)
 	shares, err := planDirect(doors, &l.want, len(executors))
+	if err != nil && patient && managers.absent.await(ctx) {
+		for _, d := range doors {
+			d.close()
+		}
+		doors = managers.knock(ctx)
+		shares, err = planDirect(doors, &l.want, len(executors))
+	}
 	if err != nil {
 		for _, d := range doors {
 			d.close()

@@ -82,6 +82,9 @@ func Connect(ctx context.Context, choices ...Option) (*Session, error) {
 		return s, nil
 	}
 	s.resources, s.direct = resources, database
+	if database != nil {
+		database.absent.session = s.alive
+	}
 	if s.node, err = os.Hostname(); err == nil && database != nil {
 		err = s.announceDirect(ctx)
 	} else if err == nil {
@@ -184,6 +187,9 @@ func (s *Session) shut() error {
 	}
 	if s.resources != nil {
 		s.resources.Close()
+	}
+	if s.direct != nil {
+		s.direct.absent.all.Wait()
 	}
 	if err := errors.Join(errs...); err != nil {
 		// An executor may live and write: better to keep the memory than to give it to others.

@@ -156,3 +156,17 @@ func (h *Host) Cut(t testing.TB) (mend func()) {
 		}
 	}
 }
+
+// Mute makes what is sent to the host get lost, so that it looks as if it were off, until mended. (What is sent
+// over a link that is down fails at once.)
+func (h *Host) Mute(t testing.TB) (mend func()) {
+	t.Helper()
+	if err := run("ip neigh replace " + h.Address + " lladdr 02:00:00:00:00:00 nud permanent dev " + h.link); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := run("ip neigh del " + h.Address + " dev " + h.link); err != nil {
+			t.Error(err)
+		}
+	}
+}
