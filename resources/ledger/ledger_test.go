@@ -123,6 +123,8 @@ func TestOtherRefusals(t *testing.T) {
 		"resume of nothing":    {ledger.ResumeNode{Node: "n2"}, ledger.ErrUnknown},
 		"to forget nothing":    {ledger.ForgetNode{Node: "n2", Force: true}, ledger.ErrUnknown},
 		"to forget one in use": {ledger.ForgetNode{Node: "n1"}, ledger.ErrInUse},
+		"bounds of nothing":    {ledger.BoundNode{Node: "n2", Memory: 1}, ledger.ErrUnknown},
+		"bounds of no memory":  {ledger.BoundNode{Node: "n1", Memory: 1}, ledger.ErrInvalid},
 		"an unknown core":      {ledger.Occupy{Node: "n1", Core: 7, By: "x"}, ledger.ErrUnknown},
 		"an empty core":        {ledger.Vacate{Node: "n1", Core: 1}, ledger.ErrUnknown},
 		"a nameless occupant":  {ledger.Occupy{Node: "n1", Core: 1}, ledger.ErrInvalid},
@@ -230,7 +232,10 @@ func anyCommand(t *rapid.T) ledger.Command {
 			ledger.ForgetNode{Node: nodeName, Force: index > 2, At: at, TurnAway: at},
 		}).Draw(t, "drain")
 	case 3:
-		return ledger.RemoveNode{Node: nodeName, At: at}
+		return rapid.SampledFrom([]ledger.Command{
+			ledger.RemoveNode{Node: nodeName, At: at},
+			ledger.BoundNode{Node: nodeName, Memory: anyMemory(t, 8)},
+		}).Draw(t, "other node")
 	case 4:
 		return ledger.Occupy{Node: nodeName, Core: index, By: "rank"}
 	case 5:

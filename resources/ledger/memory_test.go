@@ -165,3 +165,22 @@ func TestUnreasonableMemory(t *testing.T) {
 		t.Errorf("adopted with more than is free: %v", err)
 	}
 }
+
+// A node's memory can be bound, and given back, while leases have some of it; they keep theirs.
+func TestMemoryIsBoundWhileItIsLent(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, nodeWith(4*gib, 0, 1, 2))
+	wantMemory(t, s, grantWith("l1", 1, 2*gib), 2*gib)
+	apply(t, s, ledger.BoundNode{Node: "n1", Memory: gib})
+	if _, err := ledger.Apply(s, grantWith("l2", 1, gib)); err == nil {
+		t.Error("more than is left was lent")
+	}
+	if has := s.Nodes["n1"].Record.Memory; has != 2*gib || len(s.Leases) != 1 {
+		t.Errorf("%d bytes, %d leases", has, len(s.Leases))
+	}
+	if again, err := ledger.Apply(s, ledger.BoundNode{Node: "n1", Memory: gib}); err != nil || !again.Unchanged {
+		t.Errorf("said again: %+v, %v", again, err)
+	}
+	apply(t, s, ledger.BoundNode{Node: "n1", Memory: 3 * gib})
+	wantMemory(t, s, grantWith("l2", 1, gib), gib)
+}

@@ -38,6 +38,27 @@ func (c RegisterNode) apply(s *State) (Result, error) {
 	return Result{}, nil
 }
 
+// BoundNode says anew how much of a node's memory may be lent, in bytes. Leases keep what they have, also where that
+// is more.
+type BoundNode struct {
+	Node   string
+	Memory int64
+}
+
+func (c BoundNode) apply(s *State) (Result, error) {
+	node, err := s.node(c.Node)
+	if err != nil {
+		return Result{}, err
+	}
+	if c.Memory <= 0 || !node.counts() {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("of node %q %d bytes of %d are to be lent: only what is known and more than nothing can be bound", c.Node, c.Memory, node.Record.Memory)}
+	}
+	memory := max(c.Memory, node.Lent)
+	result := Result{Unchanged: memory == node.Record.Memory}
+	node.Record.Memory = memory
+	return result, nil
+}
+
 // RemoveNode forgets a node: its manager has gone or is silent. The executors that leases have on it
 // are lost; leases that have no others end. The result are both.
 type RemoveNode struct {

@@ -82,6 +82,7 @@ var kinds = []kind{
 	newKind[ledger.Settle](20),
 	newKind[ledger.Written](21),
 	newKind[ledger.ForgetParts](22),
+	newKind[ledger.BoundNode](23),
 }
 
 var (

@@ -59,6 +59,7 @@ var samples = []ledger.Command{
 	ledger.Settle{Parts: []string{"l@n"}, Lost: true, At: noon},
 	ledger.Written{Line: 5},
 	ledger.ForgetParts{Parts: []string{"l@n"}},
+	ledger.BoundNode{Node: "n", Memory: 1 << 26},
 }
 
 const entriesFile = "testdata/entries-1.txt"

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"maps"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -153,7 +155,10 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 			return api.HeartbeatReply{}, api.Because(api.ErrExists, "another executor manager (process %d, %s) is registered as node %q; end it, or give this one another --name",
 				known.Record.PID, known.Record.Address, name)
 		}
-		b.remove(name, at) // it did not get the answer
+		if isRegistered(known, r) {
+			return b.registerAgain(r, at), nil
+		}
+		b.remove(name, at)
 	}
 	if _, err := b.apply(ledger.RegisterNode{Node: r.Node, Instance: r.Instance, Key: r.Key}); err != nil {
 		return api.HeartbeatReply{}, err
@@ -162,6 +167,29 @@ func (b *book) register(r api.Register, at time.Time) (api.HeartbeatReply, error
 	b.giveUpParts(name, r.Used, at)
 	b.log.Info("node registered", "node", name, "cores", r.Node.Cores, "memory", r.Node.Memory, "address", r.Node.Address, "leases", len(r.Held))
 	return b.reconcile(name, r.State, at), nil
+}
+
+// isRegistered tells whether a manager has registered as it does now, but for the memory that is lent.
+func isRegistered(known *ledger.Node, r api.Register) bool {
+	was, is := known.Record.Clone(), r.Node.Clone()
+	if was.Memory == 0 || is.Memory == 0 || !bytes.Equal(known.Key, r.Key) {
+		return false
+	}
+	was.Memory = is.Memory
+	slices.Sort(is.Cores)
+	return reflect.DeepEqual(was, is)
+}
+
+// registerAgain is for a manager that did not get the answer, or that was told to say again what it offers. Its
+// leases go on, in the book as well. mu is held.
+func (b *book) registerAgain(r api.Register, at time.Time) api.HeartbeatReply {
+	name := r.Node.Name
+	if _, err := b.apply(ledger.BoundNode{Node: name, Memory: r.Node.Memory}); err != nil {
+		b.log.Error("it could not be noted how much memory of a node may be leased", "node", name, "error", err)
+	}
+	b.managers[name].seen = at
+	b.log.Info("node registered again", "node", name, "memory", r.Node.Memory, "leases", len(r.Held))
+	return b.reconcile(name, r.State, at)
 }
 
 // heartbeat notes that a manager is there and what it has.

@@ -59,6 +59,7 @@ type rosterNode struct {
 	offered  int64 // its memory, in bytes; 0: it is not known
 	memory   int64 // as much of that as the book has
 	learned  bool  // from the book, which does not know what was offered: an earlier resource manager registered it
+	again    bool  // its manager is to register again, and so to say what it offers
 	state    api.State
 }
 
@@ -114,6 +115,7 @@ func (r *roster) register(request api.Register, at time.Time) (api.HeartbeatRepl
 		r.book.log.Info("a node was added with another address than its executor manager has; leases go to that one", "node", n.name, "added", e.at(), "has", request.Node.Address)
 	}
 	if err == nil {
+		n.again = false
 		n.instance, n.address, n.cores, n.offered, n.memory, n.learned, n.state = fresh.instance, fresh.address, fresh.cores, fresh.offered, fresh.memory, false, fresh.state
 	}
 	return reply, err
@@ -133,19 +135,23 @@ func (r *roster) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.H
 	if n.instance != beat.Instance {
 		return r.book.heartbeat(name, beat, at)
 	}
+	if n.again {
+		return api.HeartbeatReply{}, api.Because(api.ErrUnknownNode, "node %q is to register again: how much memory it offers is not known here", name)
+	}
 	n.state = beat.State
 	beat.Occupants = r.occupants(n)
 	reply, err := r.book.heartbeat(name, beat, at)
-	if e, _ := r.of(n.name, n.address); err == nil && !n.learned && n.lendable(e) != n.memory { // a lease has ended that had more than the bound
-		r.registerAgain(n, at)
+	if e, _ := r.of(n.name, n.address); err == nil && !n.learned { // a lease may have ended that had more than the bound
+		r.bind(n, n.lendable(e), at)
 	}
 	return reply, err
 }
 
-// registerAgain has a node's memory entered anew: its manager is told that it is not known, and registers with
-// what it holds. Leases that are just on their way come back when it has them.
-func (r *roster) registerAgain(n *rosterNode, at time.Time) {
-	_ = r.book.deregister(n.name, n.instance, at) // it may be gone anyway
+// bind enters how much of a node's memory may be lent. Its leases go on with what they have.
+func (r *roster) bind(n *rosterNode, memory int64, at time.Time) {
+	if n.memory > 0 && memory > 0 && n.memory != memory {
+		n.memory = r.book.bind(n.name, memory, at)
+	}
 }
 
 // bound is the memory that may be leased, in bytes; 0: all.
@@ -276,9 +282,14 @@ func (r *roster) apply(name string, at time.Time) (cores int, registered bool) {
 		return 0, false
 	}
 	e, _ := r.of(n.name, n.address)
-	if n.learned && !e.Removed || !n.learned && n.lendable(e) != n.memory {
-		r.registerAgain(n, at)
-		return len(n.cores), true
+	switch {
+	case !n.learned:
+		r.bind(n, n.lendable(e), at)
+	case !e.Removed: // until its manager has said what it offers, no more than was lent before
+		n.again = true
+		if bound := e.bound(); bound > 0 {
+			r.bind(n, min(bound, n.memory), at)
+		}
 	}
 	return len(n.cores), r.book.reoccupy(name, r.occupants(n), at)
 }

@@ -126,7 +126,7 @@ func (r *roster) database(nodes []api.NodeStatus) ([]byte, error) {
 		host, port, err := net.SplitHostPort(node.Address)
 		number, portErr := strconv.Atoi(port)
 		e, said := r.of(node.Name, node.Address)
-		if err != nil || portErr != nil || said && e.Removed || len(node.Cores) == 0 {
+		if err != nil || portErr != nil || said && e.Removed || node.Drain != nil || len(node.Cores) == 0 {
 			continue
 		}
 		cores := len(node.Cores)

@@ -67,6 +67,63 @@ func TestRosterLearnsFromTheBook(t *testing.T) {
 	}
 }
 
+// What is said of a node while it is lent ends no lease, and is not told to have ended one: neither where a manager
+// has registered with this resource manager, nor where it did with the one before.
+func TestBoundsEndNoLease(t *testing.T) {
+	for _, when := range []string{"registered here", "registered before", "registers again by itself"} {
+		t.Run(when, func(t *testing.T) {
+			b, path, told := testBook(t), filepath.Join(t.TempDir(), "nodes.json"), &bytes.Buffer{}
+			b.log = slog.New(slog.NewTextHandler(told, nil))
+			r := newRoster(b, path)
+			node := registration("n", "i", 0, 1)
+			node.Node.Memory = 4 << 30
+			_, err := r.register(node, noon)
+			check(t, err)
+			asked, err := b.ask(api.GrantRequest{Executors: 1, UID: uid, Memory: 1 << 30}, noon)
+			check(t, err)
+			lease := asked.lease
+			if when == "registered before" {
+				r = newRoster(b, path)
+			}
+			node.Held = []api.Held{held(lease, "n")}
+			beat := api.Heartbeat{Instance: "i", Beat: 1, State: node.State}
+			_, err = r.heartbeat("n", beat, noon)
+			check(t, err)
+			if when == "registers again by itself" {
+				_, err = r.register(node, noon)
+				check(t, err)
+			}
+			_, err = r.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 2, Memory: 512}, noon)
+			check(t, err)
+			memory := func() int64 { return b.state.Nodes["n"].Record.Memory }
+			if memory() != 1<<30 {
+				t.Errorf("%d bytes are lent at once, where a lease has 1 GiB and 512 MiB are its bound", memory())
+			}
+			beat.Beat = 2
+			if _, err = r.heartbeat("n", beat, noon); errors.Is(err, api.ErrUnknownNode) != (when == "registered before") {
+				t.Errorf("its manager is told: %v", err)
+			}
+			if err != nil { // it does as it is told
+				_, err = r.register(node, noon)
+				check(t, err)
+			}
+			if strings.Contains(told.String(), "lease ended") || strings.Contains(told.String(), "come back") || len(b.state.Leases) != 1 {
+				t.Errorf("of %d leases it is told:\n%s", len(b.state.Leases), told)
+			}
+
+			// When that lease has ended the bound holds.
+			_, err = r.heartbeat("n", api.Heartbeat{Instance: "i", Beat: 3, State: api.State{Ended: []string{lease.ID}}}, noon)
+			check(t, err)
+			if memory() != 512<<20 {
+				t.Errorf("%d bytes are lent when the lease has ended", memory())
+			}
+			if strings.Count(told.String(), "lease ended") != 1 {
+				t.Errorf("it is told:\n%s", told)
+			}
+		})
+	}
+}
+
 // That the executors database can not be written is said once, and that it can be again.
 func TestOutputThatCanNotBeWritten(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "later")

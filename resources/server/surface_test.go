@@ -265,6 +265,14 @@ func TestDatabases(t *testing.T) {
 			t.Fatalf("%+v is written; want %+v", written(), want)
 		}
 	}
+	// One that drains may not be leased.
+	check(t, c.Drain(t.Context(), "unsaid", ""))
+	want = want[:2]
+	for until := time.Now().Add(10 * time.Second); fmt.Sprint(written()) != fmt.Sprint(want); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("while a node drains %+v is written; want %+v", written(), want)
+		}
+	}
 	stop()
 	if fmt.Sprint(written()) != fmt.Sprint(want) {
 		t.Errorf("at the end %+v is written", written())
