@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -45,6 +46,8 @@ func fail(check, found, change string) finding {
 type doctor struct {
 	dir  string
 	root string // of /proc, /sys and /dev; "/" but in tests
+
+	executors string // an executors database; empty: SUBLET_EXECUTORS_DATABASE's
 }
 
 func doctorCommand() *command {
@@ -63,6 +66,7 @@ there: in a job. It looks at
   environment  variables that change what Sublet does
   directory    the run directory, and who may read and write it
   manager      the resource manager, if there is one
+  database     the executor managers of an executors database, if one is named: each by itself
   libfabric    its version
   fabric       each network device, by real writes from one process to another
 
@@ -75,6 +79,7 @@ Exit status: 0 nothing failed, 1 something did. --output json prints one array: 
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			d := &doctor{root: "/"}
 			flags.StringVar(&d.dir, "dir", "", runDirectoryHelp)
+			flags.StringVar(&d.executors, "executors-database", "", "the `FILE` that names executor managers to ask (default: $SUBLET_EXECUTORS_DATABASE, else none)")
 			format := outputFlag(flags)
 			return func(args []string, stdout, _ io.Writer) error {
 				if err := noArguments("doctor", args); err != nil {
@@ -97,6 +102,7 @@ func (d *doctor) look(ctx context.Context) []finding {
 	findings = append(findings, d.environment(os.Getenv)...)
 	findings = append(findings, d.directory()...)
 	findings = append(findings, d.manager(ctx)...)
+	findings = append(findings, d.database(ctx, cmp.Or(d.executors, os.Getenv(databaseVariable)))...)
 	findings = append(findings, d.libfabric(versions))
 	return append(findings, d.fabric(ctx)...)
 }
