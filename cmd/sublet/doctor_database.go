@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -79,11 +80,19 @@ func (e *lenderError) Error() string { return e.found }
 // askLender says what a manager lends. One on this host knows us by the kernel's word; to others it is proved
 // that we know the token, as they do.
 func (d *doctor) askLender(ctx context.Context, address string) (string, error) {
-	conn, err := control.Dial(ctx, address)
+	var secured *tls.Conn
+	conn, err := control.Dial(ctx, address, func(ctx context.Context, stream net.Conn) (net.Conn, error) {
+		secured = tls.Client(stream, api.AnyServer()) // whose key it is, its proof says
+		return secured, secured.HandshakeContext(ctx)
+	})
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
+	binding, err := api.Binding(secured)
+	if err != nil {
+		return "", err
+	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	ask := func(kind string, body, reply any) error {
 		if err := conn.Send(kind, 1, control.Manager, body); err != nil {
@@ -105,11 +114,11 @@ func (d *doctor) askLender(ctx context.Context, address string) (string, error) 
 	} else if err != nil {
 		return "", err
 	}
-	if welcome.Challenge == nil {
+	if welcome.Proof == nil {
 		return "", &lenderError{"it lends its cores by a resource manager", "set " + api.DirectoryVariable + " to the run directory of that, and use no executors database"}
 	}
 	token, err := api.ReadToken("")
-	known := err == nil && token.Proves(welcome.Proof, api.ManagerProof, hello.Nonce, welcome.Challenge)
+	known := err == nil && token.Proves(welcome.Proof, api.ManagerProof, hello.Nonce, welcome.Challenge, binding)
 	switch {
 	case !known && isHere(ctx, welcome):
 		return fmt.Sprintf("version %s, on this host, where it needs no token", welcome.Version), nil
@@ -119,7 +128,7 @@ func (d *doctor) askLender(ctx context.Context, address string) (string, error) 
 		return "", &lenderError{"it does not know the token in " + token.File, "it is another user's, or its file is another one: copy the file from there, or name it with " + api.TokenVariable}
 	}
 	var proved control.Proved
-	if err := ask(control.TypeProve, control.Prove{Proof: token.Proof(api.ClientProof, hello.Nonce, welcome.Challenge)}, &proved); err != nil {
+	if err := ask(control.TypeProve, control.Prove{Proof: token.Proof(api.ClientProof, hello.Nonce, welcome.Challenge, binding)}, &proved); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("version %s, %d of %s free", welcome.Version, proved.Free, count(proved.Cores, "core")), nil
