@@ -83,7 +83,8 @@ func (d *doctor) askLender(ctx context.Context, address string) (string, error) 
 	var secured *tls.Conn
 	conn, err := control.Dial(ctx, address, func(ctx context.Context, stream net.Conn) (net.Conn, error) {
 		secured = tls.Client(stream, api.AnyServer()) // whose key it is, its proof says
-		return secured, secured.HandshakeContext(ctx)
+		err := secured.HandshakeContext(ctx)
+		return secured, err
 	})
 	if err != nil {
 		return "", err

@@ -38,8 +38,8 @@ func linked(t *testing.T) map[string]string {
 	}
 }
 
-// licences are what tells their texts apart.
-var licences = []struct {
+// licenses are what tells their texts apart.
+var licenses = []struct {
 	name string
 	text *regexp.Regexp
 }{
@@ -52,15 +52,15 @@ var licences = []struct {
 	{"BSD-3-Clause", regexp.MustCompile(`(?s)Redistribution and use in source and binary forms.*(Neither the name|names of its\s+contributors may)`)},
 }
 
-// licence reads which licence a module has.
-func licence(t *testing.T, dir string) string {
+// license reads which license a module has.
+func license(t *testing.T, dir string) string {
 	t.Helper()
 	for _, name := range []string{"LICENSE", "LICENSE.md", "LICENSE.txt"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			continue
 		}
-		for _, l := range licences {
+		for _, l := range licenses {
 			if l.text.Match(text) {
 				return l.name
 			}
@@ -69,11 +69,11 @@ func licence(t *testing.T, dir string) string {
 	return "an unknown one"
 }
 
-// Who passes on the programs finds in NOTICE every module that is in them, with its licence, and what the
+// Who passes on the programs finds in NOTICE every module that is in them, with its license, and what the
 // Apache License wants repeated.
 func TestNoticeNamesWhatIsLinked(t *testing.T) {
 	notice := read(t, filepath.Join(root, "NOTICE"))
-	// A line of its table: the module, its licence, and who has the copyright.
+	// A line of its table: the module, its license, and who has the copyright.
 	row := regexp.MustCompile(`(?m)^(\S+\.\S+/\S+) +(\S.*?)  +(\S.*)$`)
 	named := map[string]string{}
 	for _, match := range row.FindAllStringSubmatch(notice, -1) {
@@ -85,9 +85,9 @@ func TestNoticeNamesWhatIsLinked(t *testing.T) {
 	}
 	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
 	for path, dir := range modules {
-		has := licence(t, dir)
+		has := license(t, dir)
 		if named[path] != has {
-			t.Errorf("%s is linked and has the licence %s; NOTICE says %q", path, has, named[path])
+			t.Errorf("%s is linked and has the license %s; NOTICE says %q", path, has, named[path])
 		}
 		if text, err := os.ReadFile(filepath.Join(dir, "NOTICE")); err == nil && has == "Apache-2.0" && !strings.Contains(words(notice), words(string(text))) {
 			t.Errorf("NOTICE does not repeat that of %s", path)
