@@ -20,7 +20,7 @@ var rights = map[string]api.Role{
 	"register": api.RoleManager, "heartbeat": api.RoleManager, "deregister": api.RoleManager,
 	"listLeases": api.RoleClient, "grant": api.RoleClient, "showLease": api.RoleClient, "explain": api.RoleClient,
 	"renew": api.RoleClient, "release": api.RoleClient, "endLease": api.RoleAdmin,
-	"bill": api.RoleClient,
+	"bill":     api.RoleClient,
 	"describe": "",
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -43,6 +44,8 @@ type Options struct {
 	Quotas *config.Quotas
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
+
+	connections int // at each listener; 0: connectionsAllowed
 }
 
 // Server is a resource manager.
@@ -63,6 +66,8 @@ type Server struct {
 	metrics   *serverMetrics
 	collect   *metrics.Listener // nil: there is none
 	bill      *biller
+	// connections is how many can be open at each listener.
+	connections int
 }
 
 // connectionKey finds a request's connection in its context.
@@ -76,7 +81,7 @@ func now() time.Time { return time.Now().Round(0).UTC() }
 
 // Open takes the run directory, opens the ledger, listens, and says so in access.json.
 func Open(options Options) (*Server, error) {
-	s := &Server{log: options.Log, strangers: newStrangers(), ending: make(chan struct{}), started: time.Now()}
+	s := &Server{log: options.Log, strangers: newStrangers(), connections: cmp.Or(options.connections, connectionsAllowed()), ending: make(chan struct{}), started: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -212,11 +217,11 @@ func (s *Server) Run(ctx context.Context) error {
 	serve := func(web *http.Server, listener net.Listener) {
 		go func() { failed <- web.Serve(listener) }()
 	}
-	serve(web, tls.NewListener(newLimited(s.listener, maxConnections), s.keys.identity.Config()))
+	serve(web, tls.NewListener(newLimited(s.listener, s.connections), s.keys.identity.Config()))
 	servers := []*http.Server{web}
 	if s.rfaas != nil {
 		servers = append(servers, s.web(s.surface()))
-		serve(servers[1], newLimited(s.rfaas, maxConnections))
+		serve(servers[1], newLimited(s.rfaas, s.connections))
 	}
 	s.bill.begin()
 	ticker := time.NewTicker(tickInterval)
