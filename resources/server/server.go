@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -181,7 +182,7 @@ func (s *Server) listen(address string) error {
 	}
 	s.listener = listener
 	access := api.AccessFile{
-		Version: api.AccessVersion, URL: "https://" + reachable(listener.Addr(), host), Pin: s.keys.identity.Pin,
+		Version: api.AccessVersion, URL: urlOf(listener.Addr(), host), Pin: s.keys.identity.Pin,
 		Tokens: s.keys.tokens, Host: host, PID: os.Getpid(),
 	}
 	if err := s.directory.publish(access); err != nil {
@@ -190,6 +191,12 @@ func (s *Server) listen(address string) error {
 	}
 	s.log.Info("resource manager", "url", access.URL, "directory", s.directory.path)
 	return nil
+}
+
+// urlOf is where others reach us.
+func urlOf(address net.Addr, host string) string {
+	at := url.URL{Scheme: "https", Host: reachable(address, host)}
+	return at.String() // which writes the interface of an address of one link as a URL has it
 }
 
 // reachable is an address that others can use: the host's name where we listen at all interfaces.
