@@ -113,6 +113,9 @@ func handOut(dir, named, target string, format outputFormat, stdout io.Writer) e
 		}
 		return err
 	}
+	if _, err := os.Lstat(filepath.Join(target, "lock")); err == nil {
+		return usagef("access: %s is the run directory of another resource manager, whose access.json would be lost; name another directory", target)
+	}
 	access.Tokens = access.Tokens.Only(role)
 	if err := api.WriteAccess(target, access); err != nil {
 		return err

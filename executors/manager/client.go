@@ -35,6 +35,8 @@ type client struct {
 	lease  *lease      // the receiving goroutine's; it may have ended by itself
 	idle   *time.Timer // ends a connection from another host that has no lease; nil on this one
 	known  bool        // it has shown a ticket, or proved itself, or needs neither
+	// identified counts it no longer among the strangers; nil on this host.
+	identified func() bool
 	// challenge is what it was sent to prove itself with, and proof what it owes a manager that grants leases itself
 	// before it is told, or gets, anything; nil: nothing.
 	challenge, proof []byte
@@ -65,8 +67,8 @@ func newClient(m *Manager, stream *net.UnixConn) (*client, error) {
 const ticketPatience = 10 * time.Second
 
 // newRemoteClient takes over a stream from another host.
-func newRemoteClient(m *Manager, stream net.Conn) *client {
-	c := &client{manager: m, log: m.log.With("client", stream.RemoteAddr().String())}
+func newRemoteClient(m *Manager, stream net.Conn, identified func() bool) *client {
+	c := &client{manager: m, identified: identified, log: m.log.With("client", stream.RemoteAddr().String())}
 	c.ctx, c.cancel = context.WithCancel(m.ctx)
 	c.conn = control.NewRemote(stream)
 	c.idle = time.AfterFunc(ticketPatience, c.cancel)
@@ -148,7 +150,7 @@ func (c *client) isGone(err error) bool {
 	if errors.As(err, &broken) || errors.As(err, &refused) {
 		return false
 	}
-	return c.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
+	return c.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || isReset(err)
 }
 
 // welcome exchanges hello and welcome.
@@ -194,7 +196,7 @@ func (c *client) welcome() error {
 func (c *client) identify() {
 	if !c.known {
 		c.known = true
-		c.manager.strangers.Add(-1)
+		c.identified()
 	}
 }
 

@@ -178,10 +178,11 @@ func addressTowards(target string) (string, error) {
 	}
 	probe, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), "9"))
 	if err != nil {
-		return "", fmt.Errorf("executor manager: finding this host's address on the way to %s: %w; name one with --listen", u.Host, err)
+		return "", fmt.Errorf("executor manager: finding this host's address on the way to %s: %w; name one with --listen, or, if that name is not known here, start the resource manager with --listen and an address", u.Host, err)
 	}
 	defer probe.Close()
-	return probe.LocalAddr().(*net.UDPAddr).IP.String(), nil
+	local := probe.LocalAddr().(*net.UDPAddr)
+	return (&net.IPAddr{IP: local.IP, Zone: local.Zone}).String(), nil
 }
 
 // bootID tells kernels apart.

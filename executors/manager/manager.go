@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/attempts"
@@ -72,7 +71,7 @@ type Manager struct {
 	failures *attempts.Limit
 
 	// strangers are clients on other hosts that have not shown a ticket.
-	strangers atomic.Int32
+	strangers *attempts.Strangers
 
 	mu      sync.Mutex
 	closed  bool
@@ -132,6 +131,7 @@ func New(options Options) (*Manager, error) {
 		}
 	}
 	m.failures = attempts.New(failuresBurst, failuresRate)
+	m.strangers = attempts.NewStrangers(maxStrangers)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.libraries = newLibraries()
 	m.pool = newPool(m, options.Pool)
@@ -192,20 +192,18 @@ func (m *Manager) ServeRemote(stream net.Conn) {
 		return
 	}
 	defer m.clients.Done()
-	if m.strangers.Add(1) > maxStrangers {
-		m.strangers.Add(-1)
-		m.log.Warn("a client was turned away: too many have shown no ticket", "client", stream.RemoteAddr())
+	known := m.strangers.Enter(stream.RemoteAddr(), func() {
+		m.log.Debug("a client is dropped: too many have shown no ticket", "client", stream.RemoteAddr())
 		stream.Close()
-		return
-	}
+	})
 	secured, err := m.secure(stream)
 	if err != nil {
-		m.strangers.Add(-1)
+		known()
 		m.log.Debug("a connection was ended before it was encrypted", "client", stream.RemoteAddr(), "error", err)
 		stream.Close()
 		return
 	}
-	newRemoteClient(m, secured).serve()
+	newRemoteClient(m, secured, known).serve()
 }
 
 // secure makes the manager's end of TLS.

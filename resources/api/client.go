@@ -291,12 +291,19 @@ func (c *Client) send(ctx context.Context, way way, role Role, method, path stri
 
 // hint says what is usually wrong.
 func (c *Client) hint(access AccessFile, err error) error {
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%w (that name is not known on this host: start it with --listen and an address that this host reaches)", err)
+	}
 	host, hostErr := os.Hostname()
 	target, urlErr := url.Parse(access.URL)
 	if hostErr == nil && urlErr == nil && host != access.Host {
 		if ip := net.ParseIP(target.Hostname()); ip != nil && ip.IsLoopback() {
 			return fmt.Errorf("%w (it runs on %s and listens there for that host alone: start it with --listen and an address that this host reaches)", err, access.Host)
 		}
+	}
+	if len(access.Tokens.Roles()) == 1 {
+		return fmt.Errorf("%w (this file was handed out: if the resource manager has another address or key by now, have a new one made: sublet access)", err)
 	}
 	return err
 }

@@ -84,7 +84,7 @@ func ReadAccess(dir string) (AccessFile, error) {
 		return access, fmt.Errorf("%s belongs to user %d, not to you (%d); a resource manager serves one user", path, owner, os.Getuid())
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return access, fmt.Errorf("%s has mode %v, and must be a file that only you can read, for it holds a secret; stop that resource manager and start it again", path, info.Mode())
+		return access, fmt.Errorf("%s has mode %v, and must be a file that only you can read, for it holds a secret: chmod 600 %s. If others have read it, have its resource manager make new keys: stop it, remove keys.json beside its ledger, and start it again", path, info.Mode(), path)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxAccessFile))
 	if err != nil {

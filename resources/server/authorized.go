@@ -40,6 +40,7 @@ func (s *Server) authorized(next http.Handler, open map[string]http.Handler) htt
 			writeError(w, s.stranger(r, api.Because(api.ErrUnauthorized, "the token is not this resource manager's; it is in access.json of its run directory")))
 			return
 		}
+		isKnown(r.Context())
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), roleKey{}, role)))
 	})
@@ -83,7 +84,8 @@ func (s *Server) needs(route route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if role, _ := r.Context().Value(roleKey{}).(api.Role); !role.May(route.role) {
 			s.log.Warn("a request was refused, for its token is of another role", "peer", r.RemoteAddr, "method", route.method, "path", r.URL.Path, "role", role)
-			writeError(w, api.Because(api.ErrForbidden, "the token has the role %s, which may not %s %s; that takes one of role %s", role, r.Method, r.URL.Path, takers(route.role)))
+			writeError(w, api.Because(api.ErrForbidden, "the token has the role %s, which may not %s %s; that takes one of role %s: name a directory with such an access.json by SUBLET_DIR; who has the run directory makes one: sublet access --role %s DIRECTORY",
+				role, r.Method, r.URL.Path, takers(route.role), route.role))
 			return
 		}
 		next.ServeHTTP(w, r)

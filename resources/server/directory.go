@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,9 @@ func takeDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(d.path, 0o700); err != nil {
 		return nil, fmt.Errorf("resource manager: the run directory: %w", err)
 	}
+	if err := ours(d.path); err != nil {
+		return nil, err
+	}
 	if err := d.takeLock(); err != nil {
 		return nil, err
 	}
@@ -56,6 +60,22 @@ func takeDirectory(path string) (*directory, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// ours refuses a directory in which another user could put, or exchange, what we go by.
+func ours(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("resource manager: the run directory: %w", err)
+	}
+	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	if owner != os.Getuid() {
+		return fmt.Errorf("resource manager: the run directory %s belongs to user %d, not to you (%d), who could exchange what is in it; name one of your own with --dir", path, owner, os.Getuid())
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("resource manager: the run directory %s can be written by everybody, who could exchange what is in it: chmod o-w %s, or name another with --dir", path, path)
+	}
+	return nil
 }
 
 // choose names a new directory, unless the current one is in use.
@@ -102,7 +122,7 @@ func unused(path string) error {
 
 // takeLock keeps out a second one that starts at the same time.
 func (d *directory) takeLock() error {
-	lock, err := os.OpenFile(filepath.Join(d.path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(d.path, "lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return fmt.Errorf("resource manager: the run directory: %w", err)
 	}
@@ -136,6 +156,7 @@ func (d *directory) publish(access api.AccessFile) error {
 		return nil
 	}
 	fresh := d.link + "." + filepath.Base(d.path)
+	_ = os.Remove(fresh) // of one that had our number, in a container, and was killed here
 	err := os.Symlink(filepath.Base(d.path), fresh)
 	if err == nil {
 		err = os.Rename(fresh, d.link)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -43,6 +45,8 @@ type Options struct {
 	Quotas *config.Quotas
 	// Log is where to log. Nil: nowhere.
 	Log *slog.Logger
+
+	connections int // at each listener; 0: connectionsAllowed
 }
 
 // Server is a resource manager.
@@ -63,6 +67,8 @@ type Server struct {
 	metrics   *serverMetrics
 	collect   *metrics.Listener // nil: there is none
 	bill      *biller
+	// connections is how many can be open at each listener.
+	connections int
 }
 
 // connectionKey finds a request's connection in its context.
@@ -76,7 +82,7 @@ func now() time.Time { return time.Now().Round(0).UTC() }
 
 // Open takes the run directory, opens the ledger, listens, and says so in access.json.
 func Open(options Options) (*Server, error) {
-	s := &Server{log: options.Log, strangers: newStrangers(), ending: make(chan struct{}), started: time.Now()}
+	s := &Server{log: options.Log, strangers: newStrangers(), connections: cmp.Or(options.connections, connectionsAllowed()), ending: make(chan struct{}), started: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -176,7 +182,7 @@ func (s *Server) listen(address string) error {
 	}
 	s.listener = listener
 	access := api.AccessFile{
-		Version: api.AccessVersion, URL: "https://" + reachable(listener.Addr(), host), Pin: s.keys.identity.Pin,
+		Version: api.AccessVersion, URL: urlOf(listener.Addr(), host), Pin: s.keys.identity.Pin,
 		Tokens: s.keys.tokens, Host: host, PID: os.Getpid(),
 	}
 	if err := s.directory.publish(access); err != nil {
@@ -185,6 +191,12 @@ func (s *Server) listen(address string) error {
 	}
 	s.log.Info("resource manager", "url", access.URL, "directory", s.directory.path)
 	return nil
+}
+
+// urlOf is where others reach us.
+func urlOf(address net.Addr, host string) string {
+	at := url.URL{Scheme: "https", Host: reachable(address, host)}
+	return at.String() // which writes the interface of an address of one link as a URL has it
 }
 
 // reachable is an address that others can use: the host's name where we listen at all interfaces.
@@ -212,11 +224,11 @@ func (s *Server) Run(ctx context.Context) error {
 	serve := func(web *http.Server, listener net.Listener) {
 		go func() { failed <- web.Serve(listener) }()
 	}
-	serve(web, tls.NewListener(newLimited(s.listener, maxConnections), s.keys.identity.Config()))
+	serve(web, tls.NewListener(newLimited(s.listener, s.connections), s.keys.identity.Config()))
 	servers := []*http.Server{web}
 	if s.rfaas != nil {
 		servers = append(servers, s.web(s.surface()))
-		serve(servers[1], newLimited(s.rfaas, maxConnections))
+		serve(servers[1], newLimited(s.rfaas, s.connections))
 	}
 	s.bill.begin()
 	ticker := time.NewTicker(tickInterval)

@@ -22,8 +22,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // running starts a server in a directory; stop ends it.
 func running(t testing.TB, dir string) (s *Server, stop func()) {
+	return runningWith(t, Options{Directory: dir})
+}
+
+func runningWith(t testing.TB, options Options) (s *Server, stop func()) {
 	t.Helper()
-	s, err := Open(Options{Directory: dir})
+	s, err := Open(options)
 	check(t, err)
 	return s, run(t, s)
 }

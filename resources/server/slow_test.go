@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -102,5 +103,45 @@ func TestPlainHTTPIsRefused(t *testing.T) {
 	check(t, err)
 	if response.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "HTTPS") {
 		t.Errorf("%s: %s", response.Status, text)
+	}
+}
+
+// Whoever only opens connections, and holds them, keeps nobody else out: neither before the handshake, nor after it with what
+// is open to all.
+func TestConnectionsOfStrangersKeepNobodyOut(t *testing.T) {
+	dir := t.TempDir()
+	const most = 64
+	s, _ := runningWith(t, Options{Directory: dir, connections: most})
+	kept := client(t, dir) // one that is known keeps its connection
+	_, err := kept.Status(t.Context())
+	check(t, err)
+	for i := range 4 * most {
+		stream, err := net.Dial("tcp", s.listener.Addr().String())
+		check(t, err)
+		defer stream.Close()
+		if i%4 == 0 {
+			check(t, stream.SetDeadline(time.Now().Add(30*time.Second)))
+			secured := tls.Client(stream, s.keys.identity.Pin.Config())
+			// It may be dropped meanwhile, for those that come after it.
+			_, _ = io.WriteString(secured, "GET /v1/openapi.json HTTP/1.1\r\nHost: h\r\n\r\n")
+		}
+	}
+	// As long as those hold on, the server waits for none of them longer than it takes to drop them.
+	begun := time.Now()
+	if _, err := client(t, dir).Status(t.Context()); err != nil {
+		t.Errorf("one more, with a token: %v", err)
+	}
+	if _, err := kept.Status(t.Context()); err != nil {
+		t.Errorf("one that was there before: %v", err)
+	}
+	t.Logf("both were served after %v", time.Since(begun).Round(time.Millisecond))
+}
+
+// Where few files may be open, connections leave some for the ledger.
+func TestConnectionsLeaveFilesForTheLedger(t *testing.T) {
+	for files, want := range map[uint64]int{32: 16, 1024: 256, 1 << 20: maxConnections, math.MaxUint64: maxConnections} {
+		if got := connectionsFor(files); got != want {
+			t.Errorf("of %d files %d are connections', not %d", files, got, want)
+		}
 	}
 }

@@ -50,6 +50,7 @@ func (s *Server) trusted(next http.Handler) http.Handler {
 			say(w, statuses[why.Code], why.Text)
 			return
 		}
+		isKnown(r.Context())
 		r.Body = http.MaxBytesReader(w, r.Body, maxSurfaceBody)
 		next.ServeHTTP(w, r)
 	})
