@@ -20,7 +20,11 @@ func TestTimeLimitWithoutResourceManager(t *testing.T) {
 		managers[name] = c.Lend(t, hosts.New(t), "--name", name, "--cores", "1")
 	}
 	s := session(t)
-	const limit = 8 * time.Second
+	const (
+		limit = 15 * time.Second // in which a machine that is busy does what follows
+		slack = 3 * time.Second  // between a request and its grant, on such a machine
+	)
+	asked := time.Now()
 	l, err := s.Lease(within(t), offload.Want{Executors: 2, Library: library, TimeLimit: limit})
 	check(t, err)
 	granted := time.Now()
@@ -37,8 +41,8 @@ func TestTimeLimitWithoutResourceManager(t *testing.T) {
 	leases, err := c.Client(t).Leases(t.Context())
 	check(t, err)
 	for _, lease := range leases {
-		if left := time.Until(lease.Until); left > limit-time.Since(granted)+time.Second || left < limit-time.Since(granted)-time.Second {
-			t.Errorf("after a start lease %s has %v left, %v after it was granted with %v", lease.ID, left, time.Since(granted), limit)
+		if lease.Until.Before(asked.Add(limit)) || lease.Until.After(granted.Add(limit+slack)) {
+			t.Errorf("after a start lease %s lasts until %v; it was asked for at %v, for %v, and there at %v", lease.ID, lease.Until, asked, limit, granted)
 		}
 	}
 	c.Manager.End(t, syscall.SIGKILL)
@@ -49,7 +53,7 @@ func TestTimeLimitWithoutResourceManager(t *testing.T) {
 			t.Errorf("%s, at the limit: %v", e, err)
 		}
 	}
-	if took := time.Since(granted); took < limit-time.Second {
+	if took := time.Since(asked); took < limit {
 		t.Errorf("it was over after %v, not %v", took, limit)
 	}
 	c.Open(t)

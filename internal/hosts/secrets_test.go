@@ -116,7 +116,11 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	var executors []int
 	for _, pid := range descendants(t, c.Manager.Process.Pid, far.Process.Pid, client.Process.Pid) {
 		folder := "/proc/" + strconv.Itoa(pid)
-		line := mustRead(t, folder+"/cmdline")
+		text, err := os.ReadFile(folder + "/cmdline")
+		if err != nil {
+			continue // it was a probe of a device, and has ended
+		}
+		line := string(text)
 		for _, name := range secret.found([]byte(line)) {
 			t.Errorf("%s is on the command line of %q", name, line)
 		}
