@@ -102,21 +102,42 @@ func parseBillLine(text []byte) (api.BillLine, error) {
 	return line, err
 }
 
-// putAside renames the file, and makes another of the lines up to a number.
+// putAside gives the file another name, and makes a new one of the lines up to a number. Whenever it is
+// interrupted, the old file or the new one has the name.
 func (f *billFile) putAside(aside string, entered uint64) error {
-	if err := os.Rename(f.path, aside); err != nil {
+	kept := &billFile{path: f.path + ".new"}
+	if err := os.Remove(kept.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // of a start that was interrupted
+	}
+	if err := kept.open(); err != nil {
 		return err
 	}
-	var kept []api.BillLine
-	err := readBill(aside, time.Time{}, entered, func(line *api.BillLine) { kept = append(kept, *line) })
-	if err != nil {
+	var lines []api.BillLine
+	err := readBill(f.path, time.Time{}, entered, func(line *api.BillLine) { lines = append(lines, *line) })
+	if err == nil {
+		err = kept.append(lines)
+	}
+	if err = errors.Join(err, kept.close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.path, aside); err != nil && !sameFile(f.path, aside) {
+		return err
+	}
+	if err := os.Rename(kept.path, f.path); err != nil {
 		return err
 	}
 	f.last = 0
-	if err := f.open(); err != nil {
-		return err
+	return f.open()
+}
+
+// sameFile tells whether both names are one file's.
+func sameFile(one, other string) bool {
+	first, err := os.Stat(one)
+	if err != nil {
+		return false
 	}
-	return f.append(kept)
+	second, err := os.Stat(other)
+	return err == nil && os.SameFile(first, second)
 }
 
 // append appends those lines that are not in the file yet, and returns when they are on the disk.

@@ -91,9 +91,10 @@ func (r *usageReporter) finish(t *testing.T, c *api.Client, dir string) (leases 
 	t.Helper()
 	close(r.ending)
 	r.group.Wait()
-	for len(r.used) > 0 {
+	hosts.Eventually(t, "an answer to each report", func() bool {
 		r.report(t, c)
-	}
+		return len(r.used) == 0
+	})
 	if len(r.known) != 3 {
 		t.Errorf("there were %v", r.known)
 	}

@@ -55,7 +55,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &limitedConn{Conn: conn, release: func() { <-l.places }}
-	c.known = l.strangers.Enter(conn.RemoteAddr(), func() { c.end() })
+	c.known = l.strangers.Enter(conn.RemoteAddr(), func() { _ = c.end() })
 	return c, nil
 }
 

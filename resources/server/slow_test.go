@@ -118,7 +118,7 @@ func TestConnectionsOfStrangersKeepNobodyOut(t *testing.T) {
 	for i := range 4 * most {
 		stream, err := net.Dial("tcp", s.listener.Addr().String())
 		check(t, err)
-		defer stream.Close()
+		t.Cleanup(func() { stream.Close() })
 		if i%4 == 0 {
 			check(t, stream.SetDeadline(time.Now().Add(30*time.Second)))
 			secured := tls.Client(stream, s.keys.identity.Pin.Config())
