@@ -73,7 +73,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 	if proved.Cores != 2 || proved.Free != 2 {
 		t.Errorf("after its proof it is told %+v", proved)
 	}
-	if n := m.strangers.Load(); n != 0 {
+	if n := m.strangers.Count(); n != 0 {
 		t.Errorf("it counts as a stranger still: %d", n)
 	}
 
