@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 enum { ALTERNATE_STACK = 64 << 10 };
 
@@ -18,6 +19,7 @@ enum { FATAL = sizeof fatal / sizeof fatal[0] };
 
 static struct sigaction before[FATAL];  // the Go runtime's
 static struct stats_page *noted;        // where deaths are noted
+static pid_t forks;                     // who forks: the executor, or a child of it
 static int forked;                      // this is a child of the executor
 static _Thread_local int runs_functions;
 
@@ -59,10 +61,16 @@ static void on_exit_called(void) {
     note_memory(error);
 }
 
-// A function's child must not outlive its executor, whoever is killed. What it ends of itself is not
-// noted: the page is its parent's.
+static void before_fork(void) { forks = getpid(); }
+
+// A function's child must not outlive its executor, whoever is killed, and if that was before the child ran for
+// the first time. (Who forks into another PID namespace is 0 there.) What it ends of itself is not noted: the
+// page is its parent's.
 static void in_child(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const pid_t parent = getppid();
+    if (parent != forks && parent != 0)
+        raise(SIGKILL);
     forked = 1;
     noted = NULL;
 }
@@ -78,7 +86,7 @@ int fabric_note_deaths(struct fabric_executor *e) {
         if (sigaction(fatal[i], &action, &before[i]) != 0)
             return FABRIC_FAILED;
     }
-    return atexit(on_exit_called) == 0 && pthread_atfork(NULL, NULL, in_child) == 0 ? FABRIC_OK : FABRIC_FAILED;
+    return atexit(on_exit_called) == 0 && pthread_atfork(before_fork, NULL, in_child) == 0 ? FABRIC_OK : FABRIC_FAILED;
 }
 
 void death_thread_start(void) {

@@ -1,8 +1,13 @@
 // The function library of this package's tests.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sublet/function.h"
 
@@ -117,4 +122,22 @@ SUBLET_FUNCTION(boast) {
 SUBLET_FUNCTION(exit_now) {
     (void)call;
     exit(3);
+}
+
+static void die(void) { kill(getpid(), SIGKILL); }
+
+// Opens the pipe that its input names, forks, and is killed before the child has run: they share a CPU, and who
+// is new does not interrupt.
+SUBLET_FUNCTION(fork_and_die) {
+    const struct sched_param none = {0};
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    if (open(call->input, O_WRONLY) < 0 || sched_setaffinity(0, sizeof here, &here) ||
+        sched_setscheduler(0, SCHED_BATCH, &none) || pthread_atfork(NULL, die, NULL))
+        return sublet_fail(call, 1, "no pipe, or no CPU");
+    if (fork() == 0)
+        for (;;)
+            pause();
+    return 0;
 }
