@@ -140,7 +140,7 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
     if (request->function == WIRE_PROBE) {
         if (input_size > capacity)
             return fail(outcome, response, WIRE_OUTPUT_TOO_SMALL, "");
-        memcpy(output, input, input_size);
+        memmove(output, input, input_size);  // a forged request may have them overlap
         *outcome = (struct outcome){.size = input_size, .inlined = flags & WIRE_OUTPUT_INLINE ? output : NULL};
         return;
     }

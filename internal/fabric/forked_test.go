@@ -21,7 +21,7 @@ func TestForkedAsTheExecutorDies(t *testing.T) {
 		check(t, unix.Mkfifo(path, 0o600))
 		pipe, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 		check(t, err)
-		defer pipe.Close()
+		t.Cleanup(func() { pipe.Close() })
 		in := p.region(fabric.Buffers, unix.PathMax)
 		copy(in.memory.Bytes(), path+"\x00")
 		_, err = p.client.Submit(&fabric.Request{Function: p.functions["fork_and_die"], Input: in.payload(0, len(path)+1)})
