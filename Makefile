@@ -87,10 +87,10 @@ vet: | deps ## run go vet
 	@$(MPI) go vet ./...
 
 # What is built with these ends at the first wrong access to memory, undefined behaviour, or leak. Left
-# out are tests that take long and go ways that others go as well.
+# out are tests that take long and go ways that others go as well, and one that holds the C to a time.
 SANITIZERS   := -fsanitize=address,undefined,bounds-strict -fno-sanitize-recover=all -fno-omit-frame-pointer
 SANITIZED     = env CGO_CFLAGS="-g -O2 $(SANITIZERS)" CGO_LDFLAGS="$(SANITIZERS)" CFLAGS="$(SANITIZERS)" CXXFLAGS="$(SANITIZERS)" $(MPI)
-SANITIZE_NOT := ^(TestLargest|TestManyInvocations|TestOrderAndPipelining|TestSharedMemoryWithoutCopyingAcross|TestAwkwardProvider)$$
+SANITIZE_NOT := ^(TestLargest|TestManyInvocations|TestOrderAndPipelining|TestSharedMemoryWithoutCopyingAcross|TestAwkwardProvider|TestFarResponseIsTakenAtOnce)$$
 sanitize: TESTER := $(SANITIZED) build/tools/gotestsum
 sanitize: | deps ## run the tests of the C under the address, leak and undefined behaviour sanitizers
 	@GOBIN=$(CURDIR)/build/tools go install $(lastword $(GOTESTSUM))
