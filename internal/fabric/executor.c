@@ -117,7 +117,7 @@ static void execute(struct fabric_executor *e, const struct fabric_arrival *arri
             return fail(outcome, response, WIRE_MALFORMED, "an inline output that does not fit into its line");
         output = in_front_of_guard(e, capacity);
     } else if (flags & WIRE_OUTPUT_SLOT) {
-        if (capacity > WIRE_SLOT_PAYLOAD)
+        if (capacity > arrival->room)
             return fail(outcome, response, WIRE_MALFORMED, "an output that does not fit into its slot");
         output = response + 1;
     } else {

@@ -236,6 +236,7 @@ struct fabric_arrival {
     const struct wire_request *request;
     const uint8_t *payload;  // behind the request's header, if something lies there
     struct wire_response *response;
+    uint64_t room;  // bytes of output that fit behind the response's header
 };
 
 struct fabric_endpoint;

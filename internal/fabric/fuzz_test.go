@@ -102,7 +102,7 @@ func (v *victim) refusal(r *forgedRequest) fabric.Status {
 	case r.flags&3 == 0 && !v.within(r.inputRegion, r.inputOffset, r.inputSize, false):
 		return fabric.StatusBadReference
 	case r.flags&4 != 0 && r.capacity > 32,
-		r.flags&12 == 8 && r.capacity > slotPayload:
+		r.flags&12 == 8 && (v.noSlot && r.capacity > 0 || r.capacity > slotPayload):
 		return fabric.StatusMalformed
 	case r.flags&12 == 0 && !v.within(r.outputRegion, r.outputOffset, r.capacity, true):
 		return fabric.StatusBadReference
@@ -119,7 +119,7 @@ type victim struct {
 	*peer
 	harmless []uint32
 	output   region
-	noSlot   bool // no payload can lie behind a header
+	noSlot   bool // no payload can lie behind a header, on its way in or out
 	send     func(request []byte) (status fabric.Status, size uint64)
 }
 

@@ -76,6 +76,7 @@ static int ofi_next(struct fabric_endpoint *endpoint, uint64_t id, struct fabric
     arrival->request = request;
     arrival->payload = has_payload(e, slot, request) ? (const uint8_t *)(request + 1) : NULL;
     arrival->response = (struct wire_response *)(e->responses + slot * WIRE_RESPONSE_STRIDE);
+    arrival->room = WIRE_SLOT_PAYLOAD;
     return 1;
 }
 

@@ -168,6 +168,7 @@ static inline int ring_next(struct fabric_endpoint *endpoint, uint64_t id, struc
     if (atomic_load_explicit(&arrival->request->id, memory_order_acquire) != id)
         return 0;
     arrival->payload = NULL;
+    arrival->room = 0;
     arrival->response = ring_response(e->ring, endpoint->slots, id);
     prefetch_to_write(arrival->response);  // the client does not look at it yet
     return 1;
