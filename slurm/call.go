@@ -11,8 +11,8 @@ import (
 
 // call runs a command, unless it failed a short time ago, and has what it wrote read.
 func (c *Client) call(ctx context.Context, command, input string, read func(out []byte) error, args ...string) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", command, context.Cause(ctx))
 	}
 	began := c.now()
 	if err := c.leftAlone(command, began); err != nil {
