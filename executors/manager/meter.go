@@ -13,7 +13,7 @@ import (
 // kernel's; executors say only how much of it they spun.
 //
 //	admitted ── newMeter ──▶ counting ── end: nothing of the lease is left ──▶ ended
-//	                          ▲    │ processes come (began) and go (ended), memory is given back (hold)
+//	                          ▲    │ processes come (start) and go (finish), memory is given back (hold)
 //	                          └────┘
 //
 // A nil meter counts nothing: nobody bills leases that a manager grants itself.

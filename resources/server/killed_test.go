@@ -96,7 +96,7 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 	manager := client(t, dir)
 	registerMany(t, manager, cores)
 	billing := reportUsage(t, manager)
-	var starts endurance.Times
+	starts := endurance.Watch()
 	kills, kept := endurance.Count(3, 20), 0
 	for kill := range kills {
 		var known usageReported
@@ -108,7 +108,7 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 		})
 		begun := time.Now()
 		program = start()
-		starts = append(starts, time.Since(begun))
+		starts.Add(time.Since(begun))
 		kept += told.compare(t, client(t, dir), clients)
 		billing.compare(t, client(t, dir), known)
 		// Those that are left go, so that the next round begins with few.
