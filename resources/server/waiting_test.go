@@ -81,7 +81,7 @@ func TestLargeLeaseDoesNotStarve(t *testing.T) {
 	q.expect("one who does not wait", []int{-1}, now)
 	var missing *ledger.NoCapacity
 	if !errors.As(now.err, &missing) || missing.Kept != 2 ||
-		!strings.HasSuffix(now.err.Error(), "; a lease of 2 executors was asked for before and waits; wait as well, or ask for oversubscribed executors") {
+		!strings.HasSuffix(now.err.Error(), "; a lease that was asked for before waits, and what comes free is kept for it; wait as well, or ask for oversubscribed executors") {
 		t.Errorf("one who does not wait is told %v", now.err)
 	}
 	q.release(b)
