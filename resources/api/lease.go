@@ -33,9 +33,9 @@ const MaxCoresPerExecutor = 1 << 12
 // Executor is one executor of a lease.
 type Executor struct {
 	Node string `json:"node"`
-	// Core is the core that it has, of several the lowest, and More are the others, ascending. More is never
-	// changed in place: copies share it.
-	Core int   `json:"core"`
+	// Core that it has, of several the lowest.
+	Core int `json:"core"`
+	// More are its other cores, on the same node, ascending.
 	More []int `json:"more_cores,omitempty"`
 	// Oversubscribed: it shares its core with ranks or with other executors.
 	Oversubscribed bool `json:"oversubscribed,omitempty"`
@@ -106,7 +106,7 @@ func (l Lease) Nodes() []string {
 	return slices.Compact(nodes)
 }
 
-// Clone copies the record.
+// Clone copies the record. Executors share their lists of cores, which nobody changes in place.
 func (l Lease) Clone() Lease {
 	l.Executors = slices.Clone(l.Executors)
 	return l

@@ -84,6 +84,9 @@ func (c Grant) apply(s *State) (Result, error) {
 	return one(lease), nil
 }
 
+// Cores is how many cores its executors take together.
+func (c Grant) Cores() int { return c.Executors * max(c.CoresPerExecutor, 1) }
+
 // each is what one executor takes.
 func (c Grant) each() size {
 	return size{cores: int64(max(c.CoresPerExecutor, 1)), memory: c.Memory}
