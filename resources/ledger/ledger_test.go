@@ -268,7 +268,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 			Executors: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) api.Placed {
 				return api.Placed{Index: rapid.IntRange(-1, 4).Draw(t, "index"), Executor: api.Executor{
 					Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"), Core: rapid.IntRange(-1, 5).Draw(t, "core"),
-					More: rapid.SampledFrom([][]int{nil, nil, nil, {3}, {2, 4}, {5, 1}}).Draw(t, "more"),
+					More:           rapid.SampledFrom([][]int{nil, nil, nil, {3}, {2, 4}, {5, 1}}).Draw(t, "more"),
 					Oversubscribed: rapid.Bool().Draw(t, "oversubscribed"), Lost: rapid.IntRange(0, 4).Draw(t, "lost") == 0,
 					Memory: anyMemory(t, 4),
 				}}
@@ -281,8 +281,8 @@ func anyCommand(t *rapid.T) ledger.Command {
 	return ledger.Grant{
 		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
 		CoresPerExecutor: max(rapid.IntRange(-2, 4).Draw(t, "cores per executor"), 0),
-		Placement: rapid.SampledFrom([]api.Placement{api.Pack, api.Spread}).Draw(t, "placement"),
-		Memory:    anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4),
+		Placement:        rapid.SampledFrom([]api.Placement{api.Pack, api.Spread}).Draw(t, "placement"),
+		Memory:           anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4),
 		At: at, Expires: at.Add(time.Minute),
 	}
 }
