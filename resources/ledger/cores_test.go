@@ -55,6 +55,20 @@ func TestCoresOfOneExecutor(t *testing.T) {
 	}
 }
 
+// Sockets often have every other core.
+func TestCoresOfOneExecutorAreOnOneNUMANode(t *testing.T) {
+	s := ledger.New()
+	apply(t, s, ledger.RegisterNode{Node: api.Node{
+		Name: "n1", UID: 7, Cores: []int{0, 1, 2, 3, 4, 5, 6, 7}, NUMA: map[int]int{0: 0, 1: 1, 2: 0, 3: 1, 4: 0, 5: 1, 6: 0, 7: 1},
+	}})
+	if diff := cmp.Diff([][]int{{0, 2, 4}, {1, 3, 5}}, places(apply(t, s, threaded("a", 2, 3)).Leases[0])); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([][]int{{6, 7}}, places(apply(t, s, threaded("b", 1, 2)).Leases[0])); diff != "" {
+		t.Errorf("of two, where none has so many (-want +got):\n%s", diff)
+	}
+}
+
 // Free cores of two nodes do not make one executor, and who asks is told so.
 func TestCoresAreOnOneNode(t *testing.T) {
 	s := nodes(t, 3, 3)

@@ -17,7 +17,8 @@
 //	occupied ◀─────── lent and occupied
 //	     Vacate: the way back
 //
-// The cores of one executor are on one node, and as close to each other by their numbers as free ones are. Executors
+// The cores of one executor are on one node, on one of its NUMA nodes if one has as many free, and as close to each other by
+// their numbers as free ones are. Executors
 // of an oversubscribed lease that found no free core share one; those of several cores share none. They are counted at the
 // core, which is not free as long as one of them is there.
 //

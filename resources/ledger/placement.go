@@ -96,28 +96,32 @@ func place(nodes []*Node, lease string, index int, each size) api.Executor {
 	return api.Executor{Node: its.Record.Name, Core: least.ID, Oversubscribed: true, Memory: its.shared(each.memory)}
 }
 
-// neighbors are free cores that lie close together: those whose numbers span the least, and of these the lowest.
-// Nil: there are not so many.
+// neighbors are free cores that lie close together: on one NUMA node if one has so many. Nil: there are not so many.
 func (n *Node) neighbors(count int) []int {
-	window := make([]int, 0, count) // the last free ones
+	if best := n.closest(count, n.Record.NUMA); best != nil || len(n.Record.NUMA) == 0 {
+		return best
+	}
+	return n.closest(count, nil)
+}
+
+// closest are free cores of one part whose numbers span the least, and of these the lowest. parts says of which part
+// cores are, those that it does not name of part 0.
+func (n *Node) closest(count int, parts map[int]int) []int {
+	windows := map[int][]int{} // the last free ones, by part
 	var best []int
 	for i := range n.Cores {
+		id := n.Cores[i].ID
 		if !n.Cores[i].Free() {
 			continue
 		}
-		if len(window) == count {
-			copy(window, window[1:])
-			window = window[:count-1]
+		if count == 1 {
+			return []int{id}
 		}
-		window = append(window, n.Cores[i].ID)
-		if len(window) < count {
-			continue
-		}
-		if span := window[count-1] - window[0]; best == nil || span < best[count-1]-best[0] {
+		window := append(windows[parts[id]], id)
+		window = window[max(len(window)-count, 0):]
+		windows[parts[id]] = window
+		if len(window) == count && (best == nil || window[count-1]-window[0] < best[count-1]-best[0]) {
 			best = slices.Clone(window)
-			if span == count-1 {
-				break // none are closer
-			}
 		}
 	}
 	return best
