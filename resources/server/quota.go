@@ -93,12 +93,16 @@ func (b *book) checkQuota(account string, cores int) error {
 	if has+cores <= quota.Cores {
 		return nil
 	}
+	noun := "cores"
+	if quota.Cores == 1 {
+		noun = "core"
+	}
 	advice := "wait until leases of it end (sublet lease list)"
 	if left := quota.Cores - has; left > 0 {
 		advice = fmt.Sprintf("ask for at most %d, or ", left) + advice
 	}
-	return &overQuota{heals: cores <= quota.Cores, text: fmt.Sprintf("account %s may have %d cores at once and has %d, %d more are asked for; %s, or name another account (%s)",
-		account, quota.Cores, has, cores, advice, api.AccountVariable)}
+	return &overQuota{heals: cores <= quota.Cores, text: fmt.Sprintf("account %s may have %d %s at once and has %d, %d more are asked for; %s, or name another account (%s)",
+		account, quota.Cores, noun, has, cores, advice, api.AccountVariable)}
 }
 
 // checkUse refuses an account that has used what it may use. mu is held.
