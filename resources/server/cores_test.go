@@ -24,8 +24,9 @@ func (q queue) threaded(executors, cores int) *waiter {
 func TestSeveralCoresDoNotStarve(t *testing.T) {
 	q := newQueue(t, 0, 1)
 	register(t, q.book, noon, registration("m", "i", 0, 1))
+	register(t, q.book, noon, registration("o", "i", 0, 1))
 	var small []*waiter
-	for range 4 {
+	for range 6 {
 		small = append(small, q.wait(1))
 	}
 	on := func(node string) (its []*waiter) {
@@ -36,15 +37,16 @@ func TestSeveralCoresDoNotStarve(t *testing.T) {
 		}
 		return its
 	}
-	n, m := on("n"), on("m")
+	n, m, o := on("n"), on("m"), on("o")
 	large := q.threaded(1, 2)
 	passing := q.wait(1)
 	q.release(n[0])
 	q.release(m[0])
-	q.expect("two cores are free, on two nodes", []int{0, 0}, large, passing)
+	q.release(o[0])
+	q.expect("three cores are free, on three nodes", []int{0, 0}, large, passing)
 	explained, err := q.explain(large.command.Lease, noon)
 	check(t, err)
-	if w := explained.Waiting; w.CoresPerExecutor != 2 || w.Asked[api.Cores] != 2 || w.Free[api.Cores] != 2 || w.Room != 0 || !w.CanBeMet || !strings.Contains(w.Reason, "1 executor of 2 cores each asked") {
+	if w := explained.Waiting; w.CoresPerExecutor != 2 || w.Asked[api.Cores] != 2 || w.Free[api.Cores] != 3 || w.Room != 0 || !w.CanBeMet || !strings.Contains(w.Reason, "1 executor of 2 cores each asked") {
 		t.Errorf("it is explained as %+v", w)
 	}
 	q.release(n[1])
