@@ -49,7 +49,8 @@ type Want struct {
 	// Memory is how many bytes each executor may use: for the session's buffers and constants that it
 	// maps or mirrors together, and as much again for what its functions allocate. What goes beyond is
 	// refused with ErrPayloadTooLarge, or an allocation fails. 0: a share of the node's memory, equal
-	// for each of its cores, of which an executor of several has theirs. At least MinMemory; more than any node has is ErrNoCapacity.
+	// for each of its cores, of which an executor of several has theirs. At least MinMemory; more than any
+	// node has is ErrNoCapacity.
 	Memory int64
 	// TimeLimit is after which time the lease ends, wherever its executors are: they are ended, invocations fail
 	// with ExecutorLost (Cause LostTimeLimit), and no others take their place; Split goes on with its own cores.
