@@ -11,7 +11,6 @@ import (
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
-	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // Program does what sublet invoke was asked for.
@@ -63,6 +62,8 @@ const (
 	MaxRepeat = 10_000_000
 	// MaxExecutors is more than a lease can have on any machine of today.
 	MaxExecutors = 10_000
+	// MaxCores is more than a node of today has.
+	MaxCores = 4096
 )
 
 // Transports are what --transport can name.
@@ -131,8 +132,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("--repeat %d: 1 to %d times", o.Repeat, MaxRepeat)
 	case o.Executors < 1 || o.Executors > MaxExecutors:
 		return fmt.Errorf("--executors %d: 1 to %d", o.Executors, MaxExecutors)
-	case o.Cores < 1 || o.Cores > api.MaxCoresPerExecutor:
-		return fmt.Errorf("--cores-per-executor %d: 1 to %d", o.Cores, api.MaxCoresPerExecutor)
+	case o.Cores < 1 || o.Cores > MaxCores:
+		return fmt.Errorf("--cores-per-executor %d: 1 to %d", o.Cores, MaxCores)
 	case o.Cores > 1 && o.Oversubscribe == Yes:
 		return errors.New("--cores-per-executor with --oversubscribe: threads that share their cores with others hold each other up; choose one")
 	case o.flags.Changed("out-size") && o.OutSize == 0 && o.Out != "":
