@@ -26,13 +26,13 @@ first includes making the payload known to the executor; p99 is told from 1000 i
 
 With several executors each has one invocation at a time, and gets its next one as soon as it has
 answered. With --cores-per-executor the threads that a function starts have cores of their own, and
-OMP_NUM_THREADS, OPENBLAS_NUM_THREADS and MKL_NUM_THREADS are as many. --out is what the last invocation gave. The report is on standard output, but on standard
-error if --out - sends the output there.
+OMP_NUM_THREADS, OPENBLAS_NUM_THREADS and MKL_NUM_THREADS are as many. --out is what the last invocation
+gave. The report is on standard output, but on standard error if --out - sends the output there.
 
 --output json prints one object: function, library, executors (index, node, core, more_cores,
-oversubscribed, transport, provider), invocations, bytes_in, bytes_out, lease_ns, elapsed_ns, first_ns, median_ns,
-p99_ns (from 1000 invocations on), min_ns, max_ns, function_median_ns. --output quiet prints the
-median round trip, in nanoseconds.`,
+oversubscribed, transport, provider), invocations, bytes_in, bytes_out, lease_ns, elapsed_ns, first_ns,
+median_ns, p99_ns (from 1000 invocations on), min_ns, max_ns, function_median_ns. --output quiet prints
+the median round trip, in nanoseconds.`,
 		examples: []string{
 			"sublet invoke empty --library bin/libfunctions.so",
 			"sublet invoke empty --library bin/libfunctions.so --in data.bin --repeat 10000",
