@@ -224,8 +224,10 @@ func anyCommand(t *rapid.T) ledger.Command {
 	at := noon.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "at")) * time.Second)
 	switch rapid.IntRange(0, 20).Draw(t, "command") {
 	case 0, 1:
-		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8),
-			NUMA: rapid.SampledFrom([]map[int]int{nil, {0: 1, 2: 1, 9: 4}}).Draw(t, "numa")}}
+		return ledger.RegisterNode{Node: api.Node{
+			Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8),
+			NUMA: rapid.SampledFrom([]map[int]int{nil, {0: 1, 2: 1, 9: 4}}).Draw(t, "numa"),
+		}}
 	case 2:
 		return rapid.SampledFrom([]ledger.Command{
 			ledger.DrainNode{Node: nodeName, Reason: "r", At: at},
