@@ -94,7 +94,8 @@ func TestExecutorsOfSeveralCores(t *testing.T) {
 	}
 	threads()
 	c.send(control.TypeKill, control.Manager, control.Kill{Executor: 0, PID: e.PID})
-	c.expect(control.TypeEnded, nil)
+	var ended control.Ended
+	c.expect(control.TypeEnded, &ended)
 	var replaced control.Executor
 	c.expect(control.TypeReplaced, &replaced)
 	if replaced.Core != e.Core || !slices.Equal(replaced.More, e.More) || replaced.PID == e.PID {
