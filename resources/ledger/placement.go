@@ -107,7 +107,7 @@ func (n *Node) neighbors(count int) []int {
 // closest are free cores of one part whose numbers span the least, and of these the lowest. parts says of which part
 // cores are, those that it does not name of part 0.
 func (n *Node) closest(count int, parts map[int]int) []int {
-	windows := map[int][]int{} // the last free ones, by part
+	free := map[int][]int{} // by part
 	var best []int
 	for i := range n.Cores {
 		id := n.Cores[i].ID
@@ -117,10 +117,10 @@ func (n *Node) closest(count int, parts map[int]int) []int {
 		if count == 1 {
 			return []int{id}
 		}
-		window := append(windows[parts[id]], id)
-		window = window[max(len(window)-count, 0):]
-		windows[parts[id]] = window
-		if len(window) == count && (best == nil || window[count-1]-window[0] < best[count-1]-best[0]) {
+		part := parts[id]
+		free[part] = append(free[part], id)
+		window := free[part][max(len(free[part])-count, 0):]
+		if len(window) == count && (len(best) == 0 || window[count-1]-window[0] < best[count-1]-best[0]) {
 			best = slices.Clone(window)
 		}
 	}
