@@ -191,7 +191,7 @@ func (a *answers) compare(t *testing.T, c *api.Client, clients int) (kept int) {
 		done, asked := a.released[id]
 		found, lasts := there[id]
 		switch {
-		case !asked && (!lasts || found.Executors[0] != lease.Executors[0]):
+		case !asked && (!lasts || !found.Executors[0].Equal(lease.Executors[0])):
 			t.Errorf("lease %s, which was granted on core %d, is %+v", id, lease.Executors[0].Core, found)
 		case asked && done && lasts:
 			t.Errorf("lease %s, which was released, is there again", id)

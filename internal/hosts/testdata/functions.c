@@ -1,6 +1,10 @@
 // Functions of rFaaS's kind for the tests of several hosts.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,4 +64,52 @@ uint32_t burn(void *args, uint32_t size, void *res)
     while (now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000 < until)
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return 0;
+}
+
+enum { MOST_THREADS = 64 };
+
+struct team {
+    pthread_barrier_t all;
+    cpu_set_t *cpus;
+};
+
+struct member {
+    struct team *team;
+    pthread_t thread;
+    int index;
+};
+
+static void *join(void *argument)
+{
+    struct member *m = argument;
+    pthread_barrier_wait(&m->team->all);
+    if (sched_getaffinity(0, sizeof *m->team->cpus, &m->team->cpus[m->index]) != 0)
+        CPU_ZERO(&m->team->cpus[m->index]);
+    return NULL;
+}
+
+// Starts as many threads as OMP_NUM_THREADS says, all at once, and returns on which CPUs each may run: a cpu_set_t.
+uint32_t threads(void *args, uint32_t size, void *res)
+{
+    (void)args, (void)size;
+    const char *text = getenv("OMP_NUM_THREADS");
+    int count = text != NULL ? atoi(text) : 0;
+    if (count < 1 || count > MOST_THREADS)
+        return 0;
+    struct team team = {.cpus = calloc((size_t)count, sizeof(cpu_set_t))};
+    struct member members[MOST_THREADS];
+    if (team.cpus == NULL || pthread_barrier_init(&team.all, NULL, (unsigned)count) != 0)
+        abort();
+    for (int i = 0; i < count; i++) {
+        members[i] = (struct member){.team = &team, .index = i};
+        if (pthread_create(&members[i].thread, NULL, join, &members[i]) != 0)
+            abort();
+    }
+    for (int i = 0; i < count; i++)
+        pthread_join(members[i].thread, NULL);
+    size_t bytes = (size_t)count * sizeof(cpu_set_t);
+    memcpy(res, team.cpus, bytes);
+    pthread_barrier_destroy(&team.all);
+    free(team.cpus);
+    return (uint32_t)bytes;
 }
