@@ -84,7 +84,7 @@ func TestCoresThatAreRefused(t *testing.T) {
 	if w := q.want(api.GrantRequest{Executors: 1, CoresPerExecutor: 2, Oversubscribe: true}); !errors.Is(w.err, ledger.ErrInvalid) || !strings.Contains(w.err.Error(), "oversubscribed executors of 2 cores each") {
 		t.Errorf("oversubscribed: %v", w.err)
 	}
-	if w := q.threaded(1, 3); w.err == nil || !strings.Contains(w.err.Error(), "ask for fewer, or for fewer cores each") {
+	if w := q.threaded(1, 3); w.err == nil || !strings.Contains(w.err.Error(), "ask for fewer cores each") {
 		t.Errorf("more than there are: %v", w.err)
 	}
 }
