@@ -61,6 +61,33 @@ func TestSeveralCoresDoNotStarve(t *testing.T) {
 	}
 }
 
+// Nodes that are too small for one of its executors are not kept for who wants several cores each.
+func TestSmallNodesAreNotKept(t *testing.T) {
+	q := newQueue(t, 0, 1, 2)
+	register(t, q.book, noon, registration("small", "i", 0, 1))
+	first := q.threaded(1, 2)
+	large := q.threaded(1, 3)
+	q.expect("two of three cores", []int{1, 0}, first, large)
+	small := q.wait(2)
+	q.expect("a node of two cores is free", []int{0, 2}, large, small)
+	if on := small.lease.Nodes(); !slices.Equal(on, []string{"small"}) {
+		t.Errorf("it is on %v", on)
+	}
+	passing := q.wait(1)
+	shared := q.want(api.GrantRequest{Executors: 1, Oversubscribe: true})
+	q.expect("one core of the large node is left to who has waited longer", []int{0, 0, 1}, large, passing, shared)
+	if e := shared.lease.Executors[0]; !e.Oversubscribed || e.Core != api.NoCore {
+		t.Errorf("it has %+v, which who has waited longer waits for", e)
+	}
+	explained, err := q.explain(passing.command.Lease, noon)
+	check(t, err)
+	if explained.Waiting.Behind != large.command.Lease {
+		t.Errorf("it is explained as %+v", explained.Waiting)
+	}
+	q.release(first)
+	q.expect("three cores are free", []int{1, 0}, large, passing)
+}
+
 // A quota counts cores, and not executors.
 func TestQuotaOfSeveralCores(t *testing.T) {
 	b := testBook(t)
