@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/resources/ledger"
 )
@@ -113,5 +115,35 @@ func TestCoresThatAreRefused(t *testing.T) {
 	}
 	if w := q.threaded(1, 3); w.err == nil || !strings.Contains(w.err.Error(), "ask for fewer cores each") {
 		t.Errorf("more than there are: %v", w.err)
+	}
+}
+
+// Of a node that was added with few of its cores, an executor of several has as many of these as it has cores.
+func TestSeveralCoresOfANodeThatWasAdded(t *testing.T) {
+	b := testBook(t)
+	r, q := newRoster(b, filepath.Join(t.TempDir(), "nodes.json")), queue{b, t}
+	_, err := r.add("n", config.Addition{Address: "10.0.0.1", Port: 10005, Cores: 3}, noon)
+	check(t, err)
+	_, err = r.register(registration("n", "i", 0, 1, 2, 3, 4), noon)
+	check(t, err)
+	beats := uint64(0)
+	free := func(held ...api.Held) int64 {
+		beats++
+		_, err := r.heartbeat("n", api.Heartbeat{Instance: "i", Beat: beats, State: api.State{Held: held}}, noon)
+		check(t, err)
+		return b.state.Nodes["n"].Free()[api.Cores]
+	}
+	if w := q.threaded(1, 4); w.err == nil || !strings.Contains(w.err.Error(), "was added with 3 of its cores") || !strings.Contains(w.err.Error(), "ask for fewer cores each") {
+		t.Errorf("four of three: %v", w.err)
+	}
+	w := q.threaded(1, 2)
+	check(t, w.err)
+	held := api.Held{Lease: w.lease.ID, UID: uid, Executors: []api.Placed{{Executor: w.lease.Executors[0]}}}
+	if left := free(held); left != 1 {
+		t.Errorf("an executor has two of three cores, and %d are free", left)
+	}
+	q.release(w)
+	if left := free(); left != 3 {
+		t.Errorf("%d of three cores are free", left)
 	}
 }
