@@ -16,7 +16,7 @@ import (
 func TestMissingCoresAreExplained(t *testing.T) {
 	missing := fmt.Errorf("%w: none is free", offload.ErrNoCapacity)
 	for _, c := range []struct {
-		is         options.Options
+		is          options.Options
 		says, never string
 	}{
 		{options.Options{Cores: 1}, "--oversubscribe shares them", ""},
