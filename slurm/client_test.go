@@ -41,6 +41,10 @@ func TestFailures(t *testing.T) {
 			"echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)' >&2; exit 1", ErrUnreachable,
 			[]string{"sbatch has no answer from slurmctld", "scontrol ping", "connect failure"},
 		},
+		"lost answer": {
+			"echo 'sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received' >&2; exit 1", ErrUnreachable,
+			[]string{"Zero Bytes"},
+		},
 		"silent":   {"exit 3", ErrFailed, []string{"sbatch failed: exit status 3"}},
 		"signal":   {"kill -SEGV $$", ErrFailed, []string{"sbatch failed: signal segmentation fault"}},
 		"hangs":    {"echo 'sbatch: still trying' >&2; exec sleep 1000", ErrTimeout, []string{"sbatch did not end within 3s", "sbatch: still trying"}},

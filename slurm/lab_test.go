@@ -34,6 +34,25 @@ func lab(t *testing.T) *slurm.Client {
 	return slurm.New(slurm.Options{Deadline: commandTime})
 }
 
+// shared makes a folder that all nodes have: in the lab, where each has a /tmp of its own, beside the lab's files.
+func shared(t *testing.T) string {
+	t.Helper()
+	lab := os.Getenv("SLURM_LAB")
+	if lab == "" {
+		return t.TempDir()
+	}
+	folder, err := os.MkdirTemp(lab, "slurm-test.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	return folder
+}
+
 // submit submits a job that ends with the test.
 func submit(t *testing.T, client *slurm.Client, s slurm.Script) slurm.JobID {
 	t.Helper()
@@ -134,10 +153,7 @@ func TestNodesOfTheCluster(t *testing.T) {
 // A job with options that need quoting: they arrive, it runs, it sees its allocation, squeue tells of it, it ends.
 func TestJobOfTheCluster(t *testing.T) {
 	client := lab(t)
-	folder, err := filepath.Abs(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	folder := shared(t)
 	const comment = `it's "a" \comment # with: hetjob $(x)`
 	seen := filepath.Join(folder, "environment")
 	id := submit(t, client, slurm.Script{
