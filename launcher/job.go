@@ -46,12 +46,6 @@ type Job struct {
 	Managers []api.NodeStatus
 }
 
-// over are the states of jobs that have nothing any more.
-var over = []string{"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "REVOKED", "SPECIAL_EXIT"}
-
-// Over tells whether a job has ended.
-func Over(state string) bool { return slices.Contains(over, state) }
-
 // Jobs picks ours of a user's out of all jobs, and joins them with the nodes that are registered; the oldest first. Those of other run
 // directories than this are left out, unless it is empty.
 func Jobs(all []slurm.Job, user, directory string, registered []api.NodeStatus) []Job {
@@ -73,7 +67,7 @@ func managersOf(job slurm.Job, registered []api.NodeStatus) []api.NodeStatus {
 		return nil
 	}
 	found := []api.NodeStatus{}
-	if Over(job.State) {
+	if !job.Running() {
 		return found
 	}
 	_, own := names(job.Nodes, map[string]bool{}, job.ID)

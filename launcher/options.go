@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/sublet-hpc/sublet/slurm"
 )
@@ -29,7 +28,7 @@ type Options struct {
 	Memory int64
 	// Overlap shares the allocation's cores with steps that run there, or come.
 	Overlap bool
-	// Srun is the path of srun; empty: it is looked for on PATH.
+	// Srun is the path of srun.
 	Srun string
 	// Log is where to log; nil: nowhere.
 	Log *slog.Logger

@@ -85,15 +85,8 @@ func environment(own []string, directory string) []string {
 
 // startStep starts the managers of some nodes. said gets each line that srun writes.
 func (o *Options) startStep(g group, name string, said func(line string)) (*step, error) {
-	path := o.Srun
-	if path == "" {
-		var err error
-		if path, err = exec.LookPath("srun"); err != nil {
-			return nil, fmt.Errorf("launch: srun is not on PATH; load your site's slurm module: %w", err)
-		}
-	}
 	s := &step{group: g, ended: make(chan struct{})}
-	s.command = exec.Command(path, o.arguments(g, name)...) //nolint:noctx // it is ended by its lifeline, see end
+	s.command = exec.Command(o.Srun, o.arguments(g, name)...) //nolint:noctx // it is ended by its lifeline, see end
 	s.command.Env = environment(os.Environ(), o.Directory)
 	// A terminal's Ctrl-C is ours to act on: srun's own group does not get it.
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -39,12 +39,10 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	if strings.ContainsAny(folder+s.Program+s.Directory, "\n\r\x00") {
 		return slurm.Script{}, errors.New("submit: a path with a line break in it can not be written into a script")
 	}
-	own, err := joined(s.Options)
-	if err != nil {
+	if err := checkOptions(s.Options); err != nil {
 		return slurm.Script{}, err
 	}
 	options := []string{
-		"--job-name=" + JobName,
 		"--comment=" + Tag{Kind: KindLaunch, Directory: s.Directory}.Comment(),
 		"--nodes=" + strconv.Itoa(s.Nodes),
 		"--ntasks-per-node=1",
@@ -53,7 +51,7 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		"--output=" + escaped(filepath.Join(folder, "stdout")),
 		"--error=" + escaped(filepath.Join(folder, "stderr")),
 	}
-	if s.Time > 0 {
+	if s.Time != 0 {
 		options = append(options, "--time="+slurm.FormatTime(s.Time))
 	}
 	if s.Partition != "" {
@@ -76,31 +74,20 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	for _, word := range words {
 		body += " " + quoted(word)
 	}
-	return slurm.Script{Name: JobName, Options: append(options, own...), Body: body + "\n"}, nil
+	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: body + "\n"}, nil
 }
 
-// joined writes each option with its value as one word: -p x as -px, --qos x as --qos=x.
-func joined(words []string) ([]string, error) {
-	var options []string
-	for _, word := range words {
-		switch {
-		case strings.HasPrefix(word, "-") && word != "-" && word != "--":
-			options = append(options, word)
-		case len(options) == 0:
-			return nil, fmt.Errorf("submit: %q behind -- is no option of sbatch; the script is Sublet's own", word)
-		default:
-			last := &options[len(options)-1]
-			switch {
-			case strings.HasPrefix(*last, "--") && !strings.Contains(*last, "="):
-				*last += "=" + word
-			case !strings.HasPrefix(*last, "--") && len(*last) == len("-p"):
-				*last += word
-			default:
-				return nil, fmt.Errorf("submit: %q behind -- follows %s, which has a value already; the script is Sublet's own", word, *last)
-			}
+// checkOptions refuses what is no option of sbatch, or the value of one.
+func checkOptions(words []string) error {
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
+			continue
+		}
+		if i == 0 || !strings.HasPrefix(words[i-1], "-") || strings.Contains(words[i-1], "=") {
+			return fmt.Errorf("submit: %q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
 		}
 	}
-	return options, nil
+	return nil
 }
 
 // escaped has sbatch take a file's name as it is: % begins one of its patterns.
@@ -130,10 +117,14 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 	}
 	submitted := Submitted{Folder: folder}
 	script, err := s.Script(folder)
+	text := ""
+	if err == nil {
+		text, err = script.Text()
+	}
 	if err != nil {
 		return submitted, errors.Join(err, os.Remove(folder)) // nothing is in it
 	}
-	if err := os.WriteFile(filepath.Join(folder, "script"), []byte(script.Text()), 0o700); err != nil { //nolint:gosec // a script runs
+	if err := os.WriteFile(filepath.Join(folder, "script"), []byte(text), 0o700); err != nil { //nolint:gosec // a script runs
 		return submitted, fmt.Errorf("submit: %w", err)
 	}
 	submitted.Job, err = client.Submit(ctx, script)
@@ -141,7 +132,7 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 		_ = os.WriteFile(filepath.Join(folder, "stderr"), []byte(err.Error()+"\n"), 0o600) // the error itself is told
 		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))
 	}
-	link := filepath.Join(filepath.Dir(folder), "job-"+strconv.FormatUint(uint64(submitted.Job), 10))
+	link := filepath.Join(filepath.Dir(folder), "job-"+submitted.Job.String())
 	if err := os.Symlink(filepath.Base(folder), link); err != nil && !errors.Is(err, os.ErrExist) { // a cluster counts anew some day
 		return submitted, fmt.Errorf("submit: job %d is submitted, but %w", submitted.Job, err)
 	}

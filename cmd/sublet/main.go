@@ -38,7 +38,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, api.ErrNoResourceManager), errors.As(err, &unreachable):
 		return exitNoManager
-	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease), errors.Is(err, api.ErrUnknownAccount):
+	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease), errors.Is(err, api.ErrUnknownAccount), errors.Is(err, errNoJob):
 		return exitUnknown
 	case errors.Is(err, api.ErrInUse):
 		return exitInUse
