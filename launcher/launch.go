@@ -93,6 +93,8 @@ func (l *Launch) said(line string) {
 	}
 	l.mu.Unlock()
 	switch {
+	case len(nodes) == 0 && !strings.Contains(line, "error:"):
+		l.log.Debug("srun says", "line", line)
 	case len(nodes) == 0:
 		l.log.Warn("srun says", "line", line)
 	case !ending:
@@ -123,7 +125,7 @@ const (
 func (l *Launch) Register(ctx context.Context, patience time.Duration, progress func(registered []string)) (Registered, error) {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	told := -1
+	told := 0
 	for late := false; ; {
 		found, err := l.look(ctx)
 		if ctx.Err() != nil {

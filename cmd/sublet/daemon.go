@@ -23,13 +23,19 @@ func lifelineFlag(flags *pflag.FlagSet) *bool {
 // untilEnd is a context that ends with SIGTERM, Ctrl-C or, if that is a lifeline, the end of standard input.
 func untilEnd(lifeline bool) (context.Context, context.CancelFunc) {
 	ctx, stop := untilSignal()
-	if lifeline {
-		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end as well
-			stop()
-		}()
+	if !lifeline {
+		return ctx, stop
 	}
-	return ctx, stop
+	// A context of its own: after stop a SIGTERM that comes as well, as Slurm's does, would be the end at once.
+	ctx, cut := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end as well
+		cut()
+	}()
+	return ctx, func() {
+		cut()
+		stop()
+	}
 }
 
 const runDirectoryHelp = "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current)"
