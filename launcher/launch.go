@@ -177,7 +177,10 @@ func (l *Launch) outcome(found Registered, err error, patience time.Duration) (R
 	texts := []string{"launch: no executor manager has registered"}
 	for _, s := range l.steps {
 		if said := s.words.last(); len(said) > 0 {
-			texts = append(texts, "srun says:\n  "+strings.Join(said, "\n  ")+hint(said))
+			texts = append(texts, "srun says:\n  "+strings.Join(said, "\n  "))
+		}
+		if !s.started() {
+			texts = append(texts, "srun has started nothing on "+slurm.Fold(s.nodes)+"; if other steps of the job have its CPUs, --overlap shares them")
 		}
 	}
 	for i, f := range found.Failed {
@@ -192,16 +195,6 @@ func (l *Launch) outcome(found Registered, err error, patience time.Duration) (R
 
 // mostFailures is how many nodes an error names with what their managers wrote.
 const mostFailures = 4
-
-// hint says what to do about what srun says.
-func hint(said []string) string {
-	for _, line := range said {
-		if strings.Contains(line, "Requested nodes are busy") || strings.Contains(line, "step creation temporarily disabled") {
-			return "\nother steps of the job have its cores: --overlap shares them"
-		}
-	}
-	return ""
-}
 
 // look asks who has registered.
 func (l *Launch) look(ctx context.Context) (Registered, error) {

@@ -27,6 +27,7 @@ type step struct {
 	command  *exec.Cmd
 	lifeline io.Closer
 	words    words // of srun, the last
+	logs     func(node string) string
 	ended    chan struct{}
 	err      error // of the process, once it has ended
 }
@@ -36,15 +37,15 @@ func (o *Options) arguments(g group, name string) []string {
 	args := []string{
 		"--job-name=" + JobName,
 		"--nodes=" + strconv.Itoa(len(g.nodes)), "--ntasks=" + strconv.Itoa(len(g.nodes)), "--ntasks-per-node=1", "--nodelist=" + slurm.Fold(g.nodes),
-		"--cpu-bind=none",        // managers pin executors; a mask of their own would be inherited
-		"--mem=0",                // all that the job has, and no share of it that other steps then lack
-		"--gres=none",            // GPUs stay with the job's other steps
-		"--mpi=none",             // managers are no ranks
-		"--propagate=NONE",       // limits of the submitter's host, such as of locked memory, are not those of nodes
-		"--no-kill",              // a node that dies,
-		"--kill-on-bad-exit=0",   // a manager that fails
-		"--wait=0",               // or ends, takes no other along
-		"--input=all", "--quiet", // every manager has the lifeline; errors are told all the same
+		"--cpu-bind=none",         // managers pin executors; a mask of their own would be inherited
+		"--mem=0",                 // all that the job has, and no share of it that other steps then lack
+		"--gres=none",             // GPUs stay with the job's other steps
+		"--mpi=none",              // managers are no ranks
+		"--propagate=NONE",        // limits of the submitter's host, such as of locked memory, are not those of nodes
+		"--no-kill",               // a node that dies,
+		"--kill-on-bad-exit=0",    // a manager that fails
+		"--wait=0",                // or ends, takes no other along
+		"--input=all",             // every manager has the lifeline
 		"--open-mode=append",      // of a job that was requeued
 		"--output=" + o.log("%N"), // per node
 	}
@@ -85,7 +86,7 @@ func environment(own []string, directory string) []string {
 
 // startStep starts the managers of some nodes. said gets each line that srun writes.
 func (o *Options) startStep(g group, name string, said func(line string)) (*step, error) {
-	s := &step{group: g, ended: make(chan struct{})}
+	s := &step{group: g, logs: o.log, ended: make(chan struct{})}
 	s.command = exec.Command(o.Srun, o.arguments(g, name)...) //nolint:noctx // it is ended by its lifeline, see end
 	s.command.Env = environment(os.Environ(), o.Directory)
 	// A terminal's Ctrl-C is ours to act on: srun's own group does not get it.
@@ -129,14 +130,25 @@ func (o *Options) startStep(g group, name string, said func(line string)) (*step
 	return s, nil
 }
 
-const (
-	// killPatience is how long srun may take to kill what it has started, and then to end itself.
-	killPatience = 5 * time.Second
-)
+// killPatience is how long srun may take to kill what it has started, and then to end itself.
+const killPatience = 5 * time.Second
+
+// started tells whether Slurm has started a manager. srun says so only after some seconds; files of what they write are made first.
+func (s *step) started() bool {
+	return slices.ContainsFunc(s.nodes, func(node string) bool {
+		_, err := os.Stat(s.logs(node))
+		return err == nil
+	})
+}
 
 // end has the managers drain and end, and kills them when ctx ends.
 func (s *step) end(ctx context.Context) error {
 	s.lifeline.Close()
+	if !s.started() { // srun waits for CPUs, and looks at nothing but signals
+		if err := s.command.Process.Signal(unix.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+	}
 	select {
 	case <-s.ended:
 		return nil
