@@ -20,8 +20,12 @@ func executorManagerCommand() *command {
 		details: `
 It lends the whole cores of this node (in a job: of the job's part of it) that no rank computes on and
 nobody else has claimed. It waits for a resource manager that is not there yet, goes on when it
-goes away, and registers again when it is back. On SIGTERM or Ctrl-C it ends its executors and
-deregisters.
+goes away, and registers again when it is back.
+
+On SIGTERM or Ctrl-C, and --drain-before its allocation ends, it takes no new leases; programs send it nothing more,
+and lease elsewhere as soon as what was running has been answered. Then it deregisters and ends: after --grace, or two
+seconds before the end of the allocation, in any case. Half of the time that is left is the most that is drained, so that
+short allocations are of use.
 
 --cores 4 lends the first four cores; --cores 0-3,8 those cores; "4," core 4 alone. --memory bounds what it lends of
 the node's memory. In a job of Slurm's it lends no more cores than the job has on this node.
@@ -56,6 +60,8 @@ print goes there too, if their client is on another host.`,
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: that of -c, else any free port of the interface towards the resource manager)")
 			flags.StringVar(&options.Name, "name", "", "`NAME` of the node; %N in it is what Slurm calls it (default: that of -c, else Slurm's, else this host's)")
 			file.declare(flags)
+			retirement := retirementFlags{}
+			retirement.declare(flags)
 			metrics := metricsFlag(flags)
 			pool := flags.Int("pool", manager.DefaultPool, "keep `N` executors started for leases; 0: none; -1: one for each free core, at most 4")
 			part := jobPart{}
@@ -83,21 +89,24 @@ print goes there too, if their client is on another host.`,
 				if err := part.apply(&options); err != nil {
 					return err
 				}
-				return runExecutorManager(options, file.alone, *lifeline, stderr)
+				return runExecutorManager(options, &retirement, file.alone, *lifeline, stderr)
 			}
 		},
 	}
 }
 
-func runExecutorManager(options manager.DaemonOptions, alone, lifeline bool, stderr io.Writer) error {
+func runExecutorManager(options manager.DaemonOptions, retirement *retirementFlags, alone, lifeline bool, stderr io.Writer) error {
 	var err error
 	if options.Log, err = newLogger(stderr, "executor-manager", slog.LevelInfo); err != nil {
+		return err
+	}
+	if options.Retirement, err = retirement.read(options.Log); err != nil {
 		return err
 	}
 	ctx, stop := untilEnd(lifeline)
 	defer stop()
 	if alone {
-		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen, Metrics: options.Metrics})
+		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen, Metrics: options.Metrics, Retirement: options.Retirement})
 	}
 	return manager.RunDaemon(ctx, options)
 }

@@ -65,6 +65,7 @@ type Manager struct {
 	direct   *direct  // nil: it does so on its own host alone, or not at all
 	pool     *pool
 	tally    *tally
+	tenants  *tenants
 
 	libraries *libraries
 
@@ -85,7 +86,7 @@ type Manager struct {
 
 // New makes the manager of this node.
 func New(options Options) (*Manager, error) {
-	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets, direct: options.direct, tally: newTally()}
+	m := &Manager{log: options.Log, program: options.Executor, starter: options.Starter, tickets: options.tickets, direct: options.direct, tally: newTally(), tenants: newTenants()}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}

@@ -60,6 +60,7 @@ var samples = []ledger.Command{
 	ledger.Written{Line: 5},
 	ledger.ForgetParts{Parts: []string{"l@n"}},
 	ledger.BoundNode{Node: "n", Memory: 1 << 26},
+	ledger.Foresee{Node: "n", Outlook: api.Outlook{Ends: noon, LendsUntil: noon, Leaving: "why", Since: noon}},
 }
 
 const entriesFile = "testdata/entries-1.txt"
