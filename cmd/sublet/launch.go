@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"time"
 
@@ -17,8 +16,9 @@ func launchCommand() *command {
 		details: `
 In an allocation (sbatch, salloc) it starts one executor manager on each node, by srun, waits until
 they have registered with the resource manager of the run directory, says which have, and stays until
-SIGTERM, Ctrl-C or the allocation's end. Then they drain and end, and nothing is left on the nodes; a
-second signal kills them at once. They end as well if this command is killed.
+SIGTERM, Ctrl-C or the allocation's end. Then they drain, which takes --grace at most, and end, and
+nothing is left on the nodes; a second signal kills them at once. They end as well if this command is
+killed. From --drain-before the allocation's end on they take no new leases.
 
 A manager that fails is named, with the last lines that it wrote; the others go on. If none has
 registered the exit status is 1, and with --all also if one has not.
@@ -94,16 +94,19 @@ type launchFlags struct {
 	listen              string
 	all                 bool
 	wait                slurmTime
+	drainBefore, grace  slurmTime
 }
 
 const defaultWait = slurmTime(2 * time.Minute)
 
 func (f *launchFlags) declare(flags *pflag.FlagSet) {
-	f.wait = defaultWait
+	f.wait, f.drainBefore, f.grace = defaultWait, slurmTime(defaultDrainBefore), slurmTime(defaultGrace)
 	flags.BoolVar(&f.withResourceManager, "with-resource-manager", false, "start a resource manager too")
 	flags.StringVar(&f.listen, "listen", "", "`ADDRESS`, host:port, at which that resource manager listens")
 	flags.BoolVar(&f.all, "all", false, "fail unless all managers have registered")
 	flags.Var(&f.wait, "wait-timeout", "how long to wait until all managers have registered")
+	flags.Var(&f.drainBefore, "drain-before", "how long before the allocation's end its nodes take no new leases")
+	flags.Var(&f.grace, "grace", "how long running functions have when the nodes are told to end")
 }
 
 func (f *launchFlags) check(name string) error {
@@ -125,7 +128,13 @@ func (f *launchFlags) words() (words []string) {
 		words = append(words, "--all")
 	}
 	if f.wait != defaultWait {
-		words = append(words, fmt.Sprintf("--wait-timeout=%v", time.Duration(f.wait)))
+		words = append(words, "--wait-timeout="+f.wait.String())
+	}
+	if f.drainBefore != slurmTime(defaultDrainBefore) {
+		words = append(words, "--drain-before="+f.drainBefore.String())
+	}
+	if f.grace != slurmTime(defaultGrace) {
+		words = append(words, "--grace="+f.grace.String())
 	}
 	return words
 }

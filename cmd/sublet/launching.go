@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +21,8 @@ import (
 	"github.com/sublet-hpc/sublet/slurm"
 )
 
-// endPatience is how long managers may take to drain and end: Slurm's own KillWait is 30 s unless a site has changed it.
-const endPatience = 35 * time.Second
+// endPatience is how long managers may take to end when their grace is over.
+const endPatience = 10 * time.Second
 
 // launching is one run of sublet launch.
 type launching struct {
@@ -131,6 +132,7 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	defer client.Close()
 	l.options.Directory, l.options.Log = directory, l.log
 	l.options.Cores, l.options.Memory = l.part.cores, int64(l.part.memory)
+	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.ends(ctx)}
 	if l.options.Logs == "" {
 		l.options.Logs = filepath.Join(directory, launcher.Folders, l.options.Allocation.Job.String())
 	}
@@ -142,10 +144,36 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 		return err
 	}
 	err = l.lend(ctx, managers)
-	draining, cancel := context.WithTimeout(force, endPatience)
+	draining, cancel := context.WithTimeout(force, time.Duration(l.flags.grace)+endPatience)
 	defer cancel()
 	return errors.Join(err, managers.End(draining))
 }
+
+// ends says when the allocation does, as --ends of executor managers has it. Slurm is asked here, once, and not by every manager; where it
+// does not answer they ask for themselves, until it does.
+func (l *launching) ends(ctx context.Context) string {
+	ends := l.options.Allocation.Ends
+	if ends.IsZero() {
+		asking, cancel := context.WithTimeout(ctx, askPatience)
+		defer cancel()
+		jobs, err := slurm.New(slurm.Options{Log: l.log}).Jobs(asking)
+		if err != nil {
+			return ""
+		}
+		for i := range jobs {
+			if jobs[i].ID == l.options.Allocation.Job {
+				ends = jobs[i].Ends
+			}
+		}
+		if ends.IsZero() {
+			return "never"
+		}
+	}
+	return strconv.FormatInt(ends.Unix(), 10)
+}
+
+// askPatience is how long Slurm may take to say when the allocation ends: managers are not kept waiting by it.
+const askPatience = 2 * time.Second
 
 // lend waits for the managers, says who has registered, and stays until they or ctx end.
 func (l *launching) lend(ctx context.Context, managers *launcher.Launch) error {
