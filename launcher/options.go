@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/slurm"
 )
 
@@ -50,7 +51,7 @@ func (o *Options) check() error {
 		}
 	}
 	if have := o.Allocation.Memory; have > 0 && o.Memory > have {
-		return fmt.Errorf("launch: --memory %d: job %d has %d bytes on each node; ask for at most as many, or submit with more", o.Memory, o.Allocation.Job, have)
+		return fmt.Errorf("launch: --memory %s: job %d has %s on each node; ask for at most as much, or submit with more", bytesize.Format(o.Memory), o.Allocation.Job, bytesize.Format(have))
 	}
 	return nil
 }

@@ -130,6 +130,9 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 	submitted.Job, err = client.Submit(ctx, script)
 	if err != nil {
 		_ = os.WriteFile(filepath.Join(folder, "stderr"), []byte(err.Error()+"\n"), 0o600) // the error itself is told
+		if errors.Is(err, slurm.ErrTimeout) || ctx.Err() != nil {
+			err = fmt.Errorf("%w\nit may be submitted all the same: look with sublet slurm list before you submit it again", err)
+		}
 		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))
 	}
 	link := filepath.Join(filepath.Dir(folder), "job-"+submitted.Job.String())
