@@ -131,7 +131,7 @@ func (l *Launch) Register(ctx context.Context, patience time.Duration, progress 
 		if ctx.Err() != nil {
 			return found, ctx.Err()
 		}
-		if progress != nil && err == nil && len(found.Nodes) != told {
+		if progress != nil && err == nil && len(found.Nodes) > told {
 			told = len(found.Nodes)
 			progress(nodeNames(found.Nodes))
 		}
