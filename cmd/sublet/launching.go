@@ -177,12 +177,13 @@ const askPatience = 2 * time.Second
 
 // lend waits for the managers, says who has registered, and stays until they or ctx end.
 func (l *launching) lend(ctx context.Context, managers *launcher.Launch) error {
+	told := func() bool { return ctx.Err() != nil } // to end
 	shown := showRegistering(l.stderr, l.log, len(l.options.Allocation.Nodes))
 	registered, err := managers.Register(ctx, time.Duration(l.flags.wait), shown.registered)
 	shown.stop()
 	switch {
-	case ctx.Err() != nil:
-		return nil // somebody has ended it before it began
+	case told():
+		return nil // before it began; what that has interrupted is no news
 	case err != nil:
 		return err
 	}
@@ -193,7 +194,7 @@ func (l *launching) lend(ctx context.Context, managers *launcher.Launch) error {
 		return fmt.Errorf("launch: %d of %d executor managers have not registered, and --all wants all of them", missing, len(l.options.Allocation.Nodes))
 	}
 	failed := managers.Wait(ctx)
-	if ctx.Err() != nil {
+	if told() {
 		l.log.Info("draining", "reason", "told to end")
 		return nil
 	}

@@ -5,13 +5,14 @@ package slurmlab_test
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/internal/slurmlab"
 )
@@ -74,7 +75,7 @@ func TestSubmittedJob(t *testing.T) {
 	lab := slurmlab.Open(t)
 	c := lab.NewCluster(t)
 	job := submit(t, lab, c, "-N", "3", "--time", "10", "-p", "harvest", "--cores", "1", "--", "--nodelist=n[1-3]")
-	job.Await(t, "RUNNING")
+	job.Await(t, "RUNNING") // looked for every 50 ms
 	began := time.Now()
 	c.AwaitNodes(t, "n1", "n2", "n3")
 	within(t, "job started, managers registered", time.Since(began), promisedStart)
@@ -111,11 +112,12 @@ func TestSubmittedJob(t *testing.T) {
 func TestLauncherKilled(t *testing.T) {
 	lab := slurmlab.Open(t)
 	c := lab.NewCluster(t)
-	job := lab.Submit(t, inJob(c)+filepath.Join(lab.Bin, "sublet")+" launch &\npid=$!\nread -r < "+fifo(t, lab)+"\nkill -KILL $pid\nsleep 600",
+	kill := newGate(t, lab)
+	job := lab.Submit(t, inJob(c)+filepath.Join(lab.Bin, "sublet")+" launch &\npid=$!\nread -r < "+string(kill)+"\nkill -KILL $pid\nsleep 600",
 		"--nodelist=n[1-2]", "--nodes=2", "--exclusive", "--mem=0")
 	c.AwaitNodes(t, "n1", "n2")
 	killed := time.Now()
-	release(t, lab)
+	kill.open(t)
 	c.AwaitNodes(t)
 	within(t, "launcher killed, managers gone", time.Since(killed), promisedEnd)
 	slurmlab.Eventually(t, "only the script is left", func() bool {
@@ -125,29 +127,22 @@ func TestLauncherKilled(t *testing.T) {
 	lab.AwaitClean(t, 20*time.Second)
 }
 
-// Steps of a job wait for a word of the test at a named pipe.
-func fifo(t *testing.T, lab *slurmlab.Lab) string {
+// gate is a named pipe at which a job's script waits for a word of the test: read -r < GATE.
+type gate string
+
+func newGate(t *testing.T, lab *slurmlab.Lab) gate {
 	t.Helper()
-	path := pipeOf(t, lab)
-	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	path := filepath.Join(lab.Folder(t), "gate")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return path
+	return gate(path)
 }
 
-var pipes = map[string]string{} // by test
-
-func pipeOf(t *testing.T, lab *slurmlab.Lab) string {
-	if pipes[t.Name()] == "" {
-		pipes[t.Name()] = filepath.Join(lab.Folder(t), "pipe")
-	}
-	return pipes[t.Name()]
-}
-
-// release gives the word.
-func release(t *testing.T, lab *slurmlab.Lab) {
+// open gives the word, when the script is there.
+func (g gate) open(t *testing.T) {
 	t.Helper()
-	if err := os.WriteFile(pipeOf(t, lab), []byte("go\n"), 0o600); err != nil {
+	if err := os.WriteFile(string(g), []byte("go\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -177,22 +172,23 @@ func TestOverlap(t *testing.T) {
 	lab := slurmlab.Open(t)
 	c := lab.NewCluster(t)
 	launch := filepath.Join(lab.Bin, "sublet") + " launch "
+	next := newGate(t, lab)
 	job := lab.Submit(t, inJob(c)+"srun --mem=0 --cpus-per-task=$SLURM_CPUS_ON_NODE sh -c 'echo begun; exec sleep 600' &\n"+
-		"read -r < "+fifo(t, lab)+"\n"+launch+"--wait-timeout 2s; echo status $?\n"+launch+"--overlap --cores 1 & pid=$!\nread -r < "+pipeOf(t, lab)+"\nkill $pid; wait $pid; echo status $?; sleep 600",
+		"read -r < "+string(next)+"\n"+launch+"--wait-timeout 2s; echo status $?\n"+launch+"--overlap --cores 1 & pid=$!\nread -r < "+string(next)+"\nkill $pid; wait $pid; echo status $?; sleep 600",
 		"--nodelist=n1", "--nodes=1", "--exclusive", "--mem=0")
 	says := func(what string) {
 		t.Helper()
 		slurmlab.Eventually(t, "the job says "+what, func() bool { return strings.Contains(job.Printed(), what) })
 	}
 	says("begun")
-	release(t, lab)
+	next.open(t)
 	says("--overlap shares them")
 	says("status 1")
 	c.AwaitNodes(t, "n1")
 	if nodes := c.List(t); len(nodes[0].Cores) != 1 {
 		t.Errorf("with --cores 1 the node lends %v", nodes[0].Cores)
 	}
-	release(t, lab)
+	next.open(t)
 	says("status 0")
 	c.AwaitNodes(t)
 	if left := strings.Join(lab.Left(t, "n1"), "\n"); strings.Contains(left, "sublet launch") || strings.Contains(left, "executor") || !strings.Contains(left, "sleep 600") {
