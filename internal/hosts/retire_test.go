@@ -126,8 +126,8 @@ func TestAllocationEnds(t *testing.T) {
 
 // On its own host, too, nothing is lost that a manager has time for.
 func TestManagerOnThisHostRetires(t *testing.T) {
-	c := newCluster(t)
 	spare(t)
+	c := newCluster(t)
 	command := exec.Command(sublet, "executor-manager", "--cores", "1", "--name", "here")
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	here := c.Start(t, command)
