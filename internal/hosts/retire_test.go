@@ -28,6 +28,8 @@ func TestManagerThatRetires(t *testing.T) {
 	first := e.Node()
 	f := burn(t, s, e, 700*time.Millisecond)
 	began := time.Now()
+	// Slurm tells all processes of a job; executors go on.
+	check(t, syscall.Kill(e.PID(), syscall.SIGTERM))
 	managers[first].Signal(t, syscall.SIGTERM)
 	hosts.Eventually(t, "nothing more is sent there", func() bool { return !e.Ready() })
 	if _, err := e.Invoke(within(t), "echo", nil, nil).Wait(within(t)); !isDrained(err) {
