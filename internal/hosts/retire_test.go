@@ -28,6 +28,8 @@ func TestManagerThatRetires(t *testing.T) {
 	first := e.Node()
 	f := burn(t, s, e, 700*time.Millisecond)
 	began := time.Now()
+	// Slurm tells all processes of a job; executors go on.
+	check(t, syscall.Kill(e.PID(), syscall.SIGTERM))
 	managers[first].Signal(t, syscall.SIGTERM)
 	hosts.Eventually(t, "nothing more is sent there", func() bool { return !e.Ready() })
 	if _, err := e.Invoke(within(t), "echo", nil, nil).Wait(within(t)); !isDrained(err) {
@@ -126,8 +128,8 @@ func TestAllocationEnds(t *testing.T) {
 
 // On its own host, too, nothing is lost that a manager has time for.
 func TestManagerOnThisHostRetires(t *testing.T) {
-	c := newCluster(t)
 	spare(t)
+	c := newCluster(t)
 	command := exec.Command(sublet, "executor-manager", "--cores", "1", "--name", "here")
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	here := c.Start(t, command)

@@ -1,0 +1,168 @@
+//go:build slurmlab
+
+package slurmlab_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/slurmlab"
+)
+
+// long makes Jacobi compute for some ten seconds.
+const long = "--executors 1 --iterations 1500 --size 2000 --verify"
+
+// harvested are executor managers on n1 and n2 in a job that can be preempted, and an MPI program on n4 that has an
+// executor of one of them, node.
+func harvested(t *testing.T, lab *slurmlab.Lab) (c *slurmlab.Cluster, managers *slurmlab.Job, program jacobi, node string) {
+	t.Helper()
+	c = lab.NewCluster(t)
+	managers = lab.Submit(t, c.Manage("--cores 1 --grace 8s"), "--nodelist=n[1-2]", "--nodes=2", "--exclusive", "--partition=harvest", "--time=10")
+	c.AwaitNodes(t, "n1", "n2")
+	program = submitJacobi(t, lab, c, "mpirun -n 1", long, "--nodes=1", "--nodelist=n4")
+	slurmlab.Eventually(t, "its lease", func() bool {
+		for _, n := range c.List(t) {
+			if len(n.Leases) > 0 {
+				node = n.Name
+			}
+		}
+		return node != ""
+	})
+	return c, managers, program, node
+}
+
+// Causes of losses, as programs report them.
+const (
+	drained = "its executor manager ended: "
+	silent  = "heard"
+)
+
+// endsWell waits for the program, whose solution is right although it has lost executors to a cause.
+func endsWell(t *testing.T, program jacobi, cause string) {
+	t.Helper()
+	program.Await(t, "COMPLETED")
+	r := program.report(t)
+	if r.Verified == nil || !*r.Verified {
+		t.Errorf("the solution was not verified: %+v", r)
+	}
+	causes := []string{}
+	for _, loss := range r.Losses {
+		causes = append(causes, loss.Text)
+	}
+	if cause == "" && r.Lost > 0 || cause != "" && !slices.ContainsFunc(causes, func(c string) bool { return strings.Contains(c, cause) }) {
+		t.Errorf("lost %d, to be %q: %v", r.Lost, cause, causes)
+	}
+}
+
+// A job of the partition that goes before has harvested nodes within three seconds, while an MPI program computes on
+// them; the program's answer is right, and nothing of the managers is left on the nodes. Theirs is queued again.
+func TestPreemption(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c, managers, program, _ := harvested(t, lab)
+	began := time.Now()
+	urgent := lab.Submit(t, "sleep 1", "--nodelist=n[1-2]", "--nodes=2", "--exclusive", "--partition=batch")
+	urgent.Await(t, "RUNNING", "COMPLETED")
+	took := time.Since(began)
+	t.Logf("the urgent job runs %v after it was submitted", took.Round(time.Millisecond))
+	if took > 4*time.Second { // of which a second is Slurm's, until it signals
+		t.Errorf("the urgent job ran %v after it was submitted", took)
+	}
+	lab.AwaitClean(t, 5*time.Second, "n1", "n2")
+	c.AwaitNodes(t)
+	if log := managers.Printed(); strings.Count(log, "it was told to end") != 2 {
+		t.Errorf("the managers were not told to end, or did not hear it")
+	}
+	endsWell(t, program, drained)
+	managers.Await(t, "PENDING", "RUNNING") // again
+	managers.Cancel(t)
+	lab.AwaitClean(t, 15*time.Second)
+}
+
+// The end of a job's time: its managers have gone before, and what they had lent was moved.
+func TestWalltime(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c := lab.NewCluster(t)
+	managers := lab.Submit(t, c.Manage("--cores 1 --drain-before 50s"), "--nodelist=n1", "--nodes=1", "--exclusive", "--partition=harvest", "--time=1")
+	c.AwaitNodes(t, "n1")
+	slurmlab.Eventually(t, "the end of its allocation, which Slurm knows", func() bool {
+		nodes := c.List(t)
+		return len(nodes) == 1 && !nodes[0].Outlook.Ends.IsZero()
+	})
+	outlook := c.List(t)[0].Outlook
+	ends, err := time.ParseInLocation("2006-01-02T15:04:05", managers.Record()["EndTime"], time.Local)
+	if err != nil || !outlook.Ends.Equal(ends) {
+		t.Errorf("Slurm says %v (%v), the manager %v", ends, err, outlook.Ends)
+	}
+	program := submitJacobi(t, lab, c, "mpirun -n 1", long, "--nodes=1", "--nodelist=n4")
+	managers.Await(t, "COMPLETED")
+	if left := time.Until(ends); left < 0 || left > 31*time.Second {
+		t.Errorf("the managers' job has ended %v before its time", left)
+	}
+	endsWell(t, program, drained)
+	lab.AwaitClean(t, 5*time.Second)
+}
+
+// A node crashes: the program computes on, and the resource manager writes the node off.
+func TestNodeCrashes(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c, _, program, node := harvested(t, lab)
+	other := "n1"
+	if node == other {
+		other = "n2"
+	}
+	lab.Crash(t, node)
+	c.AwaitNodes(t, other)
+	endsWell(t, program, silent)
+}
+
+// A node is cut off, and comes back: the program loses its executor and computes on; when the network is healed the
+// node's manager is lent again, without anybody's help.
+func TestNodeIsCutOffAndComesBack(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c, managers, program, node := harvested(t, lab)
+	other := "n1"
+	if node == other {
+		other = "n2"
+	}
+	lab.Cut(t, node)
+	c.AwaitNodes(t, other)
+	lab.Heal(t, node)
+	c.AwaitNodes(t, "n1", "n2")
+	endsWell(t, program, silent)
+	managers.Cancel(t)
+	lab.AwaitClean(t, 15*time.Second)
+}
+
+// slurmctld is away for half a minute: nobody who lends or computes notices.
+func TestControllerIsAway(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c, managers, program, _ := harvested(t, lab)
+	lab.StopController(t)
+	began := time.Now()
+	r := solveBeside(t, lab, c)
+	if !r {
+		t.Error("a program that does not ask Slurm got no executor")
+	}
+	<-time.After(30*time.Second - time.Since(began)) // that is what it is about
+	if nodes := c.Nodes(t); !slices.Equal(nodes, []string{"n1", "n2"}) {
+		t.Errorf("after 30 s without slurmctld %v lend", nodes)
+	}
+	lab.StartController(t)
+	endsWell(t, program, "")
+	managers.Cancel(t)
+	lab.AwaitClean(t, 15*time.Second)
+}
+
+// solveBeside runs the solver without any job, on n3.
+func solveBeside(t *testing.T, lab *slurmlab.Lab, c *slurmlab.Cluster) bool {
+	t.Helper()
+	command := lab.Command("n3", "env", "SUBLET_DIR="+c.Dir, "SUBLET_BIN="+lab.Bin, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+		"mpirun", "-n", "1", lab.Bin+"/jacobi", "--size", "500")
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	return strings.Contains(string(out), " n1") || strings.Contains(string(out), " n2")
+}
