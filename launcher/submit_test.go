@@ -53,7 +53,7 @@ func TestScript(t *testing.T) {
 
 // The script's own words are read by a shell as they are.
 func TestScriptIsReadByAShell(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), `it's a "$HOME" \ dir`)
+	folder := filepath.Join(t.TempDir(), `it's a "$HOME" dir`)
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}

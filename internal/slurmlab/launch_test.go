@@ -147,6 +147,27 @@ func (g gate) open(t *testing.T) {
 	}
 }
 
+// slurmctld is away: a launch ends as it always does, because that asks nothing of it.
+func TestLaunchEndsWithoutController(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c := lab.NewCluster(t)
+	end := newGate(t, lab)
+	job := lab.Submit(t, inJob(c)+filepath.Join(lab.Bin, "sublet")+" launch &\npid=$!\nread -r < "+string(end)+"\nkill $pid; wait $pid; echo status $?\nsleep 600",
+		"--nodelist=n[1-2]", "--nodes=2", "--exclusive", "--mem=0")
+	c.AwaitNodes(t, "n1", "n2")
+	slurmlab.Eventually(t, "the launch is complete", func() bool { return strings.Contains(job.Printed(), "2 nodes in") })
+	lab.StopController(t)
+	told := time.Now()
+	end.open(t)
+	c.AwaitNodes(t)
+	within(t, "told to end without slurmctld, managers gone", time.Since(told), promisedEnd)
+	slurmlab.Eventually(t, "the launch has ended well", func() bool { return strings.Contains(job.Printed(), "status 0") })
+	t.Logf("sublet launch itself: %v", time.Since(told).Round(time.Millisecond))
+	lab.StartController(t)
+	job.Cancel(t)
+	lab.AwaitClean(t, 20*time.Second)
+}
+
 // A node on which the manager can not be started is named, with what was written there; the other one lends.
 func TestManagerThatFails(t *testing.T) {
 	lab := slurmlab.Open(t)
