@@ -3,7 +3,9 @@
 package slurmlab_test
 
 import (
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +13,8 @@ import (
 	"github.com/sublet-hpc/sublet/internal/slurmlab"
 )
 
-// long makes Jacobi compute for some ten seconds.
-const long = "--executors 1 --iterations 1500 --size 2000 --verify"
+// long makes Jacobi compute for some seconds, longer on a busy machine.
+const long = "--executors 1 --iterations 1000 --size 2000 --verify"
 
 // harvested are executor managers on n1 and n2 in a job that can be preempted, and an MPI program on n4 that has an
 // executor of one of them, node.
@@ -30,7 +32,28 @@ func harvested(t *testing.T, lab *slurmlab.Lab) (c *slurmlab.Cluster, managers *
 		}
 		return node != ""
 	})
+	slurmlab.Eventually(t, "that its executor computes", func() bool { return computes(t, lab, node) })
 	return c, managers, program, node
+}
+
+// computes tells whether an executor on a node has had more of a processor than its start takes.
+func computes(t *testing.T, lab *slurmlab.Lab, node string) bool {
+	t.Helper()
+	for _, process := range lab.Processes(t, node) {
+		words := strings.Fields(process)
+		if words[1] != "sublet-executor" {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + words[0] + "/stat")
+		if err != nil {
+			continue // it has gone
+		}
+		fields := strings.Fields(string(stat)) // its name has no blanks
+		if ticks, err := strconv.Atoi(fields[13]); err == nil && ticks > 50 {
+			return true
+		}
+	}
+	return false
 }
 
 // Causes of losses, as programs report them.
