@@ -135,13 +135,13 @@ clean: ## remove what was built
 	rm -rf bin build
 
 # Prints failures, one line per package, and the totals. A package takes 3 minutes at most on two idle
-# cores; what hangs is found by the tests themselves, with a text that says what. RERUNS=1 runs tests that
-# fail once more when all others are done, and fails if they fail again; both are in the output.
+# cores; what hangs is found by the tests themselves, with a text that says what. RERUNS=N runs tests that
+# fail up to N times more when all others are done, and fails if they fail each time; all is in the output.
 RERUNS ?= 0
 TESTER  = $(MPI) $(GOTESTSUM)
 define run_tests
 $(TESTER) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output \
-	$(if $(filter-out 0,$(RERUNS)),--rerun-fails=$(RERUNS) --rerun-fails-max-failures=5 --rerun-fails-run-root-test --rerun-fails-abort-on-data-race) \
+	$(if $(filter-out 0,$(RERUNS)),--rerun-fails=$(RERUNS) --rerun-fails-max-failures=10 --rerun-fails-run-root-test --rerun-fails-abort-on-data-race) \
 	--packages "$(2)" -- -timeout 15m $(1)
 endef
 

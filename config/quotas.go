@@ -11,7 +11,7 @@ type Quotas struct {
 
 // Quota bounds one account. What is nil, or 0 cores, is not bounded.
 type Quota struct {
-	// Cores is how many executors its leases have at once.
+	// Cores is how many cores its leases have at once: of an executor of several cores, all.
 	Cores int
 	// GBSeconds and Cost are what it may use from Since on.
 	GBSeconds, Cost *Amount
@@ -21,7 +21,7 @@ type Quota struct {
 
 func (q *Quota) schema() object {
 	return object{
-		{name: "cores", value: count(&q.Cores, 1), means: "how many executors its leases may have at once. Default: any number"},
+		{name: "cores", value: count(&q.Cores, 1), means: "how many cores its leases may have at once. Default: any number"},
 		{name: "gb_seconds", value: amount{&q.GBSeconds}, means: "how many GB·seconds it may use. Default: any number"},
 		{name: "cost", value: amount{&q.Cost}, means: "how much it may use by the prices. Default: any amount"},
 		{name: "since", value: date{&q.Since}, means: "from when on use counts. Default: from the beginning"},

@@ -206,7 +206,7 @@ func (l *Lease) openDoors(ctx context.Context, g *grant, executors []*Executor, 
 		}
 		s := l.newSite(executors[:shares[i]])
 		executors = executors[shares[i]:]
-		s.memory = d.share()
+		s.memory = d.share(l.want.cores())
 		d.site.Store(s)
 		g.sites = append(g.sites, s)
 		all.Go(func() {

@@ -10,6 +10,7 @@ import (
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 // Executor is one executor of a lease, identified by its index: when its process is lost, a
@@ -83,11 +84,21 @@ func (e *Executor) Index() int { return e.index }
 // Node is the name of the node that it is on.
 func (e *Executor) Node() string { return e.berth.Load().site.node }
 
-// Core that it is pinned to, -1 for none.
+// Core that it is pinned to, of several the lowest, -1 for none.
 func (e *Executor) Core() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.info.Core
+}
+
+// Cores that it is pinned to, ascending; none if it is pinned to none. See Want.CoresPerExecutor.
+func (e *Executor) Cores() []int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.info.Core == api.NoCore {
+		return nil
+	}
+	return append([]int{e.info.Core}, e.info.More...)
 }
 
 // Oversubscribed tells whether it shares its core.

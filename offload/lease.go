@@ -29,13 +29,18 @@ const (
 type Want struct {
 	// Executors is how many, at least 1. Each is a process on a core of its own.
 	Executors int
+	// CoresPerExecutor is how many cores of one node each executor has, for functions that start threads of their
+	// own: these may run on all of them, and OMP_NUM_THREADS, OPENBLAS_NUM_THREADS and MKL_NUM_THREADS are as many.
+	// An executor still runs one function at a time. 0: 1. With more than 1 there is no Oversubscribe.
+	CoresPerExecutor int
 	// Library is the path of the function library.
 	Library string
 	// HotTimeout is how long an executor spins after an invocation before it sleeps (waking takes
 	// some 50 µs), and how long Wait spins. 0: DefaultHotTimeout; AlwaysHot; NeverHot.
 	HotTimeout time.Duration
 	// Oversubscribe takes executors that share cores with ranks, or with each other, where there
-	// are no free cores, instead of failing with ErrNoCapacity. Executor.Oversubscribed tells.
+	// are no free cores, instead of failing with ErrNoCapacity. Executor.Oversubscribed tells. It is refused
+	// with CoresPerExecutor: threads that share their cores with others hold each other up.
 	Oversubscribe bool
 	// Environment are NAME=VALUE pairs that the functions see.
 	Environment []string
@@ -44,7 +49,8 @@ type Want struct {
 	// Memory is how many bytes each executor may use: for the session's buffers and constants that it
 	// maps or mirrors together, and as much again for what its functions allocate. What goes beyond is
 	// refused with ErrPayloadTooLarge, or an allocation fails. 0: a share of the node's memory, equal
-	// for each of its cores. At least MinMemory; more than any node has is ErrNoCapacity.
+	// for each of its cores, of which an executor of several has theirs. At least MinMemory; more than any
+	// node has is ErrNoCapacity.
 	Memory int64
 	// TimeLimit is after which time the lease ends, wherever its executors are: they are ended, invocations fail
 	// with ExecutorLost (Cause LostTimeLimit), and no others take their place; Split goes on with its own cores.
@@ -132,6 +138,12 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	if want.Executors < 1 {
 		return nil, fmt.Errorf("offload: a lease of %d executors; at least 1", want.Executors)
 	}
+	if want.CoresPerExecutor < 0 || want.CoresPerExecutor > api.MaxCoresPerExecutor {
+		return nil, fmt.Errorf("offload: executors of %d cores each (Want.CoresPerExecutor); 1 to %d, or 0 for 1", want.CoresPerExecutor, api.MaxCoresPerExecutor)
+	}
+	if want.CoresPerExecutor > 1 && want.Oversubscribe {
+		return nil, fmt.Errorf("offload: oversubscribed executors of %d cores each: threads that share their cores with others hold each other up; leave out Want.Oversubscribe or Want.CoresPerExecutor", want.CoresPerExecutor)
+	}
 	if want.HotTimeout < 0 && want.HotTimeout != AlwaysHot && want.HotTimeout != NeverHot {
 		return nil, fmt.Errorf("offload: a hot timeout of %v; use AlwaysHot or NeverHot", want.HotTimeout)
 	}
@@ -185,6 +197,9 @@ func newLease(s *Session, want Want) *Lease {
 	l.release = sync.OnceValue(l.giveBack)
 	return l
 }
+
+// cores is how many each executor has.
+func (w *Want) cores() int { return max(w.CoresPerExecutor, 1) }
 
 // hot is the hot timeout as the executor wants it, and how long a client spins.
 func (w *Want) hot() time.Duration {

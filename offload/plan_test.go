@@ -31,6 +31,9 @@ func TestPlanDirect(t *testing.T) {
 		"no more memory than the database says": {[]*door{at(8, 64, 8), at(8, 0, 8)}, Want{Memory: 32 << 20}, 3, []int{0, 3}},
 		"without those that are away":           {[]*door{away, at(2, 0, 2)}, Want{}, 2, []int{0, 2}},
 		"shared where there are too few":        {[]*door{away, at(1, 0, 1), at(1, 0, 0)}, Want{Oversubscribe: true}, 4, []int{0, 3, 1}},
+		"of several cores each":                 {[]*door{at(3, 0, 8), at(8, 0, 5)}, Want{CoresPerExecutor: 2}, 3, []int{1, 2}},
+		"spread, of several cores each":         {[]*door{at(8, 0, 8), at(8, 0, 3)}, Want{CoresPerExecutor: 2, Placement: Spread}, 4, []int{3, 1}},
+		"too few of several cores":              {[]*door{at(3, 0, 3), at(8, 0, 1)}, Want{CoresPerExecutor: 2}, 2, nil},
 		"spread evenly":                         {[]*door{at(8, 0, 8), at(8, 0, 8), at(1, 0, 1)}, Want{Placement: Spread}, 6, []int{3, 2, 1}},
 		"spread, and shared":                    {[]*door{at(1, 0, 1), at(1, 0, 1)}, Want{Placement: Spread, Oversubscribe: true}, 3, []int{2, 1}},
 		"spread over too few":                   {[]*door{at(1, 0, 1), at(8, 0, 1)}, Want{Placement: Spread}, 3, nil},
@@ -49,10 +52,13 @@ func TestPlanDirect(t *testing.T) {
 	if _, err := planDirect([]*door{away}, &Want{}, 1); errors.Is(err, ErrNoCapacity) || !errors.Is(err, away.err) {
 		t.Errorf("nobody is there: %v", err)
 	}
-	if share := at(3, 96, 3).share(); share != 32<<20 {
+	if share := at(3, 96, 3).share(1); share != 32<<20 {
 		t.Errorf("a share of %d bytes", share)
 	}
-	if share := at(64, 64, 3).share(); share != MinMemory {
+	if share := at(3, 96, 3).share(2); share != 64<<20 {
+		t.Errorf("a share of %d bytes for two of three cores", share)
+	}
+	if share := at(64, 64, 3).share(1); share != MinMemory {
 		t.Errorf("a share of %d bytes, of little memory", share)
 	}
 }

@@ -135,7 +135,7 @@ func (l *Lease) grantRequest(executors int, wait time.Duration) api.GrantRequest
 		account = api.Account()
 	}
 	return api.GrantRequest{
-		Executors: executors, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Placement: want.Placement, Wait: max(wait, 0),
+		Executors: executors, CoresPerExecutor: want.CoresPerExecutor, Memory: want.Memory, Oversubscribe: want.Oversubscribe, Placement: want.Placement, Wait: max(wait, 0),
 		TimeLimit: l.limit.left(want.TimeLimit),
 		UID:       uid, User: name, Account: account,
 	}

@@ -119,7 +119,7 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	defer func() { <-chosen.done }()
 	want := &s.lease.want
 	request := control.LeaseRequest{
-		Executors: len(s.berths), Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
+		Executors: len(s.berths), CoresPerExecutor: want.CoresPerExecutor, Library: want.Library, HotTimeout: want.hot(), Oversubscribe: want.Oversubscribe,
 		Environment: want.Environment, StackSize: want.StackSize, Memory: cmp.Or(want.Memory, s.memory), Ticket: ticket, Proof: s.proof, Wait: wait,
 		TimeLimit: s.lease.limit.left(want.TimeLimit), Libfabric: chosen.overLibfabric,
 	}
@@ -140,6 +140,11 @@ func (s *site) acquire(ctx context.Context, link *link, welcome control.Welcome,
 	}
 	if len(granted.Executors) != len(s.berths) || len(frame.Files) != s.descriptors(len(s.berths)) {
 		return &control.ProtocolError{Reason: fmt.Sprintf("a lease of %d executors came with %d of them and %d descriptors", len(s.berths), len(granted.Executors), len(frame.Files))}
+	}
+	for _, e := range granted.Executors {
+		if e.Core != api.NoCore && 1+len(e.More) != want.cores() {
+			return classify(ErrVersion, "offload: executors of %d cores each were asked for, and node %s has granted one of %d; use one version of Sublet everywhere", want.cores(), s.node, 1+len(e.More))
+		}
 	}
 	s.functions = granted.Functions
 	s.name = granted.Lease

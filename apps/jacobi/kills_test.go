@@ -21,8 +21,8 @@ type kills struct {
 	t       *testing.T
 	program string
 	// How long the iterations of a run take that nobody disturbs.
-	undisturbed endurance.Times
-	delays      endurance.Times
+	undisturbed *endurance.Times
+	delays      *endurance.Times
 	missed      int // runs that had computed their last row before
 	lost        int // executors
 }
@@ -33,7 +33,7 @@ func (k *kills) measure(times int) {
 	for range times {
 		j := startJob(k.t, 1, 1, long...)
 		r := j.report()
-		k.undisturbed = append(k.undisturbed, seconds(r.Seconds))
+		k.undisturbed.Add(seconds(r.Seconds))
 		if r.Lost != 0 || r.Verified == nil || !*r.Verified {
 			k.t.Fatalf("undisturbed: %+v\n%s", r, &j.stderr)
 		}
@@ -57,7 +57,7 @@ func (k *kills) kill(says string) {
 		return
 	}
 	k.lost += r.Lost
-	k.delays = append(k.delays, max(0, seconds(r.Seconds)-k.undisturbed.Median()))
+	k.delays.Add(max(0, seconds(r.Seconds)-k.undisturbed.Median()))
 	if said := j.stderr.String(); !strings.Contains(said, says) {
 		k.t.Errorf("it says %q", said)
 	}
@@ -65,16 +65,16 @@ func (k *kills) kill(says string) {
 
 // endure is the test of both kinds.
 func endure(t *testing.T, program, says string) {
-	k := &kills{t: t, program: program}
+	k := &kills{t: t, program: program, undisturbed: endurance.Watch(), delays: endurance.Watch()}
 	k.measure(endurance.Count(2, 5))
 	wanted := endurance.Count(5, 50)
-	for len(k.delays) < wanted && k.missed <= 2*wanted && !t.Failed() {
+	for k.delays.Len() < wanted && k.missed <= 2*wanted && !t.Failed() {
 		k.kill(says)
 	}
 	endurance.Report(t, "%d kills (%d more came too late), all answers right, %d executors lost; delay over an undisturbed run: %v (an undisturbed one: %v)",
-		len(k.delays), k.missed, k.lost, k.delays, k.undisturbed)
-	if len(k.delays) < wanted {
-		t.Errorf("only %d of %d runs lost an executor", len(k.delays), len(k.delays)+k.missed)
+		k.delays.Len(), k.missed, k.lost, k.delays, k.undisturbed)
+	if k.delays.Len() < wanted {
+		t.Errorf("only %d of %d runs lost an executor", k.delays.Len(), k.delays.Len()+k.missed)
 	}
 	k.delays.Within(t, promisedDelay)
 }

@@ -30,6 +30,8 @@ type report struct {
 	Max    int64  `json:"max_ns"`
 
 	FunctionMedian int64 `json:"function_median_ns"`
+
+	cores int // of each executor
 }
 
 // enoughForP99 is where ten samples lie above it: with fewer, one or two accidents decide.
@@ -47,7 +49,7 @@ func newReport(o *options.Options, bytesIn int, r *result) *report {
 		Function: o.Function, Library: r.library, Executors: r.executors, Invocations: len(r.samples),
 		BytesIn: bytesIn, BytesOut: len(r.output), Lease: r.leasing.Nanoseconds(), Elapsed: r.elapsed.Nanoseconds(),
 		First: first, Median: quantile(roundTrips, 50), Min: roundTrips[0], Max: roundTrips[len(roundTrips)-1],
-		FunctionMedian: quantile(inFunction, 50),
+		FunctionMedian: quantile(inFunction, 50), cores: o.Cores,
 	}
 	if len(roundTrips) >= enoughForP99 {
 		p99 := quantile(roundTrips, 99)
@@ -77,7 +79,7 @@ func (r *report) writeTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(table, name+"\t"+format+"\n", args...) }
 	line("function", "%s of %s", r.Function, r.Library)
-	line("executors", "%s on %s", count(len(r.Executors), "executor"), strings.Join(unique(r.Executors, func(e executor) string { return e.Node }), ", "))
+	line("executors", "%s%s on %s", count(len(r.Executors), "executor"), r.ofCores(), strings.Join(unique(r.Executors, func(e executor) string { return e.Node }), ", "))
 	if r.shared() > 0 {
 		line("", "%s", r.sharing())
 	}
@@ -96,6 +98,14 @@ func (r *report) writeTable(w io.Writer) error {
 	line("round trip", "median %s, %s, min %s; the first %s", clock(r.Median), p99, clock(r.Min), clock(r.First))
 	line("in function", "median %s", clock(r.FunctionMedian))
 	return table.Flush()
+}
+
+// ofCores says how many cores each executor has, if that is more than one.
+func (r *report) ofCores() string {
+	if r.cores <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(" of %d cores each", r.cores)
 }
 
 // shared is how many executors share their core.

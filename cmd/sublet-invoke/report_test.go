@@ -17,7 +17,7 @@ import (
 // resultOf has samples of 1 to n µs, the longest first, of which half is spent in the function.
 func resultOf(n int) *result {
 	r := &result{library: "/lib.so", output: []byte("four"), executors: []executor{
-		{0, "n1", 3, false, "ring", "memfd"}, {1, "n2", 0, true, "ofi-write", "verbs"}, {2, "n2", 1, false, "ofi-write", "verbs"},
+		{0, "n1", 3, nil, false, "ring", "memfd"}, {1, "n2", 0, nil, true, "ofi-write", "verbs"}, {2, "n2", 1, nil, false, "ofi-write", "verbs"},
 	}}
 	for i := n; i > 0; i-- {
 		d := time.Duration(i) * time.Microsecond
@@ -55,6 +55,16 @@ func TestTableNamesEveryNodeAndWay(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &b)
 		}
+	}
+}
+
+func TestTableSaysCoresOfEach(t *testing.T) {
+	var b strings.Builder
+	if err := newReport(&options.Options{Cores: 4}, 7, resultOf(3)).write(&b, output.Table); err != nil {
+		t.Fatal(err)
+	}
+	if want := "executors    3 executors of 4 cores each on n1, n2\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("the table lacks %q:\n%s", want, &b)
 	}
 }
 

@@ -55,6 +55,7 @@ type executor struct {
 	Index          int    `json:"index"`
 	Node           string `json:"node"`
 	Core           int    `json:"core"`
+	More           []int  `json:"more_cores,omitempty"`
 	Oversubscribed bool   `json:"oversubscribed"`
 	Transport      string `json:"transport"`
 	Provider       string `json:"provider"`
@@ -85,7 +86,7 @@ func invokeAll(ctx context.Context, o *options.Options, input []byte, stderr *os
 		err = errors.Join(err, session.Close())
 	}()
 	lease, err := leaseFor(ctx, session, o, offload.Want{
-		Executors: o.Executors, Library: library, Oversubscribe: oversubscribe, Placement: offload.Placement(o.Placement),
+		Executors: o.Executors, CoresPerExecutor: o.Cores, Library: library, Oversubscribe: oversubscribe, Placement: offload.Placement(o.Placement),
 		Wait: time.Duration(o.Wait), TimeLimit: time.Duration(o.TimeLimit),
 	}, stderr)
 	if err != nil {
@@ -94,7 +95,11 @@ func invokeAll(ctx context.Context, o *options.Options, input []byte, stderr *os
 	result := &result{library: library, leasing: time.Since(began)}
 	for _, e := range lease.Executors() {
 		path := e.Path()
-		result.executors = append(result.executors, executor{e.Index(), e.Node(), e.Core(), e.Oversubscribed(), path.Transport, path.Provider})
+		leased := executor{Index: e.Index(), Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(), Transport: path.Transport, Provider: path.Provider}
+		if cores := e.Cores(); len(cores) > 1 {
+			leased.More = cores[1:]
+		}
+		result.executors = append(result.executors, leased)
 	}
 	c, err := newCalls(session, lease, o, input)
 	if err != nil {
@@ -136,12 +141,13 @@ func choosePath(o *options.Options) error {
 
 // oversubscribes decides whether executors may share cores, where nobody has said. On this node's own
 // cores they may: else a machine of one core could invoke nothing. Those of a resource manager, or of an
-// executors database, are others' as well, who would be slowed down. And whoever waits for cores wants them for himself.
+// executors database, are others' as well, who would be slowed down. And whoever waits for cores wants them for himself,
+// as do threads, which would hold each other up.
 func oversubscribes(o *options.Options) (bool, error) {
 	switch {
 	case o.Oversubscribe != options.Unsaid:
 		return o.Oversubscribe == options.Yes, nil
-	case o.Wait > 0 || os.Getenv(offload.DatabaseVariable) != "":
+	case o.Wait > 0 || o.Cores > 1 || os.Getenv(offload.DatabaseVariable) != "":
 		return false, nil
 	}
 	directory, err := api.Directory()
@@ -157,6 +163,10 @@ func explain(err error, o *options.Options) error {
 	switch {
 	case errors.Is(err, offload.ErrNoCapacity) && o.Oversubscribe == options.Yes:
 		return err
+	case errors.Is(err, offload.ErrNoCapacity) && o.Cores > 1 && o.Wait > 0: // such executors share no cores
+		return err
+	case errors.Is(err, offload.ErrNoCapacity) && o.Cores > 1:
+		return fmt.Errorf("%w; --wait 1m waits for cores", err)
 	case errors.Is(err, offload.ErrNoCapacity) && o.Wait > 0:
 		return fmt.Errorf("%w; --oversubscribe instead of --wait shares cores", err)
 	case errors.Is(err, offload.ErrNoCapacity):

@@ -107,11 +107,8 @@ func handOut(dir, named, target string, format outputFormat, stdout io.Writer) e
 	if err := os.MkdirAll(target, 0o700); err != nil {
 		return fmt.Errorf("handing out access: %w", err)
 	}
-	if same, err := isSame(from, target); err != nil || same {
-		if err == nil {
-			err = usagef("access: %s is the run directory itself, and keeps all its tokens; name another directory", target)
-		}
-		return err
+	if sameFile(from, target) {
+		return usagef("access: %s is the run directory itself, and keeps all its tokens; name another directory", target)
 	}
 	if _, err := os.Lstat(filepath.Join(target, "lock")); err == nil {
 		return usagef("access: %s is the run directory of another resource manager, whose access.json would be lost; name another directory", target)
@@ -121,18 +118,6 @@ func handOut(dir, named, target string, format outputFormat, stdout io.Writer) e
 		return err
 	}
 	return writeAccessRecord(recordOf(access, filepath.Join(target, "access.json")), format, stdout)
-}
-
-func isSame(one, other string) (bool, error) {
-	first, err := os.Stat(one)
-	if err != nil {
-		return false, err
-	}
-	second, err := os.Stat(other)
-	if err != nil {
-		return false, err
-	}
-	return os.SameFile(first, second), nil
 }
 
 func rolesText(roles []api.Role) string {

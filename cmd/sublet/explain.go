@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ A lease is on-the-way from its grant until the executor managers have it, for 20
 held from then on, and ending once somebody has released it. Nobody knows when a program gives a lease back: there is no time to tell.
 
 --output json prints one object, and without an id an array of them: id, state (waiting, on-the-way,
-held, ending), waiting (executors, memory, placement, time_limit (nanoseconds), since, until, position,
+held, ending), waiting (executors, cores_per_executor, memory, placement, time_limit (nanoseconds), since, until, position,
 reason, asked, free, has, room, can_be_met, behind, draining, holders), lease and parts (node, state, address, seen, executors). --output quiet
 prints the state, and without an id the ids.`,
 		examples: []string{"sublet explain", "sublet explain 1f6e0a2b9c3d", "sublet explain 1f6e0a2b9c3d --output json"},
@@ -133,7 +134,7 @@ var partList = list[api.Part]{
 			case e.Oversubscribed:
 				shared++
 			default:
-				cores = append(cores, e.Core)
+				cores = slices.AppendSeq(cores, e.AllCores())
 			}
 			memory += e.Memory
 		}
@@ -157,6 +158,9 @@ var partList = list[api.Part]{
 // wants says what a request is for.
 func wants(waiting api.Waiting) string {
 	text := count(waiting.Executors, "executor")
+	if waiting.CoresPerExecutor > 1 {
+		text += fmt.Sprintf(" of %d cores each", waiting.CoresPerExecutor)
+	}
 	if waiting.Memory > 0 {
 		text += " with " + bytesize.Format(waiting.Memory) + " of memory each"
 	}

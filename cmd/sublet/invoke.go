@@ -25,17 +25,19 @@ reached, and the round trips: from the call to the moment when the output is the
 first includes making the payload known to the executor; p99 is told from 1000 invocations on.
 
 With several executors each has one invocation at a time, and gets its next one as soon as it has
-answered. --out is what the last invocation gave. The report is on standard output, but on standard
-error if --out - sends the output there.
+answered. With --cores-per-executor the threads that a function starts have cores of their own, and
+OMP_NUM_THREADS, OPENBLAS_NUM_THREADS and MKL_NUM_THREADS are as many. --out is what the last invocation
+gave. The report is on standard output, but on standard error if --out - sends the output there.
 
---output json prints one object: function, library, executors (index, node, core, oversubscribed,
-transport, provider), invocations, bytes_in, bytes_out, lease_ns, elapsed_ns, first_ns, median_ns,
-p99_ns (from 1000 invocations on), min_ns, max_ns, function_median_ns. --output quiet prints the
-median round trip, in nanoseconds.`,
+--output json prints one object: function, library, executors (index, node, core, more_cores,
+oversubscribed, transport, provider), invocations, bytes_in, bytes_out, lease_ns, elapsed_ns, first_ns,
+median_ns, p99_ns (from 1000 invocations on), min_ns, max_ns, function_median_ns. --output quiet prints
+the median round trip, in nanoseconds.`,
 		examples: []string{
 			"sublet invoke empty --library bin/libfunctions.so",
 			"sublet invoke empty --library bin/libfunctions.so --in data.bin --repeat 10000",
 			"sublet invoke render --library librender.so --in scene --out image --out-size 16MiB --timeout 30s",
+			"sublet invoke solve --library libsolve.so --in system --cores-per-executor 8 --wait 1m",
 			"sublet invoke empty --library bin/libfunctions.so --repeat 1000 --output json",
 		},
 		setUp: func(flags *pflag.FlagSet) runFunc {

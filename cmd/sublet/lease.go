@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
+	"github.com/sublet-hpc/sublet/internal/cpus"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -32,7 +34,7 @@ it, and how much is left of its time limit. "sublet explain ID" says more about 
 cores are free then; "sublet explain" calls them ending until then. A program that still runs takes it as a loss, and asks for as many executors anew: to have
 cores for yourself, end the program, or drain the node.
 
---output json prints one array, and of show one object: id, uid, user, account, executors (node, core,
+--output json prints one array, and of show one object: id, uid, user, account, executors (node, core, more_cores,
 oversubscribed, memory in bytes, replaced, lost), granted, expires, until (if it
 has a time limit); of release an array of id and
 released. --output quiet prints ids.`,
@@ -119,6 +121,9 @@ func leaseRows(lease api.Lease) [][2]string {
 		}
 	}
 	executors := strconv.Itoa(len(lease.Executors) - lost)
+	if cores := lease.Resources()[api.Cores]; cores > int64(len(lease.Executors)-lost) {
+		executors += fmt.Sprintf(" on %d cores", cores)
+	}
 	if lost > 0 {
 		executors += fmt.Sprintf(", and %d lost", lost)
 	}
@@ -139,9 +144,12 @@ func leaseRows(lease api.Lease) [][2]string {
 
 var executorList = list[api.Placed]{
 	name:   func(p api.Placed) string { return strconv.Itoa(p.Index) },
-	header: "EXECUTOR\tNODE\tCORE\tMEMORY\tREPLACED\tSTATE",
+	header: "EXECUTOR\tNODE\tCORES\tMEMORY\tREPLACED\tSTATE",
 	row: func(p api.Placed) []string {
-		core, state := strconv.Itoa(p.Core), "has its core to itself"
+		core, state := cpus.Format(slices.Collect(p.AllCores())), "has its core to itself"
+		if p.CoreCount() > 1 {
+			state = "has its cores to itself"
+		}
 		switch {
 		case p.Lost:
 			state = "lost"

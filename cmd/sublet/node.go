@@ -42,8 +42,8 @@ executors there it is refused; --force takes these from them.
 
 Names can be lists of Slurm's: n[1-4].
 
---output json prints one array, and of show one object: name, uid, user, account, cores, memory
-(bytes), address, boot, socket, pid, state, drain (if so: reason, since), free (cores, memory), leases,
+--output json prints one array, and of show one object: name, uid, user, account, cores, numa
+(by core), memory (bytes), address, boot, socket, pid, state, drain (if so: reason, since), free (cores, memory), leases,
 occupants (if any), seen, interval (nanoseconds; of its manager's reports); of remove an array of name and removed. --output quiet prints names.`,
 		examples: []string{
 			"sublet node list",
@@ -98,6 +98,9 @@ func changeNodes(change func(context.Context, *api.Client, string) error) func(c
 			nodes = append(nodes, node)
 			return nil
 		})
+		if len(nodes) == 0 && err != nil && format == outputTable {
+			return err // a heading above nothing would say nothing
+		}
 		return errors.Join(nodeList.write(stdout, format, nodes), err)
 	}
 }

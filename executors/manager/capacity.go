@@ -43,9 +43,6 @@ type capacity struct {
 	changed  func() // called, without waiting, when the book has changed; may be nil
 }
 
-// foreignUser completes the sentence "core 3 is used by".
-const foreignUser = "another executor manager of this user"
-
 func newCapacity(node api.Node, cores []core, log *slog.Logger) (*capacity, error) {
 	c := &capacity{
 		log: log, node: node, cores: map[int]core{}, list: cores,
@@ -58,12 +55,19 @@ func newCapacity(node api.Node, cores []core, log *slog.Logger) (*capacity, erro
 	return c, err
 }
 
-// cpus are those that an executor on a core may run on.
-func (c *capacity) cpus(core int) []int {
+// cpus are those that an executor may run on.
+func (c *capacity) cpus(place api.Executor) []int {
 	if c.all != nil {
 		return c.all
 	}
-	return c.cores[core].CPUs
+	if len(place.More) == 0 {
+		return c.cores[place.Core].CPUs
+	}
+	var all []int
+	for core := range place.AllCores() {
+		all = append(all, c.cores[core].CPUs...)
+	}
+	return all
 }
 
 // freeCPUs are those of each core that could be lent now.
@@ -72,7 +76,7 @@ func (c *capacity) freeCPUs() (free [][]int) {
 	defer c.mu.Unlock()
 	for _, core := range c.state.Nodes[c.node.Name].Cores {
 		if core.Occupant == "" && core.Lease == "" {
-			free = append(free, c.cpus(core.ID))
+			free = append(free, c.cpus(api.Executor{Core: core.ID}))
 		}
 	}
 	return free
@@ -104,6 +108,7 @@ func (c *capacity) lendable() int {
 // wanted is what a lease asks of a node.
 type wanted struct {
 	executors     int
+	cores         int   // of each; 0: one
 	memory        int64 // of each, in bytes; 0: a share
 	oversubscribe bool
 	limit         time.Duration // of the lease's time; 0: none
@@ -120,7 +125,7 @@ func (c *capacity) grant(want wanted) (api.Lease, error) {
 	}
 	command := ledger.Grant{
 		Lease: hex.EncodeToString(id), Node: c.node.Name, UID: c.node.UID, User: c.node.User, Account: c.node.Account,
-		Executors: want.executors, Memory: want.memory, Oversubscribe: want.oversubscribe, At: time.Now(),
+		Executors: want.executors, CoresPerExecutor: want.cores, Memory: want.memory, Oversubscribe: want.oversubscribe, At: time.Now(),
 	}
 	if want.limit > 0 {
 		command.Until = command.At.Add(want.limit)
@@ -190,42 +195,6 @@ func (c *capacity) adopt(ticket *api.Ticket) (api.Lease, error) {
 	return c.enter(command)
 }
 
-// claim claims a lease's cores. If another manager has one of them, that is the result.
-func (c *capacity) claim(lease api.Lease) (taken int, err error) {
-	for _, executor := range lease.Executors {
-		if executor.Oversubscribed {
-			continue
-		}
-		ok, err := c.claims.take(executor.Core)
-		if err != nil {
-			return api.NoCore, err
-		}
-		if !ok {
-			return executor.Core, nil
-		}
-	}
-	return api.NoCore, nil
-}
-
-// reviewForeign looks which cores other managers have given back.
-func (c *capacity) reviewForeign() error {
-	for core := range c.foreign {
-		ok, err := c.claims.take(core)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		c.claims.drop(core)
-		delete(c.foreign, core)
-		if _, err := ledger.Apply(c.state, ledger.Vacate{Node: c.node.Name, Core: core}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // release ends a lease, of which nothing runs any more.
 func (c *capacity) release(lease string) {
 	c.mu.Lock()
@@ -241,7 +210,7 @@ func (c *capacity) giveBack(lease api.Lease) {
 		return
 	}
 	for _, executor := range lease.Executors {
-		c.dropIfFree(executor.Core)
+		c.dropFree(executor)
 	}
 }
 
@@ -253,7 +222,7 @@ func (c *capacity) replace(lease string, index int) error {
 	return err
 }
 
-// lose notes that an executor is gone for good; its core can be lent again.
+// lose notes that an executor is gone for good; its cores can be lent again.
 func (c *capacity) lose(lease string, index int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -262,7 +231,7 @@ func (c *capacity) lose(lease string, index int) {
 		c.log.Error("a lost executor could not be written off", "lease", lease, "executor", index, "error", err)
 		return
 	}
-	c.dropIfFree(result.Leases[0].Executors[index].Core)
+	c.dropFree(result.Leases[0].Executors[index])
 	c.change()
 }
 
@@ -270,30 +239,6 @@ func (c *capacity) change() {
 	if c.changed != nil {
 		c.changed()
 	}
-}
-
-// lookAround finds out which cores other managers have claimed and given back.
-func (c *capacity) lookAround() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.reviewForeign(); err != nil {
-		return err
-	}
-	claimed, err := c.claims.others()
-	if err != nil {
-		return err
-	}
-	for _, id := range claimed {
-		core := c.state.Nodes[c.node.Name].Core(id)
-		if core == nil || core.Occupant != "" || core.Lease != "" {
-			continue
-		}
-		if err := c.occupy(id, foreignUser); err != nil {
-			return err
-		}
-		c.foreign[id] = true
-	}
-	return nil
 }
 
 // lent are the executors of a lease as they are now.
@@ -318,14 +263,6 @@ func (c *capacity) occupants() map[int]string {
 		}
 	}
 	return by
-}
-
-// dropIfFree gives up the claim on a core that neither a lease nor a rank of ours has.
-func (c *capacity) dropIfFree(id int) {
-	core := c.state.Nodes[c.node.Name].Core(id)
-	if core != nil && core.Lease == "" && (core.Occupant == "" || c.foreign[id]) {
-		c.claims.drop(id)
-	}
 }
 
 func (c *capacity) occupy(core int, by string) error {

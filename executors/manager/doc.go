@@ -61,7 +61,7 @@
 //
 // Lendable are the whole physical cores of the job's cpuset (never of the inherited affinity), but
 // those that ranks compute on, and those that another manager of the same user has claimed on this
-// machine. The ledger (package resources/ledger) keeps the book.
+// machine. An executor that has several runs on all of them, with all of its threads. The ledger (package resources/ledger) keeps the book.
 //
 // # Memory that is lent
 //

@@ -50,11 +50,11 @@ func (e *executor) install(i *instance) {
 }
 
 func (e *executor) describe(i *instance) control.Executor {
-	core := e.place.Core
+	core, more := e.place.Core, e.place.More
 	if e.lease.manager.capacity.all != nil {
-		core = api.NoCore // that one is counted as lent
+		core, more = api.NoCore, nil // those are counted as lent
 	}
-	return control.Executor{Index: e.index, PID: i.process.PID, Core: core, Oversubscribed: e.place.Oversubscribed, Memory: e.place.Memory}
+	return control.Executor{Index: e.index, PID: i.process.PID, Core: core, More: more, Oversubscribed: e.place.Oversubscribed, Memory: e.place.Memory}
 }
 
 func (e *executor) pass(frame *control.Frame) error {

@@ -47,7 +47,7 @@ type instance struct {
 
 // start has a process for an executor, which loads the library: a spare, or a new one.
 func (l *lease) start(ctx context.Context, index int, place api.Executor) (*instance, error) {
-	if i := l.manager.pool.take(ctx, l, place.Core); i != nil {
+	if i := l.manager.pool.take(ctx, l, place); i != nil {
 		l.count(i)
 		i, err := l.set(ctx, i, index, place)
 		if !errors.Is(err, errSpareEnded) {
@@ -55,7 +55,7 @@ func (l *lease) start(ctx context.Context, index int, place api.Executor) (*inst
 		}
 		l.log.Info("a spare executor was of no use; a new one is started", "error", err)
 	}
-	i, err := l.spawn(index, place.Core)
+	i, err := l.spawn(index, place)
 	if err != nil {
 		return nil, &control.Failed{Code: control.CodeStart, Text: fmt.Sprintf("executor %d of the lease on %s: %v", index, l.manager.node.Name, err)}
 	}
@@ -99,20 +99,21 @@ func (l *lease) set(ctx context.Context, i *instance, index int, place api.Execu
 }
 
 // spawn starts a process for an executor.
-func (l *lease) spawn(index, core int) (*instance, error) {
+func (l *lease) spawn(index int, place api.Executor) (*instance, error) {
 	return l.manager.spawn(&Command{
 		Path: l.program,
 		Args: []string{"sublet-executor", "--lease", l.record.ID, "--index", strconv.Itoa(index)},
-		Env:  l.env, CPUs: l.manager.cpusOf(core), Output: l.output,
+		Env:  l.env, CPUs: l.manager.cpusOf(place), Output: l.output,
 	})
 }
 
-// cpusOf are those that an executor on a core runs on.
-func (m *Manager) cpusOf(core int) []int {
-	if core == api.NoCore {
+// cpusOf are those that an executor runs on: all of its threads, for those that functions start inherit what the
+// loop's thread has.
+func (m *Manager) cpusOf(place api.Executor) []int {
+	if place.Core == api.NoCore {
 		return m.cpus
 	}
-	return m.capacity.cpus(core)
+	return m.capacity.cpus(place)
 }
 
 // spawn starts a process with a control connection and a stats page.
@@ -154,7 +155,7 @@ func (i *instance) load(l *lease, index int, place api.Executor) error {
 	}
 	var files []*os.File
 	if i.spare {
-		start.Output, start.Environment, start.CPUs = true, l.request.Environment, l.manager.cpusOf(place.Core)
+		start.Output, start.Environment, start.CPUs = true, l.request.Environment, l.manager.cpusOf(place)
 		files = append(files, l.output)
 	}
 	if l.library != nil {

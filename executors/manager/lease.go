@@ -56,6 +56,9 @@ func newLease(c *client, call uint64, request control.LeaseRequest, files []*os.
 	if request.Executors < 1 || request.Executors > maxExecutors {
 		return nil, invalid("a lease of %d executors; it can be 1 to %d", request.Executors, maxExecutors)
 	}
+	if request.CoresPerExecutor < 0 || request.CoresPerExecutor > api.MaxCoresPerExecutor {
+		return nil, invalid("executors of %d cores each; 1 to %d", request.CoresPerExecutor, api.MaxCoresPerExecutor)
+	}
 	if !filepath.IsAbs(request.Library) || strings.ContainsRune(request.Library, 0) {
 		return nil, invalid("the function library %q is not an absolute path", request.Library)
 	}
@@ -96,8 +99,7 @@ func (c *client) output(files []*os.File) (*os.File, error) {
 }
 
 func makeLease(c *client, call uint64, request control.LeaseRequest, output *os.File) (*lease, error) {
-	env, err := environment(os.Environ(), request.Environment)
-	if err != nil {
+	if err := checkEnvironment(request.Environment); err != nil {
 		return nil, err
 	}
 	program, err := c.manager.executorProgram()
@@ -110,7 +112,9 @@ func makeLease(c *client, call uint64, request control.LeaseRequest, output *os.
 	}
 	if ticket != nil {
 		c.manager.tickets.bind(ticket.Lease, c.cancel)
+		request.CoresPerExecutor = ticket.Executors[0].CoreCount()
 	}
+	env := environment(os.Environ(), request.Environment, max(request.CoresPerExecutor, 1))
 	l := &lease{
 		client: c, manager: c.manager, call: call, request: request, output: output, env: env, program: program, ticket: ticket,
 		log: c.log, freed: make(chan struct{}), ended: make(chan struct{}),
@@ -168,7 +172,7 @@ func (l *lease) isFreed() bool {
 	}
 }
 
-// grant takes cores, starts an executor on each and tells the client. If it fails nothing runs.
+// grant takes cores, starts the executors on them and tells the client. If it fails nothing runs.
 func (l *lease) grant() error {
 	record, err := l.take()
 	if err != nil {
@@ -231,7 +235,7 @@ func (l *lease) take() (api.Lease, error) {
 		}
 		return record, err
 	}
-	want := wanted{executors: l.request.Executors, memory: l.request.Memory, oversubscribe: l.request.Oversubscribe, limit: l.request.TimeLimit}
+	want := wanted{executors: l.request.Executors, cores: l.request.CoresPerExecutor, memory: l.request.Memory, oversubscribe: l.request.Oversubscribe, limit: l.request.TimeLimit}
 	return l.manager.capacity.wait(l.ctx, want, l.request.Wait)
 }
 

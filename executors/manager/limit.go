@@ -21,6 +21,9 @@ func (t *timeLimit) start(l *lease) {
 	}
 	limit := until.Sub(l.record.Granted).Round(time.Millisecond)
 	t.timer = time.AfterFunc(time.Until(until), func() {
+		if l.ctx.Err() != nil {
+			return // it has just ended, and its client may have another
+		}
 		l.log.Info("the lease's time limit is over", "limit", limit)
 		l.client.over(fmt.Sprintf("the time limit of its lease, %v, is over", limit))
 	})

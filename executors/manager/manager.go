@@ -168,6 +168,7 @@ func describeNode(name string, cores []core) (api.Node, error) {
 	for _, core := range cores {
 		node.Cores = append(node.Cores, core.ID)
 	}
+	node.NUMA = cpus.NUMA(cores, cpus.Folder)
 	return node, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/control"
+	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 //	   │                                      │
 //	   └────────── its process ends ──────────┴──▶ another is started, after a pause
 //
-// Each is started on a free core, for a lease of that core: a process that is moved to another core after it
+// Each is started on a free core, for an executor of that core and no other: a process that is moved to another core after it
 // has run is at times not scheduled there for seconds (RATIONALE.md). There are no more of them than cores
 // are free: no lease could use others, and to start them would disturb those who compute. For the same reason
 // they start one after the other, and not while a lease is being granted.
@@ -190,15 +191,11 @@ func (p *pool) start(cpus []int, network bool) (*spare, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := environment(os.Environ(), nil)
-	if err != nil {
-		return nil, err
-	}
 	args := []string{"sublet-executor", "--spare"}
 	if network {
 		args = append(args, "--libfabric")
 	}
-	i, err := p.manager.spawn(&Command{Path: program, Args: args, Env: env, CPUs: cpus, Output: os.Stderr})
+	i, err := p.manager.spawn(&Command{Path: program, Args: args, Env: environment(os.Environ(), nil, 1), CPUs: cpus, Output: os.Stderr})
 	if err != nil {
 		return nil, err
 	}
@@ -238,10 +235,10 @@ func (p *pool) settle(s *spare) {
 	})
 }
 
-// take gives a spare to a lease; nil: there is none that fits. One that is about to be ready is waited
-// for, as another would have to be.
-func (p *pool) take(ctx context.Context, l *lease, core int) *instance {
-	if p.size == 0 || !fits(l.request.Environment) {
+// take gives a spare to a lease; nil: there is none that fits, and none at all for executors of several cores.
+// One that is about to be ready is waited for, as another would have to be.
+func (p *pool) take(ctx context.Context, l *lease, place api.Executor) *instance {
+	if p.size == 0 || place.CoreCount() > 1 || !fits(l.request.Environment) {
 		return nil
 	}
 	file, err := identify(l.program)
@@ -249,7 +246,7 @@ func (p *pool) take(ctx context.Context, l *lease, core int) *instance {
 		return nil // starting one will say so
 	}
 	p.discard(func(s *spare) bool { return s.program != file }) // somebody has built another version
-	s := p.pick(l.manager.cpusOf(core), l.request.Libfabric)
+	s := p.pick(l.manager.cpusOf(place), l.request.Libfabric)
 	if s == nil {
 		return nil
 	}

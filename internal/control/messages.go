@@ -94,18 +94,20 @@ type Proved struct {
 // LeaseRequest asks for executors. A connection holds at most one lease.
 type LeaseRequest struct {
 	Executors int `json:"executors"`
+	// CoresPerExecutor is how many cores each has to itself; 0: one. With a ticket, what that says.
+	CoresPerExecutor int `json:"cores_per_executor,omitempty"`
 	// Library is the absolute path of the function library.
 	Library string `json:"library"`
 	// HotTimeout: negative: spin always; 0: never; else sleep after this long without a request.
 	HotTimeout time.Duration `json:"hot_timeout"`
 	// Oversubscribe grants executors that share cores with ranks or each other when there are
-	// no free cores left, instead of failing with CodeNoCapacity.
+	// no free cores left, instead of failing with CodeNoCapacity. It is not for executors of several cores.
 	Oversubscribe bool `json:"oversubscribe,omitempty"`
 	// Environment are NAME=VALUE pairs for the executors' functions.
 	Environment []string `json:"environment,omitempty"`
 	// StackSize of the thread that runs the functions, in bytes; 0: 64 MiB.
 	StackSize int64 `json:"stack_size,omitempty"`
-	// Memory of each executor in bytes; 0: a share of the node's. With a ticket, what that says.
+	// Memory of each executor in bytes; 0: its cores' share of the node's. With a ticket, what that says.
 	Memory int64 `json:"memory,omitempty"`
 	// Ticket is the resource manager's, where there is one: what it has granted on this node.
 	Ticket string `json:"ticket,omitempty"`
@@ -151,9 +153,10 @@ type Granted struct {
 type Executor struct {
 	Index int `json:"index"`
 	PID   int `json:"pid"`
-	// Core is the one that it is pinned to, -1 for none.
-	Core           int  `json:"core"`
-	Oversubscribed bool `json:"oversubscribed,omitempty"`
+	// Core is the one that it is pinned to, of several the lowest, -1 for none; More are the others.
+	Core           int   `json:"core"`
+	More           []int `json:"more_cores,omitempty"`
+	Oversubscribed bool  `json:"oversubscribed,omitempty"`
 	// Memory that it may use, in bytes.
 	Memory int64 `json:"memory,omitempty"`
 }

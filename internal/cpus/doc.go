@@ -1,4 +1,4 @@
-// Package cpus tells which CPUs a job may use and which of them are one core.
+// Package cpus tells which CPUs a job may use, which of them are one core, and which cores are on one NUMA node.
 //
 //	set, err := cpus.Allowed()
 //	whole, partial, err := cpus.Physical(&set, cpus.Folder)

@@ -110,10 +110,10 @@ func TestEnduranceDetectionOfExecutor(t *testing.T) {
 	// notices, from running.
 	l, err := s.Lease(within(t), offload.Want{Executors: 2, Library: library, Oversubscribe: true, HotTimeout: time.Millisecond})
 	check(t, err)
-	var took endurance.Times
+	took := endurance.Watch()
 	for i := range endurance.Count(3, 50) {
 		victim := l.Executors()[i%2]
-		took = append(took, timeRerun(t, s, l, victim, func() { kill(t, victim.PID()) }))
+		took.Add(timeRerun(t, s, l, victim, func() { kill(t, victim.PID()) }))
 		ready(t, l)
 	}
 	endurance.Report(t, "from kill -9 to the re-run's start, by shared memory: %v", took)
@@ -126,10 +126,10 @@ func TestEnduranceDetectionOfRemoteExecutor(t *testing.T) {
 	c.Lend(t, hosts.New(t), "--name", "b", "--cores", "1")
 	s := session(t)
 	l := lease(t, s, 2)
-	var took endurance.Times
+	took := endurance.Watch()
 	for i := range endurance.Count(3, 50) {
 		victim := l.Executors()[i%2]
-		took = append(took, timeRerun(t, s, l, victim, func() { kill(t, victim.PID()) }))
+		took.Add(timeRerun(t, s, l, victim, func() { kill(t, victim.PID()) }))
 		ready(t, l)
 	}
 	endurance.Report(t, "from kill -9 on another host to the re-run's start: %v", took)
@@ -141,10 +141,10 @@ func TestEnduranceDetectionOfHelper(t *testing.T) {
 	embedded(t)
 	s := session(t)
 	l := shared(t, s)
-	var took endurance.Times
+	took := endurance.Watch()
 	for range endurance.Count(3, 50) {
 		victim := l.Executors()[0]
-		took = append(took, timeRerun(t, s, l, victim, func() { kill(t, parent(t, victim.PID())) }))
+		took.Add(timeRerun(t, s, l, victim, func() { kill(t, parent(t, victim.PID())) }))
 		ready(t, l)
 	}
 	endurance.Report(t, "from kill -9 of the helper to the re-run's start by another one's executor: %v", took)
@@ -156,11 +156,11 @@ func TestEnduranceDetectionOfManager(t *testing.T) {
 	a := hosts.New(t)
 	c.Lend(t, hosts.New(t), "--name", "b", "--cores", "1")
 	s := session(t)
-	var took endurance.Times
+	took := endurance.Watch()
 	for range endurance.Count(1, 10) {
 		manager := c.Lend(t, a, "--name", "a", "--cores", "1") // when the one before has been written off
 		l := lease(t, s, 2)
-		took = append(took, timeRerun(t, s, l, on(t, l, "a"), func() { manager.Signal(t, syscall.SIGKILL) }))
+		took.Add(timeRerun(t, s, l, on(t, l, "a"), func() { manager.Signal(t, syscall.SIGKILL) }))
 		check(t, l.Release())
 	}
 	endurance.Report(t, "from kill -9 of an executor manager to the re-run's start on another host: %v", took)
@@ -173,11 +173,11 @@ func TestEnduranceDetectionOfSilence(t *testing.T) {
 	c.Lend(t, a, "--name", "a", "--cores", "1")
 	c.Lend(t, hosts.New(t), "--name", "b", "--cores", "1")
 	s := session(t)
-	var took endurance.Times
+	took := endurance.Watch()
 	for range endurance.Count(1, 10) {
 		l := lease(t, s, 2)
 		var mend func()
-		took = append(took, timeRerun(t, s, l, on(t, l, "a"), func() { mend = a.Cut(t) }))
+		took.Add(timeRerun(t, s, l, on(t, l, "a"), func() { mend = a.Cut(t) }))
 		hosts.Eventually(t, "the node's write-off", func() bool { _, nodes := c.Free(t); return nodes == 1 })
 		mend()
 		check(t, l.Release())
@@ -190,7 +190,7 @@ func TestEnduranceDetectionOfSilence(t *testing.T) {
 func TestEnduranceClientIsKilled(t *testing.T) {
 	c := newCluster(t)
 	c.Lend(t, hosts.New(t), "--cores", "2")
-	var took endurance.Times
+	took := endurance.Watch()
 	for range endurance.Count(3, 50) {
 		client := holder(t, c, 2)
 		hosts.Eventually(t, "its lease", func() bool { free, _ := c.Free(t); return free == 0 })
@@ -198,7 +198,7 @@ func TestEnduranceClientIsKilled(t *testing.T) {
 		client.End(t, syscall.SIGKILL)
 		killed := time.Now()
 		hosts.Eventually(t, "all cores", func() bool { free, _ := c.Free(t); return free == 2 })
-		took = append(took, time.Since(killed))
+		took.Add(time.Since(killed))
 	}
 	endurance.Report(t, "from kill -9 of a client until its cores can be leased: %v", took)
 	took.Within(t, promisedAfterClient)

@@ -32,7 +32,7 @@ func TestEnduranceLeaseToFirstResult(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			manager := c.Start(t, node.command(sublet, append([]string{"executor-manager", "--pool", "1", "--metrics", node.metrics}, node.flags...)...))
 			s := session(t)
-			var took endurance.Times
+			took := endurance.Watch()
 			for i := range endurance.Count(10, 100) {
 				awaitSpare(t, node.metrics)
 				begun := time.Now()
@@ -40,7 +40,7 @@ func TestEnduranceLeaseToFirstResult(t *testing.T) {
 				check(t, err)
 				echo(t, s, l.Executors()[0], 8)
 				if i > 0 { // the first sends the library
-					took = append(took, time.Since(begun))
+					took.Add(time.Since(begun))
 				}
 				if path := l.Executors()[0].Path(); path.Transport != node.path {
 					t.Fatalf("the executor is reached by %s", path)
@@ -48,9 +48,7 @@ func TestEnduranceLeaseToFirstResult(t *testing.T) {
 				check(t, l.Release())
 			}
 			endurance.Report(t, "lease to first result: %v", took)
-			if median := took.Median(); endurance.InFull() && median > node.bar {
-				t.Errorf("half of them took more than %v", median)
-			}
+			took.MedianWithin(t, node.bar)
 			manager.End(t, syscall.SIGTERM)
 		})
 	}

@@ -47,7 +47,9 @@ type Waiting struct {
 	User      string `json:"user"`
 	Account   string `json:"account,omitempty"`
 	Executors int    `json:"executors"`
-	// Memory of each executor in bytes; 0: a share of its node's.
+	// CoresPerExecutor is how many cores each is to have; 0: one.
+	CoresPerExecutor int `json:"cores_per_executor,omitempty"`
+	// Memory of each executor in bytes; 0: its cores' share of its node's.
 	Memory int64 `json:"memory,omitempty"`
 	// Placement that was asked for; empty: pack.
 	Placement Placement `json:"placement,omitempty"`
@@ -64,7 +66,7 @@ type Waiting struct {
 	Asked Resources `json:"asked"`
 	Free  Resources `json:"free,omitempty"`
 	Has   Resources `json:"has,omitempty"`
-	// Room is how many of its executors could have a core to themselves now.
+	// Room is how many of its executors could have cores to themselves now.
 	Room int64 `json:"room"`
 	// CanBeMet: the end of leases will do. If not, only another node or the end of other programs can help.
 	CanBeMet bool `json:"can_be_met"`

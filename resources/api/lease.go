@@ -1,6 +1,7 @@
 package api
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
@@ -26,10 +27,16 @@ type Lease struct {
 	Ended time.Time `json:"ended,omitzero"`
 }
 
+// MaxCoresPerExecutor is the most cores that one executor can be asked to have.
+const MaxCoresPerExecutor = 1 << 12
+
 // Executor is one executor of a lease.
 type Executor struct {
 	Node string `json:"node"`
-	Core int    `json:"core"`
+	// Core that it has, of several the lowest.
+	Core int `json:"core"`
+	// More are its other cores, on the same node, ascending.
+	More []int `json:"more_cores,omitempty"`
 	// Oversubscribed: it shares its core with ranks or with other executors.
 	Oversubscribed bool `json:"oversubscribed,omitempty"`
 	// Memory that it may use, in bytes: as much for the session's buffers and constants, and as much
@@ -39,6 +46,34 @@ type Executor struct {
 	Replaced int `json:"replaced,omitempty"`
 	// Lost: it is gone and will not be replaced; it holds no core any more.
 	Lost bool `json:"lost,omitempty"`
+}
+
+// CoreCount is how many cores it takes, or has a share of.
+func (e Executor) CoreCount() int { return 1 + len(e.More) }
+
+// AllCores are the numbers of its cores, ascending; [NoCore] alone if it is pinned to none.
+func (e Executor) AllCores() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if !yield(e.Core) {
+			return
+		}
+		for _, core := range e.More {
+			if !yield(core) {
+				return
+			}
+		}
+	}
+}
+
+// Equal tells whether two records say the same.
+func (e Executor) Equal(other Executor) bool {
+	return e.IsAt(other) && e.Replaced == other.Replaced && e.Lost == other.Lost
+}
+
+// IsAt tells whether two records have the same place and memory.
+func (e Executor) IsAt(other Executor) bool {
+	return e.Node == other.Node && e.Core == other.Core && slices.Equal(e.More, other.More) &&
+		e.Oversubscribed == other.Oversubscribed && e.Memory == other.Memory
 }
 
 // Placed is an executor with its index in the lease.
@@ -52,7 +87,7 @@ func (l Lease) Resources() Resources {
 	held := Resources{}
 	for _, e := range l.Executors {
 		if !e.Oversubscribed && !e.Lost {
-			held[Cores]++
+			held[Cores] += int64(e.CoreCount())
 			held[Memory] += e.Memory
 		}
 	}
@@ -71,7 +106,7 @@ func (l Lease) Nodes() []string {
 	return slices.Compact(nodes)
 }
 
-// Clone copies the record.
+// Clone copies the record. Executors share their lists of cores, which nobody changes in place.
 func (l Lease) Clone() Lease {
 	l.Executors = slices.Clone(l.Executors)
 	return l

@@ -78,9 +78,12 @@ type RemoveRequest struct {
 
 // GrantRequest asks for a lease.
 type GrantRequest struct {
-	Executors     int  `json:"executors"`
+	Executors int `json:"executors"`
+	// CoresPerExecutor is how many cores of one node each has, at most MaxCoresPerExecutor; 0: one.
+	CoresPerExecutor int `json:"cores_per_executor,omitempty"`
+	// Oversubscribe lets executors of one core share it; with several it is refused.
 	Oversubscribe bool `json:"oversubscribe,omitempty"`
-	// Memory of each executor in bytes, at least MinMemory; 0: a share of its node's.
+	// Memory of each executor in bytes, at least MinMemory; 0: its cores' share of its node's.
 	Memory int64  `json:"memory,omitempty"`
 	UID    int    `json:"uid"`
 	User   string `json:"user"`

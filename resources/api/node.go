@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -14,6 +15,8 @@ type Node struct {
 	Account string `json:"account,omitempty"`
 	// Cores are the numbers of the cores that can be lent while nobody else uses them.
 	Cores []int `json:"cores"`
+	// NUMA says on which NUMA node each core is, by the core's number; without it they are all on one.
+	NUMA map[int]int `json:"numa,omitempty"`
 	// Memory that leases can have, in bytes; 0: nobody has said, and it is not counted.
 	Memory int64 `json:"memory"`
 	Reach
@@ -40,7 +43,7 @@ func (n Node) Resources() Resources {
 
 // Clone copies the record.
 func (n Node) Clone() Node {
-	n.Cores = slices.Clone(n.Cores)
+	n.Cores, n.NUMA = slices.Clone(n.Cores), maps.Clone(n.NUMA)
 	return n
 }
 

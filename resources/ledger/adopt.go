@@ -41,27 +41,14 @@ func (c Adopt) apply(s *State) (Result, error) {
 			unchanged = false
 		}
 		known := &lease.Executors[placed.Index]
-		unchanged = unchanged && *known == placed.Executor
+		unchanged = unchanged && known.Equal(placed.Executor)
 		s.giveBack(known)
 		*known = placed.Executor
-		s.hold(known, lease.ID, placed.Index)
+		if !known.Lost && known.Core != api.NoCore {
+			s.Nodes[known.Node].hold(known, lease.ID, placed.Index)
+		}
 	}
 	return Result{Leases: []api.Lease{lease.Clone()}, Unchanged: unchanged}, nil
-}
-
-// hold is the reverse of giveBack.
-func (s *State) hold(e *api.Executor, lease string, index int) {
-	if e.Lost || e.Core == api.NoCore {
-		return
-	}
-	node := s.Nodes[e.Node]
-	core := node.Core(e.Core)
-	if e.Oversubscribed {
-		core.Shared++
-	} else {
-		core.Lease, core.Executor = lease, index
-		node.lend(e.Memory)
-	}
 }
 
 func (c Adopt) check(s *State) error {
@@ -73,7 +60,7 @@ func (c Adopt) check(s *State) error {
 	taken := map[place]bool{}
 	indices := map[int]bool{}
 	var nodes []*Node
-	missing, largest := 0, int64(0)
+	missing, largest := 0, size{cores: 1}
 	memory := map[*Node]int64{}
 	for _, placed := range c.Executors {
 		if placed.Index < 0 || placed.Index >= maxIndex || indices[placed.Index] {
@@ -82,6 +69,9 @@ func (c Adopt) check(s *State) error {
 		indices[placed.Index] = true
 		if placed.Memory < 0 {
 			return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q has %d bytes of memory", placed.Index, c.Lease.ID, placed.Memory)}
+		}
+		if err := checkCores(c.Lease.ID, &placed); err != nil {
+			return err
 		}
 		node, err := s.node(placed.Node)
 		if err != nil {
@@ -92,9 +82,9 @@ func (c Adopt) check(s *State) error {
 		}
 		if lease != nil && placed.Index < len(lease.Executors) {
 			known := lease.Executors[placed.Index]
-			if !known.Lost && (known.Node != placed.Node || known.Core != placed.Core || known.Oversubscribed != placed.Oversubscribed || known.Memory != placed.Memory) {
-				return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q is on core %d of node %q with %d bytes, not on core %d of %q with %d",
-					placed.Index, c.Lease.ID, known.Core, known.Node, known.Memory, placed.Core, placed.Node, placed.Memory)}
+			if !known.Lost && !known.IsAt(placed.Executor) {
+				return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q is on %s of node %q with %d bytes, not on %s of %q with %d",
+					placed.Index, c.Lease.ID, coresOf(known), known.Node, known.Memory, coresOf(placed.Executor), placed.Node, placed.Memory)}
 			}
 			if !known.Lost {
 				continue // it has its place
@@ -103,25 +93,51 @@ func (c Adopt) check(s *State) error {
 		if placed.Core == api.NoCore && placed.Oversubscribed || placed.Lost {
 			continue
 		}
-		core, err := s.core(placed.Node, placed.Core)
-		if err != nil {
-			return err
-		}
-		at := place{placed.Node, placed.Core}
-		if !placed.Oversubscribed {
-			memory[node] += placed.Memory
-			largest = max(largest, placed.Memory)
-			if !core.Free() || taken[at] || !node.hasFree(memory[node]) {
-				missing++
-				if !slices.Contains(nodes, node) {
-					nodes = append(nodes, node)
-				}
+		free := true
+		for id := range placed.AllCores() {
+			core, err := s.core(placed.Node, id)
+			if err != nil {
+				return err
 			}
-			taken[at] = true
+			if at := (place{placed.Node, id}); !placed.Oversubscribed {
+				free = free && core.Free() && !taken[at]
+				taken[at] = true
+			}
+		}
+		if placed.Oversubscribed {
+			continue
+		}
+		memory[node] += placed.Memory
+		largest.memory, largest.cores = max(largest.memory, placed.Memory), max(largest.cores, int64(placed.CoreCount()))
+		if !free || !node.hasFree(memory[node]) {
+			missing++
+			if !slices.Contains(nodes, node) {
+				nodes = append(nodes, node)
+			}
 		}
 	}
 	if missing > 0 {
 		return noCapacity(nodes, len(c.Executors), largest, 0)
 	}
 	return nil
+}
+
+// checkCores refuses an executor whose cores are not as they are placed: several are ascending, and its own.
+func checkCores(lease string, e *api.Placed) error {
+	last := e.Core
+	for _, core := range e.More {
+		if e.Core == api.NoCore || e.Oversubscribed || core <= last {
+			return &refusal{ErrInvalid, fmt.Sprintf("executor %d of lease %q is on core %d and besides on %v; several cores are ascending, and not shared", e.Index, lease, e.Core, e.More)}
+		}
+		last = core
+	}
+	return nil
+}
+
+// coresOf names an executor's cores.
+func coresOf(e api.Executor) string {
+	if len(e.More) == 0 {
+		return fmt.Sprintf("core %d", e.Core)
+	}
+	return "cores " + ranges(slices.Collect(e.AllCores()))
 }

@@ -11,15 +11,17 @@ import (
 
 // NoCapacity says that nodes have too few free cores, or too little free memory, for a lease.
 type NoCapacity struct {
+	// Executors that were asked for, and how many cores of one node each is to have.
+	Executors, CoresPerExecutor int64
 	// Nodes that were looked at, in the order of their names.
 	Nodes []string
 	// Asked, what is free and what there is, together. The memory asked for is 0 where a share would do.
 	Asked api.Resources
 	Free  api.Resources
 	Has   api.Resources
-	// Room is how many executors with that memory could have a core to themselves now, and Possible how
-	// many if no lease were there.
-	Room, Possible int64
+	// Room is how many of the executors could have cores to themselves now, and Possible how many if no lease
+	// were there. OnCores is how many the free cores alone would do for.
+	Room, Possible, OnCores int64
 	// Largest is the most memory that one of the nodes has, in bytes; 0: it is not known.
 	Largest int64
 	// Kept is how many of the free cores are kept for one who has waited longer, at most.
@@ -38,11 +40,13 @@ type User struct {
 	Lease string // that has them to itself; empty: none has
 }
 
-// noCapacity refuses a number of executors with so much memory each.
-func noCapacity(nodes []*Node, asked int, memory int64, kept int) *NoCapacity {
+// noCapacity refuses a number of executors of a size.
+func noCapacity(nodes []*Node, executors int, each size, kept int) *NoCapacity {
+	asked := int64(executors)
 	refused := &NoCapacity{
-		Asked: api.Resources{api.Cores: int64(asked), api.Memory: int64(asked) * memory},
-		Free:  api.Resources{}, Has: api.Resources{}, Room: room(nodes, memory), Kept: kept,
+		Executors: asked, CoresPerExecutor: each.cores,
+		Asked: api.Resources{api.Cores: asked * each.cores, api.Memory: asked * each.memory},
+		Free:  api.Resources{}, Has: api.Resources{}, Room: room(nodes, each), Kept: kept,
 	}
 	for _, node := range nodes {
 		refused.Nodes = append(refused.Nodes, node.Record.Name)
@@ -52,7 +56,8 @@ func noCapacity(nodes []*Node, asked int, memory int64, kept int) *NoCapacity {
 			refused.Has[resource] += has[resource]
 		}
 		refused.Largest = max(refused.Largest, has[api.Memory])
-		refused.Possible += node.possible(memory)
+		refused.Possible += node.possible(each)
+		refused.OnCores += free[api.Cores] / each.cores
 		refused.Users = append(refused.Users, node.users()...)
 	}
 	return refused
@@ -60,7 +65,7 @@ func noCapacity(nodes []*Node, asked int, memory int64, kept int) *NoCapacity {
 
 // CanBeMet tells whether the nodes have enough cores and memory once leases end; if not, only other
 // nodes, or the end of ranks, can help.
-func (e *NoCapacity) CanBeMet() bool { return e.Asked[api.Cores] <= e.Possible }
+func (e *NoCapacity) CanBeMet() bool { return e.Executors <= e.Possible }
 
 // users are those that have the node's cores.
 func (n *Node) users() []User {
@@ -97,13 +102,13 @@ func (e *NoCapacity) Error() string {
 	var text strings.Builder
 	free, has := e.Free[api.Cores], e.Has[api.Cores]
 	if len(e.Nodes) == 0 {
-		return plural(e.Asked[api.Cores], "executor") + " asked, but no executor manager is registered; start one on each node that is to be lent: sublet executor-manager"
+		return e.asked() + " asked, but no executor manager is registered; start one on each node that is to be lent: sublet executor-manager"
 	}
 	where := e.Nodes[0]
 	if len(e.Nodes) > 1 {
 		where = plural(int64(len(e.Nodes)), "node")
 	}
-	each := e.Asked[api.Memory] / max(e.Asked[api.Cores], 1)
+	each := e.Asked[api.Memory] / max(e.Executors, 1)
 	if each > e.Largest && e.Largest > 0 {
 		most := where + " has " + bytesize.Format(e.Largest)
 		if len(e.Nodes) > 1 {
@@ -115,37 +120,62 @@ func (e *NoCapacity) Error() string {
 	if lacksMemory {
 		e.describeMemory(&text, each, where)
 	} else {
-		fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", plural(e.Asked[api.Cores], "executor"), free, plural(has, "core"), where, isAre(free))
+		fmt.Fprintf(&text, "%s asked, %d of %s on %s %s free", e.asked(), free, plural(has, "core"), where, isAre(free))
+		if e.CoresPerExecutor > 1 && free > 0 {
+			fmt.Fprintf(&text, ", which is room for %d", e.Room)
+		}
 	}
 	e.describeUsers(&text)
 	if len(e.Draining) > 0 {
 		fmt.Fprintf(&text, "; %s %s", strings.Join(e.Draining, ", "), drains(len(e.Draining)))
 	}
 	if e.Kept > 0 {
-		fmt.Fprintf(&text, "; a lease of %s was asked for before and waits", plural(int64(e.Kept), "executor"))
+		text.WriteString("; a lease that was asked for before waits, and what comes free is kept for it")
 	}
 	switch {
-	case e.Asked[api.Cores] > has:
-		text.WriteString("; ask for fewer, or for oversubscribed executors")
+	case e.CoresPerExecutor > 1 && e.Possible == 0: // fewer of them would not help
+		text.WriteString("; ask for " + e.instead())
+	case e.CoresPerExecutor > 1 && !e.CanBeMet():
+		fmt.Fprintf(&text, "; ask for at most %d, or for %s", e.Possible, e.instead())
+	case e.Executors > has/e.CoresPerExecutor:
+		fmt.Fprintf(&text, "; ask for fewer, or for %s", e.instead())
 	case e.Kept > 0:
-		text.WriteString("; wait as well, or ask for oversubscribed executors")
+		fmt.Fprintf(&text, "; wait as well, or ask for %s", e.instead())
 	case lacksMemory:
 		e.adviseMemory(&text, each)
-	case free > 0:
-		fmt.Fprintf(&text, "; ask for at most %d, or for oversubscribed executors", free)
+	case e.Room > 0:
+		fmt.Fprintf(&text, "; ask for at most %d, or for %s", e.Room, e.instead())
 	default:
-		text.WriteString("; ask again later, or for oversubscribed executors")
+		fmt.Fprintf(&text, "; ask again later, or for %s", e.instead())
 	}
 	return text.String()
 }
 
+// asked is what was asked for.
+func (e *NoCapacity) asked() string {
+	if e.CoresPerExecutor > 1 {
+		return fmt.Sprintf("%s of %d cores each", plural(e.Executors, "executor"), e.CoresPerExecutor)
+	}
+	return plural(e.Executors, "executor")
+}
+
+// instead is what else could be asked for. Executors of several cores share none.
+func (e *NoCapacity) instead() string {
+	if e.CoresPerExecutor > 1 {
+		return "fewer cores each (Want.CoresPerExecutor): those of one executor are on one node"
+	}
+	return "oversubscribed executors"
+}
+
 // lacksMemory tells whether there would be cores for more executors than there is memory.
-func (e *NoCapacity) lacksMemory() bool { return e.Room < min(e.Asked[api.Cores], e.Free[api.Cores]) }
+func (e *NoCapacity) lacksMemory() bool { return e.Room < min(e.Executors, e.OnCores) }
 
 // describeMemory says that it is memory that is missing.
 func (e *NoCapacity) describeMemory(text *strings.Builder, each int64, where string) {
-	size := bytesize.Format(max(each, api.LeastShare))
-	fmt.Fprintf(text, "%s with %s of memory each asked, %d of %s and %s of %s on %s are free", plural(e.Asked[api.Cores], "executor"), size,
+	if each == 0 {
+		each = e.CoresPerExecutor * api.LeastShare
+	}
+	fmt.Fprintf(text, "%s with %s of memory each asked, %d of %s and %s of %s on %s are free", e.asked(), bytesize.Format(each),
 		e.Free[api.Cores], plural(e.Has[api.Cores], "core"), bytesize.Format(e.Free[api.Memory]), bytesize.Format(e.Has[api.Memory]), where)
 	if e.Room > 0 {
 		fmt.Fprintf(text, ", which is room for %d", e.Room)
@@ -161,7 +191,7 @@ func (e *NoCapacity) adviseMemory(text *strings.Builder, each int64) {
 	if each > 0 {
 		text.WriteString("for less memory (Want.Memory), ")
 	}
-	text.WriteString("again later, or for oversubscribed executors")
+	text.WriteString("again later, or for " + e.instead())
 }
 
 // describeUsers names those that have cores, and the memory with them.

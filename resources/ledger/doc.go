@@ -9,7 +9,7 @@
 // A core of a node:
 //
 //	       Grant, Adopt
-//	free ───────────▶ lent      a lent core has one executor that has it to itself
+//	free ───────────▶ lent      a lent core has one executor that has it to itself; an executor can have several
 //	 ▲ │ ◀─────────── │         (Release, Lose, RemoveNode)
 //	 │ │              │
 //	 │ │ Occupy       │ Occupy: the executor stays, the core is not free afterwards
@@ -17,10 +17,12 @@
 //	occupied ◀─────── lent and occupied
 //	     Vacate: the way back
 //
-// Executors of an oversubscribed lease that found no free core share one. They are counted at the
+// The cores of one executor are on one node, on one of its NUMA nodes if one has as many free, and as close to each other by
+// their numbers as free ones are. Executors
+// of an oversubscribed lease that found no free core share one; those of several cores share none. They are counted at the
 // core, which is not free as long as one of them is there.
 //
-// Memory is lent with cores: an executor that has a core to itself has its memory to itself as well, and
+// Memory is lent with cores: an executor that has cores to itself has its memory to itself as well, and
 // what leases have and what is free is together what the node has registered. Executors that share a
 // core have a bound, but nothing is set aside for them.
 //
@@ -32,8 +34,8 @@
 //	                  │   └─ Adopt: executors return   │ of the last executors
 //	                  └───── Lose, ReleasePart, RemoveNode: executors are lost
 //
-// Meanwhile each of its executors can be replaced any number of times on its core, until it is
-// lost, which gives the core back. Expire ends leases by their names: when a lease was last renewed is
+// Meanwhile each of its executors can be replaced any number of times on its cores, until it is
+// lost, which gives them back. Expire ends leases by their names: when a lease was last renewed is
 // known to whoever keeps the book, and not worth a command. Names of what has ended are kept as long as a
 // command says, until Forget.
 //

@@ -9,7 +9,7 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
-// Grant begins a lease of executors with a core each: all of them, or none.
+// Grant begins a lease of executors with cores of their own: all of them, or none.
 type Grant struct {
 	Lease string // its name, not used before
 	// Node is the only one to take; empty: those that there are, as Placement says.
@@ -20,15 +20,20 @@ type Grant struct {
 	// Account is who pays.
 	Account   string
 	Executors int
-	// Memory of each executor in bytes; 0: a share of its node's.
+	// CoresPerExecutor is how many cores of one node each has; 0: one.
+	CoresPerExecutor int `json:",omitzero"`
+	// Memory of each executor in bytes; 0: its cores' share of its node's.
 	Memory int64
-	// Oversubscribe: those that find no free core share one.
+	// Oversubscribe: those that find no free core share one. It is not for executors of several cores.
 	Oversubscribe bool
 	// Keep is how many free cores are not to be taken, and KeepMemory how much free memory: somebody has
 	// waited longer for as much.
 	Keep       int
 	KeepMemory int64
-	At         time.Time
+	// KeepNodes is from how many cores on, that leases could have, nodes are not to be taken from: somebody has waited
+	// longer for executors of so many cores each; 0: nobody has.
+	KeepNodes int `json:",omitzero"`
+	At        time.Time
 	// Expires is when the lease ends unless it is renewed; zero: never.
 	Expires time.Time
 	// Until is when it ends anyway, as its managers see to; zero: never.
@@ -38,6 +43,12 @@ type Grant struct {
 func (c Grant) apply(s *State) (Result, error) {
 	if c.Lease == "" || c.Executors < 1 {
 		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("a lease %q of %d executors; it needs a name and at least one", c.Lease, c.Executors)}
+	}
+	if c.CoresPerExecutor < 0 || c.CoresPerExecutor > api.MaxCoresPerExecutor {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("executors of %d cores each; 1 to %d", c.CoresPerExecutor, api.MaxCoresPerExecutor)}
+	}
+	if c.CoresPerExecutor > 1 && c.Oversubscribe {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("oversubscribed executors of %d cores each; threads that share their cores with others hold each other up: ask for executors that have theirs to themselves, or for oversubscribed ones of one core", c.CoresPerExecutor)}
 	}
 	if c.Memory < 0 || c.Memory > 0 && c.Memory < api.MinMemory {
 		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("executors with %d bytes of memory; at least %d, or 0 for a share of the node's", c.Memory, api.MinMemory)}
@@ -52,28 +63,50 @@ func (c Grant) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	asked := nodes
-	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
-	spare := c.spare(nodes)
-	if len(nodes) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
-		refused := noCapacity(asked, c.Executors, c.Memory, c.Keep)
+	able := slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
+	open := slices.DeleteFunc(slices.Clone(able), c.keeps)
+	spare := c.spare(open)
+	if len(able) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
+		refused := noCapacity(nodes, c.Executors, c.each(), c.kept(nodes))
 		if c.Node == "" {
 			refused.Draining = s.Draining(c.At)
 		}
 		return Result{}, refused
 	}
-	next := c.turns(nodes)
+	next := c.turns(open)
 	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires, Until: c.Until}
 	for i := range c.Executors {
-		if c.Keep > 0 && int64(i) >= spare {
+		if (c.Keep > 0 || len(open) < len(able)) && int64(i) >= spare {
 			// A share would keep its core from being free when the one that has it gives it back.
-			lease.Executors = append(lease.Executors, unpinned(nodes, i, c.Memory))
+			lease.Executors = append(lease.Executors, unpinned(able, i, c.Memory))
 		} else {
-			lease.Executors = append(lease.Executors, place(next(i), c.Lease, i, c.Memory))
+			lease.Executors = append(lease.Executors, place(next(i), c.Lease, i, c.each()))
 		}
 	}
 	s.Leases[c.Lease] = lease
 	return one(lease), nil
+}
+
+// Cores is how many cores its executors take together.
+func (c Grant) Cores() int { return c.Executors * max(c.CoresPerExecutor, 1) }
+
+// each is what one executor takes.
+func (c Grant) each() size {
+	return size{cores: int64(max(c.CoresPerExecutor, 1)), memory: c.Memory}
+}
+
+// keeps tells whether all of a node is left to one who has waited longer.
+func (c Grant) keeps(n *Node) bool { return c.KeepNodes > 0 && n.unused() >= int64(c.KeepNodes) }
+
+// kept is how many cores of the nodes are left to that one, at most.
+func (c Grant) kept(nodes []*Node) int {
+	kept := c.Keep
+	for _, n := range nodes {
+		if c.keeps(n) {
+			kept += len(n.Cores)
+		}
+	}
+	return kept
 }
 
 // candidates are the nodes that may have executors of the lease, by name.
@@ -111,20 +144,39 @@ func (c Grant) check(s *State, node *Node) error {
 	return nil
 }
 
-// giveBack takes an executor off its core, and its memory from the lease.
+// giveBack takes an executor off its cores, and its memory from the lease.
 func (s *State) giveBack(e *api.Executor) {
 	node := s.Nodes[e.Node]
-	if e.Lost || node == nil {
+	if e.Lost || node == nil || e.Core == api.NoCore {
 		return
 	}
-	core := node.Core(e.Core)
-	switch {
-	case core == nil:
-	case e.Oversubscribed:
-		core.Shared--
-	default:
-		core.Lease, core.Executor = "", 0
+	for id := range e.AllCores() {
+		core := node.Core(id)
+		switch {
+		case core == nil:
+		case e.Oversubscribed:
+			core.Shared--
+		default:
+			core.Lease, core.Executor = "", 0
+		}
+	}
+	if !e.Oversubscribed {
 		node.lend(-e.Memory)
+	}
+}
+
+// hold is the reverse of giveBack.
+func (n *Node) hold(e *api.Executor, lease string, index int) {
+	for id := range e.AllCores() {
+		core := n.Core(id)
+		if e.Oversubscribed {
+			core.Shared++
+		} else {
+			core.Lease, core.Executor = lease, index
+		}
+	}
+	if !e.Oversubscribed {
+		n.lend(e.Memory)
 	}
 }
 
@@ -219,7 +271,7 @@ func (c Expire) apply(s *State) (Result, error) {
 	return result, nil
 }
 
-// Replace notes that another process takes the place of an executor, on the same core.
+// Replace notes that another process takes the place of an executor, on the same cores.
 type Replace struct {
 	Lease    string
 	Executor int
@@ -234,7 +286,7 @@ func (c Replace) apply(s *State) (Result, error) {
 	return one(lease), nil
 }
 
-// Lose notes that an executor is gone for good. The lease shrinks; its core can be lent again.
+// Lose notes that an executor is gone for good. The lease shrinks; its cores can be lent again.
 type Lose struct {
 	Lease    string
 	Executor int

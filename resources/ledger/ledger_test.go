@@ -224,7 +224,10 @@ func anyCommand(t *rapid.T) ledger.Command {
 	at := noon.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "at")) * time.Second)
 	switch rapid.IntRange(0, 20).Draw(t, "command") {
 	case 0, 1:
-		return ledger.RegisterNode{Node: api.Node{Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8)}}
+		return ledger.RegisterNode{Node: api.Node{
+			Name: nodeName, UID: 7, Cores: rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 4, rapid.ID[int]).Draw(t, "cores"), Memory: anyMemory(t, 8),
+			NUMA: rapid.SampledFrom([]map[int]int{nil, {0: 1, 2: 1, 9: 4}}).Draw(t, "numa"),
+		}}
 	case 2:
 		return rapid.SampledFrom([]ledger.Command{
 			ledger.DrainNode{Node: nodeName, Reason: "r", At: at},
@@ -269,6 +272,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 			Executors: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) api.Placed {
 				return api.Placed{Index: rapid.IntRange(-1, 4).Draw(t, "index"), Executor: api.Executor{
 					Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"), Core: rapid.IntRange(-1, 5).Draw(t, "core"),
+					More:           rapid.SampledFrom([][]int{nil, nil, nil, {3}, {2, 4}, {5, 1}}).Draw(t, "more"),
 					Oversubscribed: rapid.Bool().Draw(t, "oversubscribed"), Lost: rapid.IntRange(0, 4).Draw(t, "lost") == 0,
 					Memory: anyMemory(t, 4),
 				}}
@@ -280,8 +284,9 @@ func anyCommand(t *rapid.T) ledger.Command {
 	}
 	return ledger.Grant{
 		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
-		Placement: rapid.SampledFrom([]api.Placement{api.Pack, api.Spread}).Draw(t, "placement"),
-		Memory:    anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4),
+		CoresPerExecutor: max(rapid.IntRange(-2, 4).Draw(t, "cores per executor"), 0),
+		Placement:        rapid.SampledFrom([]api.Placement{api.Pack, api.Spread}).Draw(t, "placement"),
+		Memory:           anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4), KeepNodes: max(rapid.IntRange(-4, 4).Draw(t, "keep nodes"), 0),
 		At: at, Expires: at.Add(time.Minute),
 	}
 }
@@ -321,21 +326,35 @@ func checkBooks(t *rapid.T, s *ledger.State) {
 	}
 	holders, sharers, memory := map[place]string{}, map[place]int{}, map[string]int64{}
 	for id, lease := range s.Leases {
+		lent := int64(0)
 		for i, e := range lease.Executors {
-			at := place{e.Node, e.Core}
 			if !e.Lost && s.Nodes[e.Node] == nil {
 				t.Fatalf("executor %d of lease %s is on node %s, which is gone", i, id, e.Node)
 			}
-			switch {
-			case e.Lost || e.Core == api.NoCore:
-			case e.Oversubscribed:
-				sharers[at]++
-			case holders[at] != "":
-				t.Fatalf("core %d of %s is lent twice: to %s and %s/%d", e.Core, e.Node, holders[at], id, i)
-			default:
-				holders[at] = fmt.Sprintf("%s/%d", id, i)
-				memory[e.Node] += e.Memory
+			if e.Lost || e.Core == api.NoCore {
+				continue
 			}
+			if e.Oversubscribed && e.CoreCount() > 1 {
+				t.Fatalf("executor %d of lease %s shares %d cores", i, id, e.CoreCount())
+			}
+			for core := range e.AllCores() {
+				at := place{e.Node, core}
+				switch {
+				case e.Oversubscribed:
+					sharers[at]++
+				case holders[at] != "":
+					t.Fatalf("core %d of %s is lent twice: to %s and %s/%d", core, e.Node, holders[at], id, i)
+				default:
+					holders[at] = fmt.Sprintf("%s/%d", id, i)
+				}
+			}
+			if !e.Oversubscribed {
+				memory[e.Node] += e.Memory
+				lent += int64(e.CoreCount())
+			}
+		}
+		if held := lease.Resources()[api.Cores]; held != lent {
+			t.Fatalf("lease %s has %d cores to itself, and says %d", id, lent, held)
 		}
 	}
 	for name, node := range s.Nodes {

@@ -98,7 +98,7 @@ func TestKeptCores(t *testing.T) {
 	command.Keep = 2
 	_, err := ledger.Apply(s, command)
 	var missing *ledger.NoCapacity
-	want := "2 executors asked, 3 of 3 cores on 2 nodes are free; a lease of 2 executors was asked for before and waits; wait as well, or ask for oversubscribed executors"
+	want := "2 executors asked, 3 of 3 cores on 2 nodes are free; a lease that was asked for before waits, and what comes free is kept for it; wait as well, or ask for oversubscribed executors"
 	if !errors.As(err, &missing) || err.Error() != want || !missing.CanBeMet() {
 		t.Errorf("two of three, of which two are kept: %v", err)
 	}

@@ -27,6 +27,7 @@ func TestPlacement(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := ledger.New()
 		memory := rapid.SampledFrom([]int64{0, 50 << 20, 100 << 20}).Draw(t, "memory of each")
+		each := rapid.IntRange(1, 3).Draw(t, "cores of each")
 		var rooms []int
 		room := map[string]int{}
 		total := 0
@@ -44,18 +45,19 @@ func TestPlacement(t *testing.T) {
 					free--
 				}
 			}
-			if each := max(memory, 0); each > 0 && record.Memory > 0 {
-				free = min(free, int(record.Memory/each))
-			} else if record.Memory > 0 { // a share, and at least the least
+			free /= each
+			if memory > 0 && record.Memory > 0 {
+				free = min(free, int(record.Memory/memory))
+			} else if record.Memory > 0 { // a share of each core, and at least the least
 				share := max(record.Memory/int64(max(cores, 1))&^(1<<20-1), api.LeastShare)
-				free = min(free, int(record.Memory/share))
+				free = min(free, int(record.Memory/(share*int64(each))))
 			}
 			rooms = append(rooms, free)
 			room[record.Name] = free
 			total += free
 		}
 		command := ledger.Grant{
-			Lease: "l", UID: 7, Executors: rapid.IntRange(1, 20).Draw(t, "executors"), Memory: memory,
+			Lease: "l", UID: 7, Executors: rapid.IntRange(1, 20).Draw(t, "executors"), CoresPerExecutor: each, Memory: memory,
 			Placement: rapid.SampledFrom([]api.Placement{"", api.Pack, api.Spread}).Draw(t, "placement"),
 		}
 		result, err := ledger.Apply(s, command)
@@ -68,7 +70,7 @@ func TestPlacement(t *testing.T) {
 		checkBooks(t, s)
 		lease := result.Leases[0]
 		counts := placed(lease)
-		if len(lease.Executors) != command.Executors || slices.ContainsFunc(lease.Executors, func(e api.Executor) bool { return e.Oversubscribed }) {
+		if len(lease.Executors) != command.Executors || slices.ContainsFunc(lease.Executors, func(e api.Executor) bool { return e.Oversubscribed || e.CoreCount() != each }) {
 			t.Fatalf("%+v with room for %v: %v", command, rooms, counts)
 		}
 		if command.Placement == api.Spread {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 )
 
 // copied is what the run directory's copy of a ledger says, in its first line; the image is behind it.
@@ -92,7 +94,7 @@ func (r *Replica) copyOut() error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(r.place.Copy, append(append(text, '\n'), body...)); err != nil {
+	if err := atomicfile.Write(r.place.Copy, append(append(text, '\n'), body...), 0o600); err != nil {
 		return fmt.Errorf("the copy of the ledger: %w", err)
 	}
 	r.hasCopied, r.copiedRevision = true, i.Revision

@@ -154,19 +154,26 @@ func compacted(t testing.TB, files map[string]string) string {
 	return string(text)
 }
 
-// Entries of another version, in a log that is whole.
-func TestEntriesOfAnotherVersion(t *testing.T) {
-	directory, _ := written(t)
+// forged is a ledger whose last entry was changed, and that entry's index before.
+func forged(t *testing.T, change func(*raft.Log)) (directory string, last uint64) {
+	t.Helper()
+	directory, _ = written(t)
 	d, err := openDisk(directory, &replay{}, func(err error) { t.Error(err) })
 	check(t, err)
-	last, err := d.LastIndex()
+	last, err = d.LastIndex()
 	check(t, err)
 	var log raft.Log
 	check(t, d.GetLog(last, &log))
-	log.Data[0] = 7
+	change(&log)
 	check(t, d.StoreLog(&log))
 	check(t, d.close())
-	_, err = Open(Options{Place: Place{Directory: directory}})
+	return directory, last
+}
+
+// Entries of another version, in a log that is whole.
+func TestEntriesOfAnotherVersion(t *testing.T) {
+	directory, last := forged(t, func(log *raft.Log) { log.Data[0] = 7 })
+	_, err := Open(Options{Place: Place{Directory: directory}})
 	if !errors.Is(err, ErrVersion) || !contains(err, fmt.Sprintf("entry %d of the log", last), "version 7, this program reads 1", "start the version of Sublet that wrote it") {
 		t.Errorf("it is refused with: %v", err)
 	}
@@ -174,17 +181,8 @@ func TestEntriesOfAnotherVersion(t *testing.T) {
 
 // A last entry that says that there are billions before it is damage, and is found without memory for as many.
 func TestEntriesThatAreNotThere(t *testing.T) {
-	directory, _ := written(t)
-	d, err := openDisk(directory, &replay{}, func(err error) { t.Error(err) })
-	check(t, err)
-	last, err := d.LastIndex()
-	check(t, err)
-	var log raft.Log
-	check(t, d.BoltStore.GetLog(last, &log))
-	log.Index = 1 << 31
-	check(t, d.StoreLog(&log))
-	check(t, d.close())
-	_, err = Open(Options{Place: Place{Directory: directory}})
+	directory, _ := forged(t, func(log *raft.Log) { log.Index = 1 << 31 })
+	_, err := Open(Options{Place: Place{Directory: directory}})
 	if !errors.Is(err, ErrDamaged) || !contains(err, " to 2147483648", directory) {
 		t.Errorf("it is refused with: %v", err)
 	}

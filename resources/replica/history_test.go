@@ -47,10 +47,15 @@ func anyCommand(t *rapid.T) ledger.Command {
 		}
 		return ledger.Forget{At: at}
 	case 8:
-		return ledger.Adopt{Lease: api.Lease{ID: lease, UID: 7}, Executors: []api.Placed{{Index: executors - 1, Executor: api.Executor{Node: name, Core: 0}}}}
+		return ledger.Adopt{Lease: api.Lease{ID: lease, UID: 7}, Executors: []api.Placed{{Index: executors - 1, Executor: api.Executor{
+			Node: name, Core: 0, More: rapid.SampledFrom([][]int{nil, {1}, {1, 3}}).Draw(t, "more cores"),
+		}}}}
 	}
 	command := grant(lease, executors)
 	command.Oversubscribe, command.At = rapid.Bool().Draw(t, "oversubscribe"), at
+	if !command.Oversubscribe {
+		command.CoresPerExecutor = rapid.IntRange(0, 3).Draw(t, "cores per executor")
+	}
 	if rapid.Bool().Draw(t, "spread") {
 		command.Placement, command.Until = api.Spread, at.Add(time.Hour)
 	}
@@ -124,7 +129,7 @@ func checkCores(t *rapid.T, s *ledger.State) {
 	for _, lease := range s.Leases {
 		for _, e := range lease.Executors {
 			if !e.Lost && !e.Oversubscribed && e.Core != api.NoCore {
-				held[e.Node]++
+				held[e.Node] += int64(e.CoreCount())
 			}
 		}
 	}

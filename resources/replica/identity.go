@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 )
 
 // identity is a data directory's ledger.json.
@@ -94,7 +96,7 @@ func (p Place) beginning(kept *copied) (identity, *copied, error) {
 		return identity{}, nil, err
 	}
 	for _, entry := range found {
-		if !strings.HasPrefix(entry.Name(), temporaryPrefix) {
+		if !strings.HasPrefix(entry.Name(), atomicfile.TemporaryPrefix) {
 			return identity{}, nil, fmt.Errorf("it has %s and other things, but no %s, so it is no ledger's; name an empty directory", entry.Name(), identityName)
 		}
 	}
@@ -116,7 +118,7 @@ func (id identity) write(directory string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(directory, identityName), append(text, '\n'))
+	return atomicfile.Write(filepath.Join(directory, identityName), append(text, '\n'), 0o600)
 }
 
 // hostname tells hosts apart; one that has no name is one.
@@ -139,7 +141,7 @@ func moveAside(directory string) (string, error) {
 
 // own says, for people, who has the directory. The lock is bbolt's.
 func own(directory string) error {
-	return writeFile(filepath.Join(directory, ownerName), fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), hostname()))
+	return atomicfile.Write(filepath.Join(directory, ownerName), fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), hostname()), 0o600)
 }
 
 func owner(directory string) string {
@@ -148,32 +150,4 @@ func owner(directory string) string {
 		return "another process"
 	}
 	return strings.TrimSpace(string(text))
-}
-
-const temporaryPrefix = ".new-"
-
-// writeFile writes a file whole or not at all, for its user alone, and durably.
-func writeFile(path string, content []byte) error {
-	directory := filepath.Dir(path)
-	file, err := os.CreateTemp(directory, temporaryPrefix+"*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncDirectory(directory)
-}
-
-func syncDirectory(path string) error {
-	directory, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Sync(), directory.Close())
 }

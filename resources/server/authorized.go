@@ -10,18 +10,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sublet-hpc/sublet/internal/attempts"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
 const (
-	// strangersBurst and strangersRate are how many requests without a token an address has refused with a
+	// failuresBurst and failuresRate are how many requests without a token an address has refused with a
 	// word to it and to the log: at once, and each second.
-	strangersBurst = 20
-	strangersRate  = 2
+	failuresBurst = 20
+	failuresRate  = 2
 )
-
-func newStrangers() *attempts.Limit { return attempts.New(strangersBurst, strangersRate) }
 
 // roleKey finds the role of a request's token in its context.
 type roleKey struct{}
@@ -63,7 +60,7 @@ func (s *Server) roleOf(r *http.Request) (role api.Role, known bool) {
 // who come too often nothing more is said.
 func (s *Server) stranger(r *http.Request, why *api.Error) *api.Error {
 	s.metrics.strangers.Inc()
-	if !s.strangers.Failed(peerOf(r), time.Now()) {
+	if !s.failures.Failed(peerOf(r), time.Now()) {
 		return api.Because(api.ErrTooMany, "too many requests without a token of this resource manager have come from this address; wait a second")
 	}
 	s.log.Warn("a request was refused", "peer", r.RemoteAddr, "path", r.URL.Path, "why", why)

@@ -92,7 +92,7 @@ func TestStrangersAreSlowedDown(t *testing.T) {
 	s.log = slog.New(slog.NewTextHandler(log, nil)) // nobody else has it before it runs
 	handler := s.handler()
 	served := map[int]int{}
-	for i := range 10 * strangersBurst {
+	for i := range 10 * failuresBurst {
 		recorder := &statusWriter{ResponseWriter: discard{}, status: http.StatusOK}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/status", nil)
 		check(t, err)
@@ -101,7 +101,7 @@ func TestStrangersAreSlowedDown(t *testing.T) {
 		handler.ServeHTTP(recorder, request)
 		served[recorder.status]++
 	}
-	if served[http.StatusUnauthorized] < strangersBurst || served[http.StatusTooManyRequests] == 0 || len(served) != 2 {
+	if served[http.StatusUnauthorized] < failuresBurst || served[http.StatusTooManyRequests] == 0 || len(served) != 2 {
 		t.Errorf("they were told %v", served)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != served[http.StatusUnauthorized] {

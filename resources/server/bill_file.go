@@ -33,6 +33,11 @@ const maxBillLine = 4 << 10
 // that this ledger knows.
 func openBillFile(path string, entered uint64, log *slog.Logger) (*billFile, error) {
 	f := &billFile{path: path}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(path+successor, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("resource manager: the bill: %w", err)
+		}
+	}
 	if err := f.open(); err != nil {
 		return nil, fmt.Errorf("resource manager: the bill: %w", err)
 	}
@@ -102,10 +107,13 @@ func parseBillLine(text []byte) (api.BillLine, error) {
 	return line, err
 }
 
-// putAside gives the file another name, and makes a new one of the lines up to a number. Whenever it is
-// interrupted, the old file or the new one has the name.
+// successor is what a file is called that is to take the bill's name, from when it is whole.
+const successor = ".new"
+
+// putAside gives the file another name, and makes a new one of the lines up to a number. If it is interrupted
+// between the two names, the next start takes up the new one.
 func (f *billFile) putAside(aside string, entered uint64) error {
-	kept := &billFile{path: f.path + ".new"}
+	kept := &billFile{path: f.path + successor}
 	if err := os.Remove(kept.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // of a start that was interrupted
 	}
@@ -120,7 +128,7 @@ func (f *billFile) putAside(aside string, entered uint64) error {
 	if err = errors.Join(err, kept.close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.path, aside); err != nil && !sameFile(f.path, aside) {
+	if err := os.Rename(f.path, aside); err != nil {
 		return err
 	}
 	if err := os.Rename(kept.path, f.path); err != nil {
@@ -128,16 +136,6 @@ func (f *billFile) putAside(aside string, entered uint64) error {
 	}
 	f.last = 0
 	return f.open()
-}
-
-// sameFile tells whether both names are one file's.
-func sameFile(one, other string) bool {
-	first, err := os.Stat(one)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(other)
-	return err == nil && os.SameFile(first, second)
 }
 
 // append appends those lines that are not in the file yet, and returns when they are on the disk.

@@ -90,6 +90,12 @@ func TestBillFileOfAnotherLedger(t *testing.T) {
 	if diff := cmp.Diff([]uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, numbers(t, path+".9", time.Time{}, 9)); diff != "" {
 		t.Error(diff)
 	}
+	// If it was interrupted when the one had lost its name and the other had not got it.
+	check(t, os.Rename(path, path+successor))
+	check(t, openBill(t, path, 6).close())
+	if diff := cmp.Diff([]uint64{1, 2, 3, 4, 5, 6}, numbers(t, path, time.Time{}, 9)); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // What is no bill is left as it is.

@@ -236,7 +236,7 @@ func TestTicketsOfALease(t *testing.T) {
 			t.Errorf("%+v", ticket)
 		}
 		for _, placed := range ticket.Executors {
-			if seen[placed.Index] || placed.Executor != lease.Executors[placed.Index] {
+			if seen[placed.Index] || !placed.Equal(lease.Executors[placed.Index]) {
 				t.Errorf("%+v", placed)
 			}
 			seen[placed.Index] = true

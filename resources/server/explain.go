@@ -79,8 +79,8 @@ func (b *book) describeWaiting(index int) api.Waiting {
 	grant := w.command
 	waiting := api.Waiting{
 		ID: grant.Lease, UID: grant.UID, User: grant.User, Account: grant.Account,
-		Executors: grant.Executors, Memory: grant.Memory, Placement: grant.Placement, TimeLimit: w.limit, Since: w.since, Until: w.until, Position: index + 1,
-		Asked: api.Resources{api.Cores: int64(grant.Executors), api.Memory: int64(grant.Executors) * grant.Memory},
+		Executors: grant.Executors, CoresPerExecutor: grant.CoresPerExecutor, Memory: grant.Memory, Placement: grant.Placement, TimeLimit: w.limit, Since: w.since, Until: w.until, Position: index + 1,
+		Asked: api.Resources{api.Cores: int64(grant.Cores()), api.Memory: int64(grant.Executors) * grant.Memory},
 	}
 	if w.err != nil {
 		waiting.Reason = w.err.Error()

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -113,16 +114,5 @@ func writeKeys(directory string, made keysFile) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(directory, ".keys-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(append(text, '\n'))
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(file.Name(), filepath.Join(directory, keysName))
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return err
+	return atomicfile.Write(filepath.Join(directory, keysName), append(text, '\n'), 0o600)
 }

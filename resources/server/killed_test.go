@@ -96,7 +96,7 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 	manager := client(t, dir)
 	registerMany(t, manager, cores)
 	billing := reportUsage(t, manager)
-	var starts endurance.Times
+	starts := endurance.Watch()
 	kills, kept := endurance.Count(3, 20), 0
 	for kill := range kills {
 		var known usageReported
@@ -108,7 +108,7 @@ func TestEnduranceKilledWhileGranting(t *testing.T) {
 		})
 		begun := time.Now()
 		program = start()
-		starts = append(starts, time.Since(begun))
+		starts.Add(time.Since(begun))
 		kept += told.compare(t, client(t, dir), clients)
 		billing.compare(t, client(t, dir), known)
 		// Those that are left go, so that the next round begins with few.
@@ -191,7 +191,7 @@ func (a *answers) compare(t *testing.T, c *api.Client, clients int) (kept int) {
 		done, asked := a.released[id]
 		found, lasts := there[id]
 		switch {
-		case !asked && (!lasts || found.Executors[0] != lease.Executors[0]):
+		case !asked && (!lasts || !found.Executors[0].Equal(lease.Executors[0])):
 			t.Errorf("lease %s, which was granted on core %d, is %+v", id, lease.Executors[0].Core, found)
 		case asked && done && lasts:
 			t.Errorf("lease %s, which was released, is there again", id)

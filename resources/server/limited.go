@@ -24,7 +24,10 @@ func connectionsAllowed() int {
 }
 
 func connectionsFor(files uint64) int {
-	return int(max(min(files/4, maxConnections), 16)) //nolint:gosec // maxConnections at most
+	if files >= 4*maxConnections {
+		return maxConnections
+	}
+	return max(int(files)/4, 16)
 }
 
 // limited is a listener that has a bounded number of connections open: others wait in the kernel. A quarter of them

@@ -65,7 +65,7 @@ type overQuota struct {
 func (e *overQuota) Error() string { return e.text }
 
 // checkQuota refuses what an account may not have. mu is held.
-func (b *book) checkQuota(account string, executors int) error {
+func (b *book) checkQuota(account string, cores int) error {
 	if b.quotas == nil {
 		return nil
 	}
@@ -86,19 +86,23 @@ func (b *book) checkQuota(account string, executors int) error {
 		}
 		for i := range lease.Executors {
 			if !lease.Executors[i].Lost {
-				has++
+				has += lease.Executors[i].CoreCount()
 			}
 		}
 	}
-	if has+executors <= quota.Cores {
+	if has+cores <= quota.Cores {
 		return nil
+	}
+	noun := "cores"
+	if quota.Cores == 1 {
+		noun = "core"
 	}
 	advice := "wait until leases of it end (sublet lease list)"
 	if left := quota.Cores - has; left > 0 {
-		advice = fmt.Sprintf("ask for at most %d, or ", left) + advice
+		advice = fmt.Sprintf("ask for at most %d of them, or ", left) + advice
 	}
-	return &overQuota{heals: executors <= quota.Cores, text: fmt.Sprintf("account %s may have %d executors at once and has %d, %d more are asked for; %s, or name another account (%s)",
-		account, quota.Cores, has, executors, advice, api.AccountVariable)}
+	return &overQuota{heals: cores <= quota.Cores, text: fmt.Sprintf("account %s may have %d %s at once and has %d, %d more are asked for; %s, or name another account (%s)",
+		account, quota.Cores, noun, has, cores, advice, api.AccountVariable)}
 }
 
 // checkUse refuses an account that has used what it may use. mu is held.

@@ -54,7 +54,7 @@ func wantQuota(t *testing.T, w *waiter, parts ...string) {
 	}
 }
 
-// An account has at most so many executors at once; who waits gets them when its own leases end. Others
+// An account has at most so many cores at once; who waits gets them when its own leases end. Others
 // notice nothing.
 func TestQuotaOfCores(t *testing.T) {
 	b := testBook(t)
@@ -62,7 +62,7 @@ func TestQuotaOfCores(t *testing.T) {
 	register(t, b, noon, registration("n", "i", 0, 1, 2, 3, 4, 5, 6, 7))
 	first := askFor(t, b, "a", 2, 0)
 	check(t, first.err)
-	wantQuota(t, askFor(t, b, "a", 2, 0), "account a may have 3 executors at once and has 2, 2 more are asked for", "at most 1", "SUBLET_ACCOUNT")
+	wantQuota(t, askFor(t, b, "a", 2, 0), "account a may have 3 cores at once and has 2, 2 more are asked for", "at most 1", "SUBLET_ACCOUNT")
 	check(t, askFor(t, b, "b", 4, 0).err)
 	wantQuota(t, askFor(t, b, "b", 1, 0), "account b may have 4", "wait until leases")
 	waits := askFor(t, b, "a", 3, time.Minute)

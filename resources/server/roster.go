@@ -196,7 +196,9 @@ func (r *roster) occupants(n *rosterNode) map[int]string {
 	held := map[int]bool{}
 	for _, lease := range n.state.Held {
 		for _, x := range lease.Executors {
-			held[x.Core] = held[x.Core] || !x.Oversubscribed && !x.Lost
+			for core := range x.AllCores() {
+				held[core] = held[core] || !x.Oversubscribed && !x.Lost
+			}
 		}
 	}
 	for core, taken := range held {

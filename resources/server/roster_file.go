@@ -10,10 +10,10 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/sublet-hpc/sublet/config"
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -61,30 +61,13 @@ func (r *roster) keep(said map[string]entry) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(r.path, append(text, '\n'), 0o600); err != nil {
+	if err := atomicfile.Write(r.path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keeping the nodes that were added: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.said = said
 	return nil
-}
-
-// replaceFile writes a file, whole or not at all.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return err
 }
 
 // enter adds the nodes of an executors database; what was said of them before does not count.
@@ -167,7 +150,7 @@ func (o *output) update(r *roster) error {
 	if err != nil || bytes.Equal(text, o.written) {
 		return err
 	}
-	if err := replaceFile(o.path, text, 0o644); err != nil {
+	if err := atomicfile.Write(o.path, text, 0o644); err != nil {
 		return fmt.Errorf("writing the executors database: %w", err)
 	}
 	o.written = text

@@ -61,7 +61,7 @@ type Server struct {
 	listener  net.Listener
 	rfaas     net.Listener // of rFaaS's interface; nil: there is none
 	keys      keys
-	strangers *attempts.Limit
+	failures  *attempts.Limit
 	ending    chan struct{}
 	started   time.Time
 	metrics   *serverMetrics
@@ -82,7 +82,7 @@ func now() time.Time { return time.Now().Round(0).UTC() }
 
 // Open takes the run directory, opens the ledger, listens, and says so in access.json.
 func Open(options Options) (*Server, error) {
-	s := &Server{log: options.Log, strangers: newStrangers(), connections: cmp.Or(options.connections, connectionsAllowed()), ending: make(chan struct{}), started: time.Now()}
+	s := &Server{log: options.Log, failures: attempts.New(failuresBurst, failuresRate), connections: cmp.Or(options.connections, connectionsAllowed()), ending: make(chan struct{}), started: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sublet-hpc/sublet/config"
+	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -260,19 +260,11 @@ func TestDatabases(t *testing.T) {
 		t.Errorf("%d can be leased", free)
 	}
 	want := []config.Executor{{Node: "n", Address: "10.0.0.1", Port: 10005, Cores: 1, Memory: 512}, {Node: "unnamed", Address: "10.0.0.2", Port: 10006, Cores: 1, Memory: 1024}, {Node: "unsaid", Address: "10.0.0.3", Port: 10007, Cores: 2, Memory: 1024}}
-	for until := time.Now().Add(10 * time.Second); fmt.Sprint(written()) != fmt.Sprint(want); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("%+v is written; want %+v", written(), want)
-		}
-	}
+	hosts.Eventually(t, "a file of all nodes", func() bool { return fmt.Sprint(written()) == fmt.Sprint(want) })
 	// One that drains may not be leased.
 	check(t, c.Drain(t.Context(), "unsaid", ""))
 	want = want[:2]
-	for until := time.Now().Add(10 * time.Second); fmt.Sprint(written()) != fmt.Sprint(want); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("while a node drains %+v is written; want %+v", written(), want)
-		}
-	}
+	hosts.Eventually(t, "a file without the node that drains", func() bool { return fmt.Sprint(written()) == fmt.Sprint(want) })
 	stop()
 	if fmt.Sprint(written()) != fmt.Sprint(want) {
 		t.Errorf("at the end %+v is written", written())

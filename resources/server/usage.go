@@ -37,11 +37,11 @@ func (b *book) meter(name string, used []api.Used, at time.Time) {
 	}
 	known.used, known.heard = used, at
 	due := at.Sub(known.booked) >= bookInterval
+	b.bookUsed(name, func(its *api.Used) bool { return due || !its.Ended.IsZero() }, at)
 	if due {
 		known.booked = at
+		b.forgetParts(name, at) // it looks at the parts of all nodes
 	}
-	b.bookUsed(name, func(its *api.Used) bool { return due || !its.Ended.IsZero() }, at)
-	b.forgetParts(name, at)
 }
 
 func nameAccounts(used []api.Used) {

@@ -30,6 +30,12 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if request.Executors > maxExecutors {
 		return nil, api.Because(api.ErrInvalid, "a lease of %d executors; it can be at most %d", request.Executors, maxExecutors)
 	}
+	if request.CoresPerExecutor < 0 || request.CoresPerExecutor > api.MaxCoresPerExecutor {
+		return nil, api.Because(api.ErrInvalid, "executors of %d cores each; 1 to %d", request.CoresPerExecutor, api.MaxCoresPerExecutor)
+	}
+	if request.CoresPerExecutor == 1 {
+		request.CoresPerExecutor = 0 // as in all logs
+	}
 	if request.TimeLimit < 0 {
 		return nil, api.Because(api.ErrInvalid, "a time limit of %v; it is above 0, or 0 for none", request.TimeLimit)
 	}
@@ -43,8 +49,8 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	_, _ = rand.Read(id) // never fails
 	w := &waiter{since: at, until: at.Add(request.Wait), limit: request.TimeLimit, done: make(chan struct{}), command: ledger.Grant{
 		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
-		Executors: request.Executors, Memory: request.Memory, Oversubscribe: request.Oversubscribe,
-		Placement: request.Placement,
+		Executors: request.Executors, CoresPerExecutor: request.CoresPerExecutor, Memory: request.Memory,
+		Oversubscribe: request.Oversubscribe, Placement: request.Placement,
 	}}
 	b.lock(at)
 	defer b.mu.Unlock()
@@ -69,7 +75,7 @@ func mayWait(err error) bool {
 // try grants a lease, or notes why not; first is who has waited longest for leases to end, or nil: what
 // that one waits for is left.
 func (b *book) try(w, first *waiter, at time.Time) {
-	if w.err = b.checkQuota(w.command.Account, w.command.Executors); w.err != nil {
+	if w.err = b.checkQuota(w.command.Account, w.command.Cores()); w.err != nil {
 		return
 	}
 	w.command.At, w.command.Expires = at, at.Add(TTL)
@@ -77,9 +83,14 @@ func (b *book) try(w, first *waiter, at time.Time) {
 		w.command.Until = at.Add(w.limit)
 		w.command.Expires = at.Add(min(TTL, w.limit))
 	}
-	w.command.Keep, w.command.KeepMemory = 0, 0
-	if first != nil {
-		w.command.Keep = first.command.Executors
+	w.command.Keep, w.command.KeepMemory, w.command.KeepNodes = 0, 0, 0
+	switch {
+	case first == nil:
+	case first.command.CoresPerExecutor > 1:
+		// A core that somebody else takes may be the one that a node lacks, however many others are free.
+		w.command.KeepNodes = first.command.CoresPerExecutor
+	default:
+		w.command.Keep = first.command.Cores()
 		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
 	}
 	result, err := b.apply(w.command)
@@ -91,8 +102,8 @@ func (b *book) try(w, first *waiter, at time.Time) {
 }
 
 // serveWaiting grants what can be granted, first come, first served. The first who has to wait for
-// leases to end has all cores and memory that come free meanwhile; nobody knows when leases end, so whoever
-// passed could delay that one for ever. One who asks for more than leases can give back waits for
+// leases to end has all cores and memory that come free meanwhile, and if it wants executors of several cores all
+// of the nodes that could have one; nobody knows when leases end, so whoever passed could delay that one for ever. One who asks for more than leases can give back waits for
 // another node, and holds nobody up.
 func (b *book) serveWaiting(at time.Time) {
 	var first *waiter

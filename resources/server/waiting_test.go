@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func TestLargeLeaseDoesNotStarve(t *testing.T) {
 	q.expect("one who does not wait", []int{-1}, now)
 	var missing *ledger.NoCapacity
 	if !errors.As(now.err, &missing) || missing.Kept != 2 ||
-		!strings.HasSuffix(now.err.Error(), "; a lease of 2 executors was asked for before and waits; wait as well, or ask for oversubscribed executors") {
+		!strings.HasSuffix(now.err.Error(), "; a lease that was asked for before waits, and what comes free is kept for it; wait as well, or ask for oversubscribed executors") {
 		t.Errorf("one who does not wait is told %v", now.err)
 	}
 	q.release(b)
@@ -157,17 +158,32 @@ func TestOversubscribedPassesWithoutACore(t *testing.T) {
 // granted a core since the first of them came, but who came before.
 func TestNobodyPassesTheFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const cores = 4
+		const nodes, cores = 3, 2
 		b := testBook(t)
-		_, err := b.register(registration("n", "i", 0, 1, 2, 3), noon)
-		if err != nil {
-			t.Fatal(err)
+		for node := range nodes {
+			if _, err := b.register(registration(fmt.Sprint("n", node), "i", 0, 1), noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		room := func(each int) (executors int) {
+			for _, node := range b.state.Nodes {
+				executors += int(node.Free()[api.Cores]) / each
+			}
+			return executors
 		}
 		var queue, lent []*waiter // in the order of coming
+		for range rapid.IntRange(0, nodes*cores).Draw(t, "small ones at first") {
+			w, err := b.ask(api.GrantRequest{Executors: 1, UID: uid}, noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lent = append(lent, w)
+		}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			switch what := rapid.IntRange(0, 3).Draw(t, "what"); {
 			case what < 2:
-				w, err := b.ask(api.GrantRequest{Executors: rapid.IntRange(1, cores).Draw(t, "executors"), UID: uid, Wait: time.Minute}, noon)
+				each := rapid.IntRange(1, cores).Draw(t, "cores of each")
+				w, err := b.ask(api.GrantRequest{Executors: rapid.IntRange(1, nodes*(cores/each)).Draw(t, "executors"), CoresPerExecutor: each, UID: uid, Wait: time.Minute}, noon)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -191,8 +207,12 @@ func TestNobodyPassesTheFirst(t *testing.T) {
 					t.Fatalf("number %d of those who wait has %d executors", i, executors(w))
 				}
 			}
-			if len(queue) > 0 && queue[0].command.Executors <= free(b) {
-				t.Fatalf("%d cores are free, and the first waits for %d", free(b), queue[0].command.Executors)
+			if len(queue) == 0 {
+				continue
+			}
+			first := queue[0].command
+			if has := room(max(first.CoresPerExecutor, 1)); first.Executors <= has {
+				t.Fatalf("there is room for %d, and the first waits for %d of %d cores each", has, first.Executors, first.CoresPerExecutor)
 			}
 		}
 		for len(lent) > 0 {

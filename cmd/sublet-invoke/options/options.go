@@ -30,6 +30,7 @@ type Options struct {
 
 	Repeat    int
 	Executors int
+	Cores     int      // of each executor
 	Timeout   Duration // of each invocation, 0 for none
 	Wait      Duration // for cores
 	TimeLimit Duration // of the lease, 0 for none
@@ -61,6 +62,8 @@ const (
 	MaxRepeat = 10_000_000
 	// MaxExecutors is more than a lease can have on any machine of today.
 	MaxExecutors = 10_000
+	// MaxCores is what one executor can have at most (api.MaxCoresPerExecutor), more than a node of today has.
+	MaxCores = 4096
 )
 
 // Transports are what --transport can name.
@@ -78,6 +81,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	flags.Var(&o.OutSize, "out-size", "`BYTES` that the output can have: 4096, 4K, 16MiB (default: the input's size, at least 64KiB)")
 	flags.IntVar(&o.Repeat, "repeat", 1, "invoke it `N` times, with the same input")
 	flags.IntVar(&o.Executors, "executors", 1, "lease `N` executors; each has one invocation at a time")
+	flags.IntVar(&o.Cores, "cores-per-executor", 1, "give each executor `N` cores of one node, for functions that start threads of their own")
 	flags.StringVar(&o.Transport, "transport", "", "`NAME` of the way to the executors: "+strings.Join(Transports, ", ")+" (default $SUBLET_TRANSPORT, else the best)")
 	flags.Var(&o.Timeout, "timeout", "`TIME` after which an invocation is ended, with its executor: 30s, 00:10:00 (default: never)")
 	flags.Var(&o.Wait, "wait", "`TIME` to wait for cores that others have (default: not at all)")
@@ -128,6 +132,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("--repeat %d: 1 to %d times", o.Repeat, MaxRepeat)
 	case o.Executors < 1 || o.Executors > MaxExecutors:
 		return fmt.Errorf("--executors %d: 1 to %d", o.Executors, MaxExecutors)
+	case o.Cores < 1 || o.Cores > MaxCores:
+		return fmt.Errorf("--cores-per-executor %d: 1 to %d", o.Cores, MaxCores)
+	case o.Cores > 1 && o.Oversubscribe == Yes:
+		return errors.New("--cores-per-executor with --oversubscribe: threads that share their cores with others hold each other up; choose one")
 	case o.flags.Changed("out-size") && o.OutSize == 0 && o.Out != "":
 		return errors.New("--out-size 0 with --out: there would be nothing to write; leave one of them out")
 	case o.flags.Changed("timeout") && o.Timeout == 0:

@@ -31,6 +31,7 @@ func TestArgumentsSayTheSame(t *testing.T) {
 		{"f", "-l", "-l", "--in=-", "--out", "a b=c", "--out-size", "1.5KiB", "--repeat=7", "--executors", "2"},
 		{"f", "--library=x", "--transport", "ofi", "--timeout", "1h", "--wait", "00:01:30", "-o", "json", "--dir", "d"},
 		{"f", "--library=x", "--oversubscribe=false"},
+		{"f", "--library=x", "--cores-per-executor=4", "--oversubscribe=false"},
 		{"f", "--library=x", "--oversubscribe"},
 		{"f", "--library=x", "--out-size=0"},
 	} {
@@ -46,6 +47,24 @@ func TestArgumentsSayTheSame(t *testing.T) {
 		}
 		if !slices.Equal(first.Arguments(), second.Arguments()) || first.Capacity(99) != second.Capacity(99) || first.Oversubscribe != second.Oversubscribe {
 			t.Errorf("%q became %+v, and that %+v", args, first, second)
+		}
+	}
+}
+
+func TestCoresPerExecutor(t *testing.T) {
+	for flags, want := range map[string]int{"": 1, "--cores-per-executor=1 --oversubscribe": 1, "--cores-per-executor 8": 8} {
+		o, err := read(append([]string{"f", "-l", "x"}, strings.Fields(flags)...)...)
+		if err != nil || o.Cores != want {
+			t.Errorf("%q: %d cores each, want %d; %v", flags, o.Cores, want, err)
+		}
+	}
+	for flags, want := range map[string]string{
+		"--cores-per-executor=0":                 "--cores-per-executor 0: 1 to",
+		"--cores-per-executor=-3":                "--cores-per-executor -3: 1 to",
+		"--cores-per-executor=2 --oversubscribe": "hold each other up; choose one",
+	} {
+		if _, err := read(append([]string{"f", "-l", "x"}, strings.Fields(flags)...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", flags, err, want)
 		}
 	}
 }

@@ -1,0 +1,3 @@
+// Package atomicfile writes files that are there, whole, after whatever comes: a crash of the process or of the host
+// leaves the old file or the new one.
+package atomicfile
