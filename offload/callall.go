@@ -109,7 +109,7 @@ func (b *batch) run(ctx context.Context, calls []Operands) {
 
 func (b *batch) choose() *connection {
 	if b.own != nil {
-		return b.own.current.Load()
+		return b.own.usable()
 	}
 	c, _ := b.lease.choose()
 	return c
@@ -146,7 +146,7 @@ func (c *connection) stream(ctx context.Context, b *batch, calls []Operands) int
 		return 0
 	}
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.refusal() != nil {
 		return 0
 	}
 	n := c.lendAll(b, calls)

@@ -67,6 +67,8 @@ type connection struct {
 	brokenBy atomic.Pointer[error]
 	gone     chan struct{} // closed when the futures in flight have ended
 
+	// drained is why nothing more is to be sent although what was is answered; nil: its manager stays.
+	drained atomic.Pointer[error]
 	// failure is why nothing can be sent any more; it is set before futures are ended.
 	failure atomic.Pointer[error]
 	// moving is how many bytes are being sent by somebody who holds mu for it.
@@ -94,9 +96,9 @@ func (c *connection) lock() {
 func (c *connection) submit(f *invocation) (sent bool, _ error) {
 	for {
 		c.lock()
-		if c.closed {
+		if refused := c.refusal(); refused != nil {
 			c.mu.Unlock()
-			f.lost(*c.failure.Load(), false)
+			f.lost(refused, false)
 			return false, nil
 		}
 		c.watchStalls()

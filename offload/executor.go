@@ -130,7 +130,7 @@ func (e *Executor) Path() Path {
 }
 
 // Ready tells whether it can be invoked now: it is not lost, or has been replaced.
-func (e *Executor) Ready() bool { return e.current.Load() != nil }
+func (e *Executor) Ready() bool { return e.usable() != nil }
 
 func (e *Executor) String() string { return e.describe(e.Node()) }
 
@@ -146,7 +146,7 @@ func (e *Executor) Invoke(ctx context.Context, name string, in, out Payload, con
 		return future
 	}
 	f.ctx = ctx
-	if c := e.current.Load(); c != nil {
+	if c := e.usable(); c != nil {
 		f.send(c)
 	} else {
 		f.end(0, e.whyNot())

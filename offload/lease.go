@@ -180,7 +180,7 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	defer done()
 	l := newLease(s, want)
 	l.wish = wished
-	if err := l.settle(ctx, l.executors, want.Wait); err != nil {
+	if err := l.settleAgain(ctx, l.executors, want.Wait); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
 	l.limit.start(want.TimeLimit)

@@ -186,8 +186,8 @@ func (b *berth) autopsy(ended *control.Ended, because error) (_ *ExecutorLost, r
 				lost.Cause, lost.Reason = LostTimeLimit, overText(over)
 			} else if silence := b.site.link.silence(); silence != nil {
 				lost.Cause, lost.Reason = LostNode, silence.Error()
-			} else if b.site.link.isLeft() {
-				lost.Cause, lost.Reason = LostDrained, "its executor manager was told to end"
+			} else if is, why := b.site.link.isLeft(); is {
+				lost.Cause, lost.Reason = LostDrained, drainedText(why)
 			}
 		case <-time.After(obituaryPatience):
 			lost.Reason = "its process ended, and its executor manager does not say why"

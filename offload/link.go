@@ -24,6 +24,7 @@ type link struct {
 	err    error         // why the connection ended
 	closed chan struct{} // closed when it has
 	leaves bool          // the manager has said that it ends
+	why    string        // it does, if it has said so
 
 	unasked func(*control.Frame) // called by the receiving goroutine
 }
@@ -107,11 +108,18 @@ func (l *link) silence() error {
 	return nil
 }
 
-// isLeft tells whether the manager has ended the connection because it was told to end.
-func (l *link) isLeft() bool {
+// isLeft tells whether the connection has ended because the manager ends, and why that does.
+func (l *link) isLeft() (is bool, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.leaves
+	return l.leaves, l.why
+}
+
+// drain notes that the manager is about to end.
+func (l *link) drain(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaves, l.why = true, why
 }
 
 func (l *link) isClosed() bool {

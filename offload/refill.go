@@ -2,6 +2,7 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -119,13 +120,7 @@ func (l *Lease) resettle(vacant []*Executor) bool {
 	}
 	ctx, cancel := context.WithTimeout(l.alive, refillPatience)
 	defer cancel()
-	err := l.settle(ctx, vacant, 0)
-	for range lostAgain {
-		if !endedByPeer(err) {
-			break
-		}
-		err = l.settle(ctx, vacant, 0)
-	}
+	err := l.settleAgain(ctx, vacant, 0)
 	reason := ""
 	if err != nil {
 		reason = err.Error()
@@ -140,6 +135,19 @@ func (l *Lease) resettle(vacant []*Executor) bool {
 		e.lose(unreplaced(losses[i], reason), false)
 	}
 	return false
+}
+
+// settleAgain is settle, which begins anew where the manager that was asked ends meanwhile: its node may be wanted by
+// somebody else just then.
+func (l *Lease) settleAgain(ctx context.Context, executors []*Executor, wait time.Duration) error {
+	err := l.settle(ctx, executors, wait)
+	for range lostAgain {
+		if !endedByPeer(err) && !errors.Is(err, errDrained) {
+			break
+		}
+		err = l.settle(ctx, executors, wait)
+	}
+	return err
 }
 
 // whyUnfilled is why the last attempt failed; empty: it did not.

@@ -99,7 +99,7 @@ func (l *Lease) choose() (best *connection, coming bool) {
 
 func (l *Lease) leastLoaded() (best *connection, coming bool) {
 	if len(l.executors) == 1 {
-		if best = l.executors[0].current.Load(); best == nil {
+		if best = l.executors[0].usable(); best == nil {
 			coming = l.executors[0].isComing()
 		}
 		return best, coming
@@ -107,7 +107,7 @@ func (l *Lease) leastLoaded() (best *connection, coming bool) {
 	first := int(l.turn.Add(1) % uint32(len(l.executors)))
 	for i := range l.executors {
 		e := l.executors[(first+i)%len(l.executors)]
-		c := e.current.Load()
+		c := e.usable()
 		switch {
 		case c == nil:
 			coming = coming || e.isComing()
@@ -147,7 +147,7 @@ func (l *Lease) awaitExecutor(ctx context.Context) (*connection, error) {
 func (l *Lease) awaitReplacement(ctx context.Context, blamed *Executor) (*connection, error) {
 	for blamed != nil {
 		changed := l.changed.next()
-		if c := blamed.current.Load(); c != nil {
+		if c := blamed.usable(); c != nil {
 			return c, nil
 		}
 		if !blamed.isComing() {

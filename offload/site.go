@@ -42,6 +42,7 @@ type site struct {
 	left     int    // berths whose lives are over
 	lost     bool   // nothing lives here any more, because the manager is gone
 	over     string // why the manager has ended the lease; empty: it has not
+	drains   bool   // its manager is about to end
 }
 
 // newSite makes a site with berths for these executors.
@@ -54,7 +55,13 @@ func (l *Lease) newSite(executors []*Executor) *site {
 }
 
 // accept opens the site: from now on its loss is the lease's.
-func (s *site) accept() { s.note(func() { s.open = true }) }
+func (s *site) accept() {
+	drains := false
+	s.note(func() { s.open, drains = true, s.drains })
+	if drains {
+		go s.empty()
+	}
+}
 
 // leave is called at the end of a berth's life.
 func (s *site) leave() {
@@ -210,6 +217,11 @@ func (s *site) unasked(frame *control.Frame) {
 		var wanted control.Content
 		if frame.Decode(&wanted) == nil {
 			go s.sendLibrary(wanted)
+		}
+	case control.TypeDrain:
+		var drain control.Drain
+		if frame.Decode(&drain) == nil {
+			s.drain(drain.Reason)
 		}
 	case control.TypeOver:
 		var over control.Over

@@ -297,6 +297,9 @@ func (c *client) begin(frame *control.Frame) error {
 	if c.proof != nil {
 		return c.refuseStranger()
 	}
+	if err := c.manager.refuseLate(request); err != nil {
+		return err
+	}
 	if c.lease != nil {
 		<-c.lease.ended
 	}

@@ -29,14 +29,16 @@ type DaemonOptions struct {
 	Listen string
 	// Metrics is an address, host:port, at which Prometheus finds metrics; empty: there are none.
 	Metrics string
+	Retirement
 	// Check looks at the resource manager before anything is sent to it; nil: it is not needed.
 	Check func(api.AccessFile) error
 }
 
 // RunDaemon is the executor manager of a node that a resource manager lends. It returns when ctx
-// ends; then nothing is left of any lease, and the node is deregistered.
+// ends, or its allocation is about to, and its leases have gone elsewhere; then nothing is left of any lease, and the
+// node is deregistered.
 //
-//	waiting for access.json ──▶ listening ── register ──▶ lending ── ctx ends ──▶ ending ── deregister ──▶ ended
+//	waiting for access.json ──▶ listening ── register ──▶ lending ──▶ retiring ── deregister ──▶ ended
 //	                                             ▲           │ the resource manager does not answer
 //	                                             └───────────┘   (leases go on meanwhile)
 func RunDaemon(ctx context.Context, options DaemonOptions) error {
@@ -77,7 +79,13 @@ func RunDaemon(ctx context.Context, options DaemonOptions) error {
 		return err
 	}
 	defer d.stop()
-	return d.report(ctx)
+	reporting, end := context.WithCancel(context.Background())
+	defer end()
+	go func() {
+		defer end()
+		m.retire(ctx, reporting, options.Retirement, changed)
+	}()
+	return d.report(reporting)
 }
 
 func randomName(size int) string {

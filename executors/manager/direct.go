@@ -20,6 +20,7 @@ type DirectOptions struct {
 	// TokenFile has what clients on other hosts must know; empty: the usual one (api.TokenFile). It is
 	// made if it is not there.
 	TokenFile string
+	Retirement
 	// Metrics is an address, host:port, at which Prometheus finds metrics; empty: there are none.
 	Metrics string
 }
@@ -70,7 +71,9 @@ func RunDirect(ctx context.Context, options DirectOptions) error {
 	}
 	defer d.stop()
 	m.log.Info("leases are granted without a resource manager", "user", m.node.User, "other_hosts_need", token.File)
-	<-ctx.Done()
+	lending, end := context.WithCancel(context.Background())
+	defer end()
+	m.retire(ctx, lending, options.Retirement, func() {})
 	return d.leave()
 }
 

@@ -126,8 +126,10 @@ func makeLease(c *client, call uint64, request control.LeaseRequest, output *os.
 // run is the life of the lease.
 func (l *lease) run() {
 	defer close(l.ended)
+	l.manager.tenants.enter(l)
 	failure := l.grant()
 	if failure == nil {
+		l.manager.tenants.granted(l)
 		var watching sync.WaitGroup
 		for _, e := range l.executors {
 			watching.Go(e.watch)
@@ -148,6 +150,7 @@ func (l *lease) run() {
 		l.manager.libraries.giveBack(l.library)
 	}
 	l.log.Info("lease ended")
+	l.manager.tenants.leave(l)
 	close(l.freed) // before the answer, after which the client may ask again
 	if failure != nil {
 		l.client.send(control.TypeFailed, l.call, control.Manager, asFailed(failure))

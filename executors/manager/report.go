@@ -125,6 +125,9 @@ func (d *daemon) pace(interval time.Duration) {
 
 // drain notes whether the node takes new leases.
 func (d *daemon) drain(drain *api.Drain) {
+	if drain != nil && drain.Final {
+		return // we have said so
+	}
 	if (drain != nil) == d.draining {
 		return
 	}
@@ -143,7 +146,7 @@ func (d *daemon) state() (api.State, error) {
 		return api.State{}, err
 	}
 	tickets, ended, used := d.manager.tickets.report(time.Now())
-	state := api.State{Held: []api.Held{}, Ended: ended, Used: used}
+	state := api.State{Held: []api.Held{}, Ended: ended, Used: used, Outlook: d.manager.tenants.foreseen()}
 	for _, ticket := range tickets {
 		executors := d.manager.capacity.lent(ticket.Lease)
 		if executors == nil {

@@ -4,7 +4,7 @@ import "time"
 
 // Protocol is the version of this package's messages. Both ends of a connection must have the
 // same one; hello and welcome carry it.
-const Protocol = 5
+const Protocol = 6
 
 // Manager is the Executor of frames that are for, or from, the executor manager itself.
 const Manager = -1
@@ -37,6 +37,7 @@ const (
 	TypePart     = "part"     // ContentPart
 	TypePool     = "pool"     // Pool, the state that is waited for; answered by a Pool
 	TypeTried    = "tried"    // devices.Trial: between the processes of sublet devices check only
+	TypeDrain    = "drain"    // Drain: the manager is about to end; the client is to send nothing more, and to go when all is answered
 	TypeLeaving  = "leaving"  // no body: the manager was told to end; the connection's end follows
 	TypeOver     = "over"     // Over: the manager has ended the lease
 	TypeBeat     = "beat"     // no body: between hosts; Receive keeps it to itself
@@ -264,6 +265,12 @@ type Ended struct {
 	Replacing bool `json:"replacing,omitempty"`
 	// Unreplaced: why that came to nothing.
 	Unreplaced string `json:"unreplaced,omitempty"`
+}
+
+// Drain says that the manager is about to end.
+type Drain struct {
+	// Reason completes a sentence on the manager: "it ends: ".
+	Reason string `json:"reason"`
 }
 
 // Over says that the manager has ended the lease although nobody has given it back.

@@ -53,6 +53,18 @@ static void on_fatal(int signal, siginfo_t *info, void *context) {
     raise(signal);  // delivered when this handler returns
 }
 
+// What ends a job is sent to all of its processes, to executors as well (Slurm's SIGTERM, a terminal's SIGINT). It is their
+// manager's affair: what runs goes on, and the manager ends executors with SIGKILL. A function that sends
+// itself one means it.
+static void on_termination(int signal, siginfo_t *info, void *context) {
+    (void)context;
+    if (!forked && info->si_pid != getpid())
+        return;
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(signal, &standard, NULL);
+    raise(signal);  // delivered when this handler returns
+}
+
 static void on_exit_called(void) {
     const int error = errno;
     if (!running())
@@ -84,6 +96,13 @@ int fabric_note_deaths(struct fabric_executor *e) {
         struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         sigfillset(&action.sa_mask);
         if (sigaction(fatal[i], &action, &before[i]) != 0)
+            return FABRIC_FAILED;
+    }
+    const int terminations[] = {SIGTERM, SIGINT};
+    for (int i = 0; i < 2; i++) {
+        struct sigaction action = {.sa_sigaction = on_termination, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+        sigfillset(&action.sa_mask);
+        if (sigaction(terminations[i], &action, NULL) != 0)
             return FABRIC_FAILED;
     }
     return atexit(on_exit_called) == 0 && pthread_atfork(before_fork, NULL, in_child) == 0 ? FABRIC_OK : FABRIC_FAILED;

@@ -92,37 +92,6 @@ func TestKilledManagerComesBack(t *testing.T) {
 	}
 }
 
-// A manager that is told to end takes its executors along; what they ran is run on another node, and
-// the program learns why.
-func TestDrainedManager(t *testing.T) {
-	c := newCluster(t)
-	managers := map[string]*hosts.Program{}
-	for _, name := range []string{"a", "b"} {
-		managers[name] = c.Lend(t, hosts.New(t), "--name", name, "--cores", "1")
-	}
-	s := session(t)
-	l := lease(t, s, 1)
-	e := l.Executors()[0]
-	first := e.Node()
-	out := offload.Alloc[byte](s, 3)
-	in := offload.Alloc[byte](s, 3)
-	copy(in.Slice(), "abc")
-	f := l.Invoke(within(t), "slow_echo", in, out)
-	managers[first].End(t, syscall.SIGTERM)
-	_, err := f.Wait(within(t))
-	check(t, err)
-	if string(out.Slice()) != "abc" || e.Node() == first {
-		t.Errorf("%q by %s, after %s", out.Slice(), e.Node(), first)
-	}
-	if losses := l.Losses(); len(losses) != 1 || losses[0].Cause != offload.LostDrained {
-		t.Errorf("the losses are %v", losses)
-	}
-	check(t, l.Release())
-	if free, nodes := c.Free(t); free != 1 || nodes != 1 {
-		t.Errorf("%d cores of %d nodes are free", free, nodes)
-	}
-}
-
 // A manager that was silent has its leases still, and reports them.
 func TestSilentManagerIsReconciled(t *testing.T) {
 	c := newCluster(t)

@@ -21,6 +21,8 @@ type State struct {
 	Ended []string `json:"ended,omitempty"`
 	// Occupants are those that use cores without a lease, by the core's number.
 	Occupants map[int]string `json:"occupants,omitempty"`
+	// Outlook is for how long the node will be lent.
+	Outlook Outlook `json:"outlook,omitzero"`
 	// Used is what leases have used: those that last, and those that have ended since the last report that
 	// was answered.
 	Used []Used `json:"used,omitempty"`

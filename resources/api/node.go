@@ -51,6 +51,8 @@ func (n Node) Clone() Node {
 type Drain struct {
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since"`
+	// Final: its executor manager is about to end, and nobody can resume the node.
+	Final bool `json:"final,omitempty"`
 }
 
 // NodeStatus is a node and what it is used for.
@@ -59,6 +61,8 @@ type NodeStatus struct {
 	State NodeState `json:"state"`
 	// Drain says since when and why the node takes no new leases; nil: it does.
 	Drain *Drain `json:"drain,omitempty"`
+	// Outlook is for how long it will be lent.
+	Outlook Outlook `json:"outlook,omitzero"`
 	// Free is what can be lent now.
 	Free Resources `json:"free"`
 	// Leases that have executors on the node.

@@ -109,11 +109,42 @@ func (s *State) leasesOn(node string) []string {
 	return users
 }
 
-// drainingNodes are those that are registered and drain, by name.
-func (s *State) drainingNodes() []string {
+// Foresee says for how long a node will be lent.
+type Foresee struct {
+	Node    string
+	Outlook api.Outlook
+}
+
+func (c Foresee) apply(s *State) (Result, error) {
+	node, err := s.node(c.Node)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(c.Outlook.Leaving) > maxReason || strings.ContainsFunc(c.Outlook.Leaving, unicode.IsControl) {
+		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("the reason why node %q leaves is one line of at most %d bytes", c.Node, maxReason)}
+	}
+	result := Result{Unchanged: node.Outlook == c.Outlook}
+	node.Outlook = c.Outlook
+	return result, nil
+}
+
+// Drain says why a node takes no new leases at a time: because somebody wants it drained, or because it will not be
+// there for long. Nil: it does take them, or is not known.
+func (s *State) Drain(name string, at time.Time) *api.Drain {
+	if drain, drains := s.Drains[name]; drains {
+		return &drain
+	}
+	if node := s.Nodes[name]; node != nil {
+		return node.Outlook.Drain(at)
+	}
+	return nil
+}
+
+// Draining are the nodes that are registered and take no new leases at a time, by name.
+func (s *State) Draining(at time.Time) []string {
 	var names []string
-	for name := range s.Drains {
-		if s.Nodes[name] != nil {
+	for name := range s.Nodes {
+		if s.Drain(name, at) != nil {
 			names = append(names, name)
 		}
 	}
@@ -126,6 +157,9 @@ func draining(node string, drain api.Drain) error {
 	why := ""
 	if drain.Reason != "" {
 		why = " (" + drain.Reason + ")"
+	}
+	if drain.Final {
+		return &refusal{ErrDraining, fmt.Sprintf("node %q drains%s: its executor manager is about to end, and takes no new leases", node, why)}
 	}
 	return &refusal{ErrDraining, fmt.Sprintf("node %q drains%s: its leases go on, but it takes no new ones; sublet node resume %s ends that", node, why, node)}
 }

@@ -80,3 +80,43 @@ func TestForgottenNode(t *testing.T) {
 		t.Errorf("drains are left: %v", s.Drains)
 	}
 }
+
+// A node whose allocation ends takes new leases until shortly before, and none from then on; one whose manager is about
+// to end takes none at all. Leases that it has go on, and a manager that registers anew begins anew.
+func TestOutlook(t *testing.T) {
+	s := nodes(t, 2, 1)
+	apply(t, s, grant("l1", 1))
+	ends := noon.Add(time.Hour)
+	apply(t, s, ledger.Foresee{Node: "n1", Outlook: api.Outlook{Ends: ends, LendsUntil: ends.Add(-time.Minute)}})
+	if again, err := ledger.Apply(s, ledger.Foresee{Node: "n1", Outlook: s.Nodes["n1"].Outlook}); err != nil || !again.Unchanged {
+		t.Errorf("the same again: %+v, %v", again, err)
+	}
+	late := grant("l2", 1)
+	late.At = ends.Add(-time.Minute)
+	_, err := ledger.Apply(s, late)
+	want := fmt.Sprintf(`node "n1" drains (its allocation ends at %s): its executor manager is about to end, and takes no new leases`, ends.Format(time.RFC3339))
+	if !errors.Is(err, ledger.ErrDraining) || err.Error() != want {
+		t.Errorf("a minute before the end: %v, want %s", err, want)
+	}
+	if drain := s.Drain("n1", late.At); drain == nil || !drain.Final || !drain.Since.Equal(late.At) {
+		t.Errorf("a minute before the end: %+v", drain)
+	}
+	late.At = late.At.Add(-time.Nanosecond)
+	apply(t, s, late)
+	if s.Leases["l1"] == nil {
+		t.Error("its lease has ended")
+	}
+	apply(t, s, ledger.Release{Lease: "l2"})
+
+	apply(t, s, ledger.Foresee{Node: "n1", Outlook: api.Outlook{Leaving: "SIGTERM", Since: noon}})
+	apply(t, s, ledger.ResumeNode{Node: "n1"}) // which is not in anybody's hands
+	if _, err := ledger.Apply(s, grant("l2", 1)); !errors.Is(err, ledger.ErrDraining) {
+		t.Errorf("of a manager that is about to end: %v", err)
+	}
+	if lease := apply(t, s, anywhere("other", 1)).Leases[0]; placement(lease) != "n2/0" {
+		t.Errorf("a lease went to %s", placement(lease))
+	}
+	apply(t, s, ledger.RemoveNode{Node: "n1", At: noon})
+	apply(t, s, node(0, 1))
+	apply(t, s, grant("l2", 1))
+}

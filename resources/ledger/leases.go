@@ -69,7 +69,7 @@ func (c Grant) apply(s *State) (Result, error) {
 	if len(able) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
 		refused := noCapacity(nodes, c.Executors, c.each(), c.kept(nodes))
 		if c.Node == "" {
-			refused.Draining = s.drainingNodes()
+			refused.Draining = s.Draining(c.At)
 		}
 		return Result{}, refused
 	}
@@ -138,8 +138,8 @@ func (c Grant) check(s *State, node *Node) error {
 	if node.Record.UID != c.UID {
 		return &refusal{ErrUser, fmt.Sprintf("node %q serves user %s (%d), not %s (%d)", name, node.Record.User, node.Record.UID, c.User, c.UID)}
 	}
-	if drain, drains := s.Drains[name]; drains {
-		return draining(name, drain)
+	if drain := s.Drain(name, c.At); drain != nil {
+		return draining(name, *drain)
 	}
 	return nil
 }

@@ -238,6 +238,7 @@ func anyCommand(t *rapid.T) ledger.Command {
 		return rapid.SampledFrom([]ledger.Command{
 			ledger.RemoveNode{Node: nodeName, At: at},
 			ledger.BoundNode{Node: nodeName, Memory: anyMemory(t, 8)},
+			ledger.Foresee{Node: nodeName, Outlook: api.Outlook{Ends: at, LendsUntil: at}},
 		}).Draw(t, "other node")
 	case 4:
 		return ledger.Occupy{Node: nodeName, Core: index, By: "rank"}

@@ -35,6 +35,8 @@ type Node struct {
 	// manager is they are empty.
 	Instance string
 	Key      []byte
+	// Outlook is for how long the node will be lent.
+	Outlook api.Outlook `json:",omitzero"`
 }
 
 // Core is one core that can be lent.

@@ -83,6 +83,7 @@ var kinds = []kind{
 	newKind[ledger.Written](21),
 	newKind[ledger.ForgetParts](22),
 	newKind[ledger.BoundNode](23),
+	newKind[ledger.Foresee](24),
 }
 
 var (

@@ -206,7 +206,7 @@ func (b *book) heartbeat(name string, beat api.Heartbeat, at time.Time) (api.Hea
 	}
 	known.seen = at
 	if beat.Beat <= known.beat {
-		return api.HeartbeatReply{Drain: b.drain(name), Interval: b.interval(name)}, nil // overtaken
+		return api.HeartbeatReply{Drain: b.state.Drain(name, at), Interval: b.interval(name)}, nil // overtaken
 	}
 	known.beat = beat.Beat
 	return b.reconcile(name, beat.State, at), nil
@@ -228,8 +228,11 @@ func (b *book) reconcile(name string, state api.State, at time.Time) (reply api.
 	if _, err := b.apply(ledger.Occupants{Node: name, By: state.Occupants}); err != nil {
 		b.log.Warn("a manager says who occupies its cores, and makes no sense", "node", name, "error", err)
 	}
+	if _, err := b.apply(ledger.Foresee{Node: name, Outlook: state.Outlook}); err != nil {
+		b.log.Warn("a manager says for how long its node will be lent, and makes no sense", "node", name, "error", err)
+	}
 	b.serveWaiting(at)
-	reply.Drain = b.drain(name)
+	reply.Drain = b.state.Drain(name, at)
 	return reply
 }
 
@@ -388,7 +391,7 @@ func (b *book) listNodes(boot string, at time.Time) []api.NodeStatus {
 			continue
 		}
 		status := api.NodeStatus{
-			Node: node.Record.Clone(), Drain: b.drain(name), Free: node.Free(),
+			Node: node.Record.Clone(), Drain: b.state.Drain(name, at), Outlook: node.Outlook, Free: node.Free(),
 			Leases: []string{}, Occupants: map[int]string{}, Seen: b.managers[name].seen, Interval: b.managers[name].interval,
 		}
 		for _, core := range node.Cores {

@@ -87,7 +87,7 @@ func (b *book) describeWaiting(index int) api.Waiting {
 	}
 	var missing *ledger.NoCapacity
 	if !errors.As(w.err, &missing) { // all nodes drain
-		waiting.Draining = slices.Sorted(maps.Keys(b.state.Drains))
+		waiting.Draining = b.state.Draining(w.command.At)
 		return waiting
 	}
 	waiting.Free, waiting.Has, waiting.Room = missing.Free, missing.Has, missing.Room

@@ -25,22 +25,13 @@ func stateOf(node *api.NodeStatus, at time.Time) api.NodeState {
 	return api.NodeDrained
 }
 
-// drain is that of a node; nil: it has none. mu is held.
-func (b *book) drain(name string) *api.Drain {
-	drain, drains := b.state.Drains[name]
-	if !drains {
-		return nil
-	}
-	return &drain
-}
-
 // gone are the nodes that drain and have no manager, by name. mu is held.
 func (b *book) gone(name string) (api.NodeStatus, bool) {
-	drain := b.drain(name)
-	if drain == nil || b.state.Nodes[name] != nil {
+	drain, drains := b.state.Drains[name]
+	if !drains || b.state.Nodes[name] != nil {
 		return api.NodeStatus{}, false
 	}
-	return api.NodeStatus{Node: api.Node{Name: name, Cores: []int{}}, State: api.NodeGone, Drain: drain, Free: api.Resources{}, Leases: []string{}}, true
+	return api.NodeStatus{Node: api.Node{Name: name, Cores: []int{}}, State: api.NodeGone, Drain: &drain, Free: api.Resources{}, Leases: []string{}}, true
 }
 
 // node says what there is to know of one.
