@@ -36,7 +36,7 @@ func (c *connection) call(ctx context.Context, l *Lease, name string, in, out Pa
 
 // tryCall does of call what needs mu, which is held. It is over, or goes on, or neither.
 func (c *connection) tryCall(ctx context.Context, l *Lease, name string, in, out Payload, constants []*Constant) (size int, over bool, goesOn Future, err error) {
-	if c.refusal() != nil {
+	if c.refuses() {
 		return 0, false, goesOn, nil
 	}
 	f := c.next // nobody else knows it

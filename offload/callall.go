@@ -146,7 +146,7 @@ func (c *connection) stream(ctx context.Context, b *batch, calls []Operands) int
 		return 0
 	}
 	defer c.mu.Unlock()
-	if c.refusal() != nil {
+	if c.refuses() {
 		return 0
 	}
 	n := c.lendAll(b, calls)

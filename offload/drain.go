@@ -80,6 +80,9 @@ func (c *connection) drain() {
 	}
 }
 
+// refuses tells whether nothing can be sent any more. mu is held.
+func (c *connection) refuses() bool { return c.refusal() != nil }
+
 // refusal is why nothing can be sent any more; nil: it can. mu is held.
 func (c *connection) refusal() error {
 	if c.closed {

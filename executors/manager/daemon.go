@@ -79,6 +79,9 @@ func RunDaemon(ctx context.Context, options DaemonOptions) error {
 		return err
 	}
 	defer d.stop()
+	if !options.Ends.IsZero() {
+		m.foresee(options.Ends, options.DrainBefore) // its registration says it
+	}
 	reporting, end := context.WithCancel(context.Background())
 	defer end()
 	go func() {

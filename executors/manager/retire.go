@@ -175,6 +175,9 @@ func (m *Manager) beginRetiring(reason string, changed func()) {
 
 // foresee notes when the allocation ends, and returns when the manager is to retire.
 func (m *Manager) foresee(ends time.Time, drainBefore time.Duration) time.Time {
+	if known := m.tenants.foreseen(); known.Ends.Equal(ends) {
+		return known.LendsUntil
+	}
 	left := time.Until(ends)
 	lendsUntil := ends.Add(-max(0, min(drainBefore, left/2)))
 	m.tenants.foresee(ends, lendsUntil)

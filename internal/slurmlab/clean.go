@@ -39,7 +39,7 @@ func (l *Lab) Left(t testing.TB, node string) (left []string) {
 	for _, process := range l.Processes(t, node) {
 		left = append(left, fmt.Sprintf("%s: process %s", node, process))
 	}
-	inside := func(path string) string { return filepath.Join("/proc", strconv.Itoa(first), path) }
+	inside := func(path string) string { return fmt.Sprintf("/proc/%d/%s", first, path) }
 	sockets, err := os.ReadFile(inside("net/unix"))
 	if err != nil {
 		t.Fatal(err)
