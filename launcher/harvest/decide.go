@@ -225,7 +225,7 @@ func (d *decider) submit() {
 	for _, name := range usable {
 		switch {
 		case d.policy.OnDemand && missing <= 0:
-			d.limit(name, "no lease waits for it")
+			d.limit(name, d.noDemand())
 		case room <= 0:
 			d.limit(name, limit)
 		default:
@@ -234,6 +234,13 @@ func (d *decider) submit() {
 			d.Submit = append(d.Submit, name)
 		}
 	}
+}
+
+func (d *decider) noDemand() string {
+	if !d.snapshot.Demand.Known {
+		return "the resource manager does not answer, so nobody knows whether a lease waits"
+	}
+	return "no lease waits for it"
 }
 
 func (d *decider) limit(node, why string) {

@@ -31,21 +31,13 @@ func (n Names) fresh() string {
 	return n.prefix + hex.EncodeToString(nonce)
 }
 
-// Of is the name by which we know a job, empty if it is not ours. Sites have plug-ins that change names, so it is
-// also the job's comment.
+// Of is the name by which we know a job, empty if it is not ours.
 func (n Names) Of(job slurm.Job) string {
-	if job.User != n.user {
-		return ""
-	}
-	for _, text := range []string{job.Name, job.Comment} {
-		if strings.HasPrefix(text, n.prefix) {
-			return text
-		}
+	if job.User == n.user && strings.HasPrefix(job.Name, n.prefix) {
+		return job.Name
 	}
 	return ""
 }
 
 // ofAnyHarvester tells whether a job keeps an executor manager on an idle node, whoever it belongs to.
-func ofAnyHarvester(job slurm.Job) bool {
-	return strings.HasPrefix(job.Name, namePrefix) || strings.HasPrefix(job.Comment, namePrefix)
-}
+func ofAnyHarvester(job slurm.Job) bool { return strings.HasPrefix(job.Name, namePrefix) }

@@ -16,6 +16,7 @@ type Event struct {
 	Name   string // of the job
 	Node   string
 	Reason string
+	Ended  bool // the job is no more
 	Failed bool
 }
 
@@ -105,6 +106,9 @@ func (o *observer) follow(record Record) {
 		if !record.running() && updated.running() {
 			o.events = append(o.events, Event{Text: "job has started", Job: job.ID, Name: record.Name, Node: updated.Node})
 		}
+		if updated.leaving() && !job.Completing() && at.Sub(updated.GivenBack) >= leastInterval {
+			updated.GivenBack, updated.Why = time.Time{}, "" // scancel did not reach it
+		}
 		o.state.Jobs[record.Name] = updated
 	case !at.After(orTime(record.Answered, record.Asked)):
 		// squeue was called before sbatch had ended.
@@ -138,7 +142,7 @@ func (o *observer) end(record Record, job slurm.Job) {
 	}
 	o.state.Used += ran
 	o.state.Ended++
-	event := Event{Text: "job has ended", Job: record.Job, Name: record.Name, Node: record.Node}
+	event := Event{Text: "job has ended", Job: record.Job, Name: record.Name, Node: record.Node, Ended: true}
 	event.Reason, event.Failed = o.verdict(record, job, ran)
 	if event.Failed {
 		o.state.fail(record.Node, o.snapshot.At, event.Reason)
