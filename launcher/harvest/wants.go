@@ -22,7 +22,7 @@ type wanted map[string]string
 func wants(snapshot Snapshot, ours map[string]Record, order []string) wanted {
 	found := wanted{}
 	for _, job := range waiting(snapshot.Jobs) {
-		for range tasks(job, len(ours)+1) {
+		for range tasks(job, len(snapshot.Nodes)) {
 			if !want(job, snapshot.Nodes, ours, order, found) {
 				break
 			}
