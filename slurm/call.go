@@ -25,9 +25,7 @@ func (c *Client) call(ctx context.Context, command, input string, read func(out 
 		return fmt.Errorf("%s: %w", command, context.Cause(ctx))
 	}
 	if failure == nil && read != nil {
-		if err := read(out); err != nil {
-			failure = &Error{Command: command, Reason: ErrOutput, Detail: err.Error()}
-		}
+		failure = judgeOutput(command, read(out))
 	}
 	c.note(command, c.now(), began, failure)
 	if failure != nil {
@@ -90,12 +88,10 @@ var unreachable = []string{
 	"Could not establish a configuration source",
 }
 
-// judge says what it means that a command has ended without success; nil: nothing.
+// judge says what it means that a command has ended without success.
 func judge(command, said string, err error) *Error {
 	var exit *exec.ExitError
 	switch {
-	case command == "scancel" && onlyEnded(said):
-		return nil
 	case containsAny(said, unreachable):
 		return &Error{Command: command, Reason: ErrUnreachable, Detail: said}
 	case said != "" && errors.As(err, &exit) && exit.Exited():
@@ -117,14 +113,16 @@ func containsAny(text string, some []string) bool {
 	return false
 }
 
-// onlyEnded says whether scancel misses nothing but jobs that are no more.
-func onlyEnded(said string) bool {
-	for line := range strings.SplitSeq(said, "; ") {
-		if !strings.Contains(line, "Invalid job id specified") && !strings.Contains(line, "already completing or completed") {
-			return false
-		}
+// judgeOutput says what it means that the output of a command could not be read.
+func judgeOutput(command string, err error) *Error {
+	var faults *faultsError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &faults):
+		return &Error{Command: command, Reason: ErrUnreachable, Detail: err.Error()}
 	}
-	return true
+	return &Error{Command: command, Reason: ErrOutput, Detail: err.Error()}
 }
 
 // scrub takes out of an environment what changes what the commands do or write: their own variables, and those of a job

@@ -96,9 +96,9 @@ func parseSubmitted(out string) (JobID, error) {
 func (c *Client) Cancel(ctx context.Context, ids ...JobID) error {
 	const most = 1000 // on one command line
 	for some := range slices.Chunk(ids, most) {
-		args := make([]string, len(some))
-		for i, id := range some {
-			args[i] = id.String()
+		args := []string{"--quiet"}
+		for _, id := range some {
+			args = append(args, id.String())
 		}
 		if err := c.call(ctx, "scancel", "", nil, args...); err != nil {
 			return err
