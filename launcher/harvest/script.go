@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sublet-hpc/sublet/internal/binaries"
+	"github.com/sublet-hpc/sublet/launcher"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/slurm"
 )
@@ -27,9 +28,6 @@ func (j Job) Logs() string { return filepath.Join(j.Directory, "harvest") }
 // log is the file of what a job writes.
 func (j Job) log(name string) string { return filepath.Join(j.Logs(), name+".log") }
 
-// Comment is that of the jobs, for `sublet slurm list`.
-func (j Job) Comment() string { return "sublet harvest " + j.Directory }
-
 // farewell is how long before its end a job is told of it: the time to drain.
 const farewell = "60"
 
@@ -42,12 +40,15 @@ func (j Job) Script(name, node string, policy Policy) (slurm.Script, error) {
 	if strings.ContainsAny(j.Directory+j.Program, "\n\r\x00") {
 		return slurm.Script{}, errors.New("harvest: a path with a line break in it can not be written into a script")
 	}
+	if err := launcher.CheckOptions(j.Options); err != nil {
+		return slurm.Script{}, err
+	}
 	options := append(append([]string{}, j.Options...),
 		"--partition="+policy.Partition,
 		"--nodes=1", "--ntasks=1", "--nodelist="+node, "--exclusive", "--mem=0",
 		"--time="+slurm.FormatTime(policy.Time),
 		"--no-requeue",
-		"--comment="+j.Comment(),
+		"--comment="+launcher.Tag{Kind: launcher.KindHarvest, Directory: j.Directory}.Comment(),
 		"--chdir="+j.Directory, "--output="+escaped(j.log(name)), "--open-mode=append",
 		"--propagate=NONE",
 	)
