@@ -56,7 +56,7 @@ HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo bench test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test lint fmt install clean force
+.PHONY: help deps build demo bench test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test slurm-lab lint fmt install clean force
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,10 @@ rdma-lab: ## build the guest with an RDMA device that rdma-lab-test boots
 
 rdma-lab-test: build rdma-lab ## run the tests of the data path, and an MPI program, over RDMA verbs
 	@scripts/rdma-lab/test
+
+slurm-lab: build ## run the tests on a real Slurm cluster of 4 nodes, in namespaces (as root)
+	@LAB=slurm scripts/deps.sh
+	@scripts/slurm-lab/test
 
 # What links MPI is left out: the race detector reports the MPI library's own memory. -short leaves out
 # transports that differ in their C only.

@@ -2,7 +2,7 @@
 # Installs the system packages that a build needs and that are missing: with apt on Debian and
 # Ubuntu; elsewhere, and where it may not, it names them and stops. Each thing is looked for by
 # using it, not by its package's name, so a site's own modules do as well. Says nothing when
-# everything is there. With LAB=rdma also what scripts/rdma-lab needs.
+# everything is there. With LAB=rdma also what scripts/rdma-lab needs, with LAB=slurm what scripts/slurm-lab does.
 set -euo pipefail
 
 cc=${CC:-gcc}
@@ -17,6 +17,9 @@ case $mpicc in
 esac
 
 has() { command -v "${1%% *}" >/dev/null 2>&1; }
+
+# has_daemon NAME: also where an ordinary user does not look.
+has_daemon() { PATH=$PATH:/usr/sbin:/sbin has "$1"; }
 
 # includes HEADER COMMAND...: the compiler finds the header.
 includes() {
@@ -38,12 +41,21 @@ missing() {
     has ip || echo iproute2 # the tests with several hosts
     has jq || echo jq # docs/tutorial.md, whose commands are tested
     has curl || echo curl
-    [ "${LAB-}" = rdma ] || return 0
-    has qemu-system-x86_64 || echo qemu-system-x86
-    { has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || echo busybox-static # not the one that needs libraries
-    has cpio || echo cpio
-    [ -x /sbin/depmod ] || echo kmod
-    has pkill || echo procps
+    case ${LAB-} in
+    rdma)
+        has qemu-system-x86_64 || echo qemu-system-x86
+        { has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || echo busybox-static # not the one that needs libraries
+        has cpio || echo cpio
+        [ -x /sbin/depmod ] || echo kmod
+        has pkill || echo procps
+        ;;
+    slurm)
+        has_daemon slurmctld || echo slurmctld
+        has_daemon slurmd || echo slurmd
+        has_daemon munged || echo munge
+        has srun || echo slurm-client
+        ;;
+    esac
 }
 
 # as_root COMMAND...: runs it as root, or fails with status 126 where that can not be had.
@@ -64,6 +76,24 @@ apt() {
         apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 
+# without_daemons COMMAND...: runs it, and no package that it installs starts its daemons, now or when the machine
+# boots: the lab starts its own.
+without_daemons() {
+    local policy=/usr/sbin/policy-rc.d status=0 ours='' daemon
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
+        ours=yes
+    fi
+    "$@" || status=$?
+    [ -z "$ours" ] || as_root rm -f "$policy"
+    if [ -d /run/systemd/system ]; then
+        for daemon in slurmctld slurmd munge; do
+            case " $packages " in *" $daemon "*) as_root systemctl --quiet disable "$daemon" || true ;; esac
+        done
+    fi
+    return "$status"
+}
+
 stop() {
     printf '%s\n' "$@" >&2
     exit 1
@@ -80,7 +110,7 @@ packages=${packages% }
 if ! has apt-get; then
     stop "These are missing, by the names of their Debian packages: $packages" \
         "Install what they are called here (Fedora and RHEL: gcc gcc-c++ make pkgconf libfabric-devel openmpi-devel iproute jq curl)," \
-        "or load your site's modules, and see that mpicc and mpirun are in PATH."
+        "or load your site's modules, and see that mpicc and mpirun are in PATH. The Slurm lab wants slurm-slurmctld slurm-slurmd slurm munge."
 fi
 if [ "$(id -u)" -ne 0 ] && ! has sudo; then
     stop "These packages are missing, and there is no sudo to install them with: $packages" \
@@ -93,7 +123,7 @@ trap 'rm -f "$log"' EXIT
 # A failing update alone is no reason to stop: one of several sources may be out of reach.
 apt update >"$log" 2>&1 || true
 # shellcheck disable=SC2086 # several packages
-if ! apt install --no-install-recommends $packages >>"$log" 2>&1; then
+if ! $([ "${LAB-}" != slurm ] || echo without_daemons) apt install --no-install-recommends $packages >>"$log" 2>&1; then
     cat "$log" >&2
     stop "These packages could not be installed: $packages" \
         "As root: apt-get update && apt-get install --no-install-recommends $packages"
