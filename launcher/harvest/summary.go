@@ -72,6 +72,9 @@ func (f File) nodeTime(now time.Time) time.Duration {
 
 // Lines are the summary for people.
 func (s Summary) Lines(now time.Time) []string {
+	if s.Partition == "" { // what it has written can not be read
+		return []string{s.Error}
+	}
 	first := fmt.Sprintf("%s of partition %s, at most %d", countOf(s.Nodes, "node", "nodes"), s.Partition, s.MaxNodes)
 	if s.OnDemand {
 		first += ", on demand"
