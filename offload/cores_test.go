@@ -20,7 +20,7 @@ func TestSeveralCores(t *testing.T) {
 		{offload.Want{CoresPerExecutor: -1}, nil, "executors of -1 cores each (Want.CoresPerExecutor); 1 to"},
 		{offload.Want{CoresPerExecutor: api.MaxCoresPerExecutor + 1}, nil, "(Want.CoresPerExecutor); 1 to"},
 		{offload.Want{CoresPerExecutor: 2, Oversubscribe: true}, nil, "leave out Want.Oversubscribe or Want.CoresPerExecutor"},
-		{offload.Want{CoresPerExecutor: api.MaxCoresPerExecutor}, offload.ErrNoCapacity, "ask for fewer, or for fewer cores each (Want.CoresPerExecutor)"},
+		{offload.Want{CoresPerExecutor: api.MaxCoresPerExecutor}, offload.ErrNoCapacity, "ask for fewer cores each (Want.CoresPerExecutor)"},
 	} {
 		c.want.Executors, c.want.Library = 1, library
 		_, err := s.Lease(within(t), c.want)

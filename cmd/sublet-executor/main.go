@@ -1,4 +1,4 @@
-// Command sublet-executor is the process that runs a lease's functions on one core. Executor
+// Command sublet-executor is the process that runs a lease's functions on its cores. Executor
 // managers start it; people never do.
 package main
 
@@ -31,11 +31,10 @@ func doMain(args []string) int {
 		fmt.Fprintln(os.Stderr, "sublet-executor:", err)
 		return 2
 	}
-	// The loop holds one thread in C for ever; pinned to one core, Go would give the rest none.
-	runtime.GOMAXPROCS(4)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	run := func() error { return executor.Run(executor.Options{Spare: *spare, Libfabric: *libfabric, Log: log}) }
 	if probing.mode != "" {
+		runtime.GOMAXPROCS(4) // also where it may run on one core: what it tries holds threads in C
 		run = func() error { return probing.run(os.Stdout, log) }
 	}
 	err := run()

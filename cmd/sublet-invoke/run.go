@@ -163,10 +163,10 @@ func explain(err error, o *options.Options) error {
 	switch {
 	case errors.Is(err, offload.ErrNoCapacity) && o.Oversubscribe == options.Yes:
 		return err
-	case errors.Is(err, offload.ErrNoCapacity) && o.Cores > 1 && o.Wait > 0:
-		return fmt.Errorf("%w: --cores-per-executor", err)
+	case errors.Is(err, offload.ErrNoCapacity) && o.Cores > 1 && o.Wait > 0: // such executors share no cores
+		return err
 	case errors.Is(err, offload.ErrNoCapacity) && o.Cores > 1:
-		return fmt.Errorf("%w: --cores-per-executor; --wait 1m waits for cores", err)
+		return fmt.Errorf("%w; --wait 1m waits for cores", err)
 	case errors.Is(err, offload.ErrNoCapacity) && o.Wait > 0:
 		return fmt.Errorf("%w; --oversubscribe instead of --wait shares cores", err)
 	case errors.Is(err, offload.ErrNoCapacity):

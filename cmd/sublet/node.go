@@ -98,6 +98,9 @@ func changeNodes(change func(context.Context, *api.Client, string) error) func(c
 			nodes = append(nodes, node)
 			return nil
 		})
+		if len(nodes) == 0 && err != nil && format == outputTable {
+			return err // a heading above nothing would say nothing
+		}
 		return errors.Join(nodeList.write(stdout, format, nodes), err)
 	}
 }

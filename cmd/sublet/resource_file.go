@@ -56,7 +56,7 @@ func (f *resourceFile) apply(options *server.Options, stderr io.Writer) error {
 	if options.Listen == "" {
 		device, err := setup.Device(f.database, settings.Device)
 		if err != nil {
-			return fmt.Errorf("resource-manager: %w", err)
+			return fmt.Errorf("resource-manager: %w; or --listen HOST:PORT", err)
 		}
 		if options.Listen, err = setup.Address(device, settings.DevicePort); err != nil {
 			return fmt.Errorf("resource-manager: %w", err)

@@ -39,17 +39,16 @@ type Options struct {
 	Log       *slog.Logger
 }
 
-// processors is how many threads of Go run at once, however many cores the executor has: all that they do is to
-// answer the manager now and then. With more, a collection of garbage could want more threads than were set aside
-// before functions were bounded (fabric.Executor.Provision).
+// processors is how many threads of Go run at once, however many cores the executor has. With one, the loop, which
+// stays in C for ever, would leave the rest none; with more than it takes to answer the manager now and then, a
+// collection of garbage could want more threads than were set aside before functions were bounded
+// (fabric.Executor.Provision).
 const processors = 2
 
 // Run is the life of an executor process, on the descriptors that it inherited. It returns nil
 // when the manager has ended the connection, and a *control.Failed that the manager was told.
 func Run(options Options) error {
-	if runtime.GOMAXPROCS(0) > processors {
-		runtime.GOMAXPROCS(processors)
-	}
+	runtime.GOMAXPROCS(processors)
 	conn, err := inherit()
 	if err != nil {
 		return err

@@ -30,9 +30,11 @@ type meter struct {
 
 // sample is what was counted of a process.
 type sample struct {
+	began     time.Time // with the monotonic clock
 	cpu       time.Duration
 	computing uint64 // nanoseconds, its own word, as is spinning
 	spinning  uint64
+	spun      uint64 // nanoseconds that were counted as spinning
 }
 
 // newMeter begins to count memory at a time.
@@ -69,7 +71,7 @@ func (m *meter) start(i *instance) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first := &sample{}
+	first := &sample{began: time.Now()}
 	if i.spare {
 		first.cpu = i.process.CPUTime()
 		first.computing, first.spinning = claimed(i.page.Read())
@@ -93,9 +95,15 @@ func (m *meter) finish(i *instance) {
 // take counts what a process has used since it was looked at. mu is held.
 func (m *meter) take(i *instance, last *sample) {
 	computing, spinning := claimed(i.page.Read())
-	now := sample{max(i.process.CPUTime(), last.cpu), max(computing, last.computing), max(spinning, last.spinning)}
+	now := sample{
+		began: last.began, cpu: max(i.process.CPUTime(), last.cpu),
+		computing: max(computing, last.computing), spinning: max(spinning, last.spinning),
+	}
 	total := uint64(now.cpu - last.cpu)
-	spun := spinningOf(total, now.computing-last.computing, now.spinning-last.spinning)
+	// One thread spins, so on however many cores no more can be spun than time has passed.
+	passed := uint64(max(time.Since(last.began), 0))
+	spun := min(spinningOf(total, now.computing-last.computing, now.spinning-last.spinning), passed-min(last.spun, passed))
+	now.spun = last.spun + spun
 	m.usage.Spinning = m.usage.Spinning.Plus(api.Uint128Of(spun))
 	m.usage.Computing = m.usage.Computing.Plus(api.Uint128Of(total - spun))
 	*last = now

@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"encoding/binary"
+	"math"
 	"math/big"
 	"os"
 	"testing"
@@ -8,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sublet-hpc/sublet/internal/statspage"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -123,5 +126,39 @@ func TestUsedIsReportedUntilAnswered(t *testing.T) {
 	tickets.reported([]string{"l"}, time.Now())
 	if _, _, now := tickets.report(time.Now()); len(now) != 0 {
 		t.Errorf("what was answered is said again: %+v", now)
+	}
+}
+
+// An executor that has used more than time has passed has done so in several threads, of which one spins: what it says
+// beyond that it has computed. What it says later does not make up for that.
+func TestNoMoreIsSpunThanTimePasses(t *testing.T) {
+	m := newManager(t, testCores(121, 1))
+	i, err := m.spawn(&Command{Path: "/bin/sh", Args: []string{"sh", "-c", "while :; do :; done"}, CPUs: m.cpus, Output: os.Stderr})
+	check(t, err)
+	t.Cleanup(i.end)
+	page, file, err := statspage.New()
+	check(t, err)
+	defer file.Close()
+	i.page.Close()
+	i.page = page
+	claims := make([]byte, 24)
+	binary.NativeEndian.PutUint64(claims[8:], math.MaxUint64) // spinning
+	binary.NativeEndian.PutUint64(claims[16:], 1)
+	_, err = file.WriteAt(claims, statspage.OffsetComputeTicks)
+	check(t, err)
+	const used = 300 * time.Millisecond
+	for until := time.Now().Add(patience); i.process.CPUTime() < used && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+	meter := newMeter(0, time.Now())
+	began := time.Now()
+	meter.start(i) // it is no spare, so that all is the lease's
+	for range 3 {
+		usage, _, _ := meter.read(time.Now())
+		passed := time.Since(began)
+		spun, computed := time.Duration(usage.Spinning.Lo), time.Duration(usage.Computing.Lo)
+		if spun > passed || spun == 0 || spun+computed < used {
+			t.Errorf("%v were spun within %v, and %v computed; %v were used before", spun, passed, computed, used)
+		}
 	}
 }

@@ -260,3 +260,34 @@ func TestBillOfManagersThatEnd(t *testing.T) {
 		})
 	}
 }
+
+// A function has its executor's rights, and can write what that says of itself. It can not change that all is billed that the
+// kernel has counted, of children that it has waited for as well, nor for how long its memory was its own.
+func TestFunctionCanNotRewriteItsBill(t *testing.T) {
+	const each = 300 * time.Millisecond
+	c := newCluster(t)
+	c.Lend(t, hosts.New(t), "--name", "n", "--cores", "1", "--pool", "0")
+	s := session(t)
+	before := time.Now()
+	l, err := s.Lease(within(t), account("hostile", offload.NeverHot))
+	check(t, err)
+	admitted, e := time.Now(), l.Executors()[0]
+	in, out := offload.Alloc[uint32](s, 1), offload.Alloc[byte](s, 1)
+	in.Slice()[0] = uint32(each.Milliseconds())
+	n, err := e.Invoke(within(t), "launder", in, out).Wait(within(t))
+	check(t, err)
+	if n != 1 || out.Slice()[0] != 1 {
+		t.Fatalf("the function was not as hostile as it should be: %d bytes, %v", n, out.Slice())
+	}
+	used, releasing := cpuTime(t, e.PID()), time.Now()
+	check(t, l.Release())
+	line := ended(t, c, "hostile")
+	checkAllocated(t, line, releasing.Sub(admitted), time.Since(before))
+	total := time.Duration(line.Computing.Lo + line.Spinning.Lo)
+	if most := used + each + 2*time.Since(releasing) + each/10; used < each || total < used+each || total > most {
+		t.Errorf("%v were billed; the process had used %v, and its child %v", total, used, each)
+	}
+	if spun := time.Duration(line.Spinning.Lo); spun > line.Ended.Sub(line.Began) {
+		t.Errorf("it says that it spun, and %v of that were billed for a lease of %v", spun, line.Ended.Sub(line.Began))
+	}
+}

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,13 +19,20 @@ type Cluster struct {
 	// Manager is the resource manager.
 	Manager *Program
 
-	bin string
+	bin     string
+	address string // at which it listens
 }
 
 // NewCluster starts one from the programs in bin, which the test's own sessions use as well.
 func NewCluster(t testing.TB, bin string) *Cluster {
 	t.Helper()
-	c := &Cluster{Dir: t.TempDir(), bin: bin}
+	return NewClusterAt(t, bin, Address)
+}
+
+// NewClusterAt starts one at another address of the test's host.
+func NewClusterAt(t testing.TB, bin, address string) *Cluster {
+	t.Helper()
+	c := &Cluster{Dir: t.TempDir(), bin: bin, address: address}
 	t.Setenv("SUBLET_DIR", c.Dir)
 	t.Setenv("SUBLET_BIN", bin)
 	c.Open(t)
@@ -34,7 +42,7 @@ func NewCluster(t testing.TB, bin string) *Cluster {
 // Open starts the resource manager, again if it has ended.
 func (c *Cluster) Open(t testing.TB) {
 	t.Helper()
-	command := exec.Command(filepath.Join(c.bin, "sublet"), "resource-manager", "--listen", Address+":0")
+	command := exec.Command(filepath.Join(c.bin, "sublet"), "resource-manager", "--listen", net.JoinHostPort(c.address, "0"))
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	before, _ := api.ReadAccess(c.Dir)
 	c.Manager = c.Start(t, command)

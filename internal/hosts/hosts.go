@@ -25,8 +25,12 @@ import (
 	"testing"
 )
 
-// Address is that of the test's own host, as the others reach it.
-const Address = "10.77.0.1"
+// Address is that of the test's own host, as the others reach it, and Address6 the one of IPv6, which it has once
+// another host has one (Host.Six).
+const (
+	Address  = "10.77.0.1"
+	Address6 = "fd77::1"
+)
 
 // marker is set in the process that has namespaces of its own; it says what the process is for.
 const marker = "SUBLET_TEST_HOST"
@@ -87,8 +91,9 @@ type Host struct {
 	// Address is how the test's host reaches it.
 	Address string
 
-	pid  int
-	link string
+	number int
+	pid    int
+	link   string
 }
 
 var made atomic.Int32
@@ -107,7 +112,7 @@ func New(t testing.TB) *Host {
 		t.Fatalf("a host: %v", err)
 	}
 	n := int(made.Add(1))
-	h := &Host{Address: fmt.Sprintf("10.77.%d.2", n), pid: holder.Process.Pid, link: "host" + strconv.Itoa(n)}
+	h := &Host{Address: fmt.Sprintf("10.77.%d.2", n), number: n, pid: holder.Process.Pid, link: "host" + strconv.Itoa(n)}
 	t.Cleanup(func() {
 		end.Close()
 		_ = holder.Wait()
@@ -127,6 +132,27 @@ func New(t testing.TB) *Host {
 		}
 	}
 	return h
+}
+
+// Six gives the host an address of IPv6 besides, at which the test's host reaches it.
+func (h *Host) Six(t testing.TB) string {
+	t.Helper()
+	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+		t.Skipf("this kernel has no IPv6: %v", err)
+	}
+	address := fmt.Sprintf("fd77:%d::2", h.number)
+	inside := fmt.Sprintf("nsenter --target %d --net ", h.pid)
+	for _, command := range []string{ // nodad: there is nobody else who could have them
+		"ip -6 addr replace " + Address6 + "/128 dev lo",
+		fmt.Sprintf("ip -6 addr add fd77:%d::1/64 dev %s nodad", h.number, h.link),
+		inside + "ip -6 addr add " + address + "/64 dev eth0 nodad",
+		inside + fmt.Sprintf("ip -6 route add default via fd77:%d::1", h.number),
+	} {
+		if err := run(command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return address
 }
 
 // Command is exec.Command on the host. What it starts dies with the test.

@@ -133,7 +133,11 @@ func (e *NoCapacity) Error() string {
 		text.WriteString("; a lease that was asked for before waits, and what comes free is kept for it")
 	}
 	switch {
-	case e.Executors > has/e.CoresPerExecutor || e.CoresPerExecutor > 1 && !e.CanBeMet():
+	case e.CoresPerExecutor > 1 && e.Possible == 0: // fewer of them would not help
+		text.WriteString("; ask for " + e.instead())
+	case e.CoresPerExecutor > 1 && !e.CanBeMet():
+		fmt.Fprintf(&text, "; ask for at most %d, or for %s", e.Possible, e.instead())
+	case e.Executors > has/e.CoresPerExecutor:
 		fmt.Fprintf(&text, "; ask for fewer, or for %s", e.instead())
 	case e.Kept > 0:
 		fmt.Fprintf(&text, "; wait as well, or ask for %s", e.instead())

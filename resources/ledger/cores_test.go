@@ -88,6 +88,19 @@ func TestCoresAreOnOneNode(t *testing.T) {
 	if strings.Contains(err.Error(), "oversubscribed") {
 		t.Errorf("it is advised to oversubscribe, which is refused: %v", err)
 	}
+	for _, c := range []struct {
+		executors, cores int
+		advice           string
+	}{
+		{1, 4, "; ask for fewer cores each (Want.CoresPerExecutor)"}, // fewer executors would not help
+		{3, 2, "; ask for at most 2, or for fewer cores each"},       // nor would to ask again later
+		{2, 3, "; ask again later, or for fewer cores each"},
+	} {
+		_, err := ledger.Apply(s, threaded("b", c.executors, c.cores))
+		if err == nil || !strings.Contains(err.Error(), c.advice) {
+			t.Errorf("%d of %d cores each: %v, want %q", c.executors, c.cores, err, c.advice)
+		}
+	}
 }
 
 // Shares of memory go with cores.

@@ -30,7 +30,10 @@ type Grant struct {
 	// waited longer for as much.
 	Keep       int
 	KeepMemory int64
-	At         time.Time
+	// KeepNodes is from how many cores on, that leases could have, nodes are not to be taken from: somebody has waited
+	// longer for executors of so many cores each; 0: nobody has.
+	KeepNodes int `json:",omitzero"`
+	At        time.Time
 	// Expires is when the lease ends unless it is renewed; zero: never.
 	Expires time.Time
 	// Until is when it ends anyway, as its managers see to; zero: never.
@@ -60,22 +63,22 @@ func (c Grant) apply(s *State) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	asked := nodes
-	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
-	spare := c.spare(nodes)
-	if len(nodes) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
-		refused := noCapacity(asked, c.Executors, c.each(), c.Keep)
+	able := slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
+	open := slices.DeleteFunc(slices.Clone(able), c.keeps)
+	spare := c.spare(open)
+	if len(able) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
+		refused := noCapacity(nodes, c.Executors, c.each(), c.kept(nodes))
 		if c.Node == "" {
 			refused.Draining = s.drainingNodes()
 		}
 		return Result{}, refused
 	}
-	next := c.turns(nodes)
+	next := c.turns(open)
 	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires, Until: c.Until}
 	for i := range c.Executors {
-		if c.Keep > 0 && int64(i) >= spare {
+		if (c.Keep > 0 || len(open) < len(able)) && int64(i) >= spare {
 			// A share would keep its core from being free when the one that has it gives it back.
-			lease.Executors = append(lease.Executors, unpinned(nodes, i, c.Memory))
+			lease.Executors = append(lease.Executors, unpinned(able, i, c.Memory))
 		} else {
 			lease.Executors = append(lease.Executors, place(next(i), c.Lease, i, c.each()))
 		}
@@ -90,6 +93,20 @@ func (c Grant) Cores() int { return c.Executors * max(c.CoresPerExecutor, 1) }
 // each is what one executor takes.
 func (c Grant) each() size {
 	return size{cores: int64(max(c.CoresPerExecutor, 1)), memory: c.Memory}
+}
+
+// keeps tells whether all of a node is left to one who has waited longer.
+func (c Grant) keeps(n *Node) bool { return c.KeepNodes > 0 && n.unused() >= int64(c.KeepNodes) }
+
+// kept is how many cores of the nodes are left to that one, at most.
+func (c Grant) kept(nodes []*Node) int {
+	kept := c.Keep
+	for _, n := range nodes {
+		if c.keeps(n) {
+			kept += len(n.Cores)
+		}
+	}
+	return kept
 }
 
 // candidates are the nodes that may have executors of the lease, by name.

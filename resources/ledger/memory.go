@@ -76,14 +76,19 @@ func room(nodes []*Node, each size) (sum int64) {
 	return sum
 }
 
-// possible is how many there could be if no lease were there: on cores that nobody uses without one.
-func (n *Node) possible(each size) (count int64) {
+// unused is how many cores nobody uses without a lease.
+func (n *Node) unused() (count int64) {
 	for i := range n.Cores {
 		if n.Cores[i].Occupant == "" {
 			count++
 		}
 	}
-	count /= each.cores
+	return count
+}
+
+// possible is how many there could be if no lease were there.
+func (n *Node) possible(each size) int64 {
+	count := n.unused() / each.cores
 	if !n.counts() {
 		return count
 	}

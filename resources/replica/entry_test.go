@@ -63,6 +63,7 @@ var samples = []ledger.Command{
 	ledger.Grant{Lease: "l", UID: 7, User: "ann", Executors: 2, CoresPerExecutor: 3, At: noon, Expires: noon},
 	ledger.Adopt{Lease: api.Lease{ID: "l", UID: 7, Granted: noon}, Executors: []api.Placed{{Index: 1, Executor: api.Executor{Node: "n", Core: 2, More: []int{3, 5}}}}},
 	ledger.RegisterNode{Node: api.Node{Name: "n", UID: 7, Cores: []int{0, 1}, NUMA: map[int]int{0: 0, 1: 1}}, Instance: "i"},
+	ledger.Grant{Lease: "l", UID: 7, User: "ann", Executors: 1, KeepNodes: 4, At: noon, Expires: noon},
 }
 
 const entriesFile = "testdata/entries-1.txt"

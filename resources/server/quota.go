@@ -99,7 +99,7 @@ func (b *book) checkQuota(account string, cores int) error {
 	}
 	advice := "wait until leases of it end (sublet lease list)"
 	if left := quota.Cores - has; left > 0 {
-		advice = fmt.Sprintf("ask for at most %d, or ", left) + advice
+		advice = fmt.Sprintf("ask for at most %d of them, or ", left) + advice
 	}
 	return &overQuota{heals: cores <= quota.Cores, text: fmt.Sprintf("account %s may have %d %s at once and has %d, %d more are asked for; %s, or name another account (%s)",
 		account, quota.Cores, noun, has, cores, advice, api.AccountVariable)}

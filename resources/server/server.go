@@ -61,7 +61,7 @@ type Server struct {
 	listener  net.Listener
 	rfaas     net.Listener // of rFaaS's interface; nil: there is none
 	keys      keys
-	failures *attempts.Limit
+	failures  *attempts.Limit
 	ending    chan struct{}
 	started   time.Time
 	metrics   *serverMetrics

@@ -83,9 +83,14 @@ func (b *book) try(w, first *waiter, at time.Time) {
 		w.command.Until = at.Add(w.limit)
 		w.command.Expires = at.Add(min(TTL, w.limit))
 	}
-	w.command.Keep, w.command.KeepMemory = 0, 0
-	if first != nil {
-		w.command.Keep = b.keep(&first.command)
+	w.command.Keep, w.command.KeepMemory, w.command.KeepNodes = 0, 0, 0
+	switch {
+	case first == nil:
+	case first.command.CoresPerExecutor > 1:
+		// A core that somebody else takes may be the one that a node lacks, however many others are free.
+		w.command.KeepNodes = first.command.CoresPerExecutor
+	default:
+		w.command.Keep = first.command.Cores()
 		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
 	}
 	result, err := b.apply(w.command)
@@ -96,22 +101,9 @@ func (b *book) try(w, first *waiter, at time.Time) {
 	}
 }
 
-// keep is how many free cores are left to a lease that waits. Where its executors have several cores, that is all:
-// a core that somebody else takes may be the one that a node lacks, however many others are free. mu is held.
-func (b *book) keep(waits *ledger.Grant) int {
-	if waits.CoresPerExecutor <= 1 {
-		return waits.Cores()
-	}
-	all := 0
-	for _, node := range b.state.Nodes {
-		all += len(node.Cores)
-	}
-	return max(all, waits.Cores())
-}
-
 // serveWaiting grants what can be granted, first come, first served. The first who has to wait for
-// leases to end has all cores and memory that come free meanwhile; nobody knows when leases end, so whoever
-// passed could delay that one for ever. One who asks for more than leases can give back waits for
+// leases to end has all cores and memory that come free meanwhile, and if it wants executors of several cores all
+// of the nodes that could have one; nobody knows when leases end, so whoever passed could delay that one for ever. One who asks for more than leases can give back waits for
 // another node, and holds nobody up.
 func (b *book) serveWaiting(at time.Time) {
 	var first *waiter

@@ -62,7 +62,7 @@ const (
 	MaxRepeat = 10_000_000
 	// MaxExecutors is more than a lease can have on any machine of today.
 	MaxExecutors = 10_000
-	// MaxCores is more than a node of today has.
+	// MaxCores is what one executor can have at most (api.MaxCoresPerExecutor), more than a node of today has.
 	MaxCores = 4096
 )
 

@@ -4,8 +4,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,4 +114,61 @@ uint32_t threads(void *args, uint32_t size, void *res)
     pthread_barrier_destroy(&team.all);
     free(team.cpus);
     return (uint32_t)bytes;
+}
+
+// The executor's stats page, which functions can write as well as the executor itself; see struct stats_page.
+static uint64_t *stats_page(void)
+{
+    char line[512];
+    unsigned long start = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+        if (strstr(line, "rw-s") != NULL && strstr(line, "memfd:sublet-stats") != NULL)
+            start = strtoul(line, NULL, 16);
+    if (maps != NULL)
+        fclose(maps);
+    return (uint64_t *)start;
+}
+
+// Truncates the stats page's file wherever it is open. Returns how often that succeeded.
+static uint32_t truncate_page(void)
+{
+    uint32_t done = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        char path[64], target[64] = "";
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) > 0 && strstr(target, "memfd:sublet-stats") != NULL)
+            done += ftruncate(fd, 0) == 0;
+    }
+    return done;
+}
+
+enum { INVOCATIONS = 4, COMPUTE_TICKS = 6, HOT_TICKS = 7, TICKS_PER_SECOND = 8 };
+
+// What a function can do to its bill: uses as many milliseconds of CPU time as its first four bytes of input say, and as many
+// again in a child that it waits for, and has its stats page say that it never computed, but spun for ages, and then that
+// there was nothing at all. Returns one byte, 1, if it could do so and the page could not be truncated.
+uint32_t launder(void *args, uint32_t size, void *res)
+{
+    uint64_t *page = stats_page();
+    if (page == NULL)
+        return 0;
+    page[COMPUTE_TICKS] = 0;
+    page[HOT_TICKS] = UINT64_MAX;
+    page[TICKS_PER_SECOND] = 1;
+    uint32_t milliseconds;
+    memcpy(&milliseconds, args, sizeof milliseconds);  // a child has no buffers
+    pid_t child = fork();
+    if (child == 0) {
+        burn(&milliseconds, sizeof milliseconds, NULL);
+        _exit(0);
+    }
+    burn(args, size, NULL);
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return 0;
+    page[INVOCATIONS] = 0;
+    page[HOT_TICKS] = page[COMPUTE_TICKS] = page[TICKS_PER_SECOND] = 0;
+    *(uint8_t *)res = truncate_page() == 0;
+    return 1;
 }
