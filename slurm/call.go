@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
-	"time"
 )
 
 // call runs a command, unless it failed a short time ago, and has what it wrote read.
@@ -56,14 +54,12 @@ func (c *Client) start(ctx context.Context, command, input string, args []string
 
 // find says where a command is.
 func (c *Client) find(command string) (string, *Error) {
-	path := command
-	for name, given := range map[string]string{
+	path := map[string]string{
 		"sinfo": c.options.Sinfo, "squeue": c.options.Squeue, "sbatch": c.options.Sbatch,
 		"scancel": c.options.Scancel, "srun": c.options.Srun,
-	} {
-		if name == command && given != "" {
-			path = given
-		}
+	}[command]
+	if path == "" {
+		path = command
 	}
 	found, err := exec.LookPath(path)
 	if err != nil {
@@ -123,91 +119,4 @@ func judgeOutput(command string, err error) *Error {
 		return &Error{Command: command, Reason: ErrUnreachable, Detail: err.Error()}
 	}
 	return &Error{Command: command, Reason: ErrOutput, Detail: err.Error()}
-}
-
-// scrub takes out of an environment what changes what the commands do or write: their own variables, and those of a job
-// that this process is in, which would go on into jobs that it submits.
-func scrub(environment []string) []string {
-	inJob := slices.ContainsFunc(environment, func(variable string) bool { return strings.HasPrefix(variable, "SLURM_JOB_ID=") })
-	kept := make([]string, 0, len(environment)+1)
-	for _, variable := range environment {
-		name, _, _ := strings.Cut(variable, "=")
-		own := strings.HasPrefix(name, "SINFO_") || strings.HasPrefix(name, "SQUEUE_") || strings.HasPrefix(name, "SCANCEL_")
-		if !own && !(inJob && ofJob(name)) {
-			kept = append(kept, variable)
-		}
-	}
-	return append(kept, "SLURM_JSON=compact") // read from Slurm 23.11 on; what is written is a third of it
-}
-
-// ofJob says whether a variable is one that Slurm sets in jobs.
-func ofJob(name string) bool {
-	if strings.HasPrefix(name, "SLURMD_") {
-		return true
-	}
-	rest, ours := strings.CutPrefix(name, "SLURM_")
-	for _, setting := range []string{"CONF", "CLUSTERS", "DEBUG", "EXIT", "JWT", "SACK", "CA"} {
-		if strings.HasPrefix(rest, setting) {
-			return false
-		}
-	}
-	return ours
-}
-
-// leftAlone is the error of a command that is not to be started yet.
-func (c *Client) leftAlone(command string, now time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	b := c.backoffs[command]
-	if b == nil || !now.Before(b.until) {
-		return nil
-	}
-	counter := c.counters[command]
-	counter.Skipped++
-	c.counters[command] = counter
-	return fmt.Errorf("%s is %w, another %v, after %d failures: %w", command, ErrBackingOff, b.until.Sub(now).Round(100*time.Millisecond), b.failures, b.last)
-}
-
-// note counts a call, and logs what is new of it.
-func (c *Client) note(command string, now, began time.Time, failure *Error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.count(command, now.Sub(began), failure)
-	b := c.backoffs[command]
-	if b == nil {
-		b = &backoff{}
-		c.backoffs[command] = b
-	}
-	switch {
-	case failure == nil || failure.Reason == ErrRefused:
-		if b.failures > 0 {
-			c.options.Log.Info("Slurm answers again", "command", command, "failures", b.failures, "after", now.Sub(b.since).Round(time.Second))
-		}
-		if failure != nil && failure.Detail != b.refused {
-			c.options.Log.Warn("Slurm refuses", "command", command, "error", failure)
-		}
-		b.answered(failure)
-	default:
-		before := b.last
-		failure.RetryAt = b.failed(failure, now)
-		if before == nil || before.Reason != failure.Reason {
-			c.options.Log.Warn("a command of Slurm fails", "command", command, "error", failure, "again", failure.RetryAt.Sub(now).Round(time.Second/10))
-		}
-	}
-}
-
-func (c *Client) count(command string, took time.Duration, failure *Error) {
-	counter := c.counters[command]
-	counter.Calls++
-	counter.Time += took
-	if failure != nil {
-		counter.Failures++
-		switch failure.Reason {
-		case ErrTimeout:
-			counter.Timeouts++
-		case ErrRefused:
-			counter.Refusals++
-		}
-	}
-	c.counters[command] = counter
 }

@@ -47,7 +47,11 @@ func AllocationFromEnvironment(getenv func(string) string) (Allocation, bool, er
 		Directory: getenv("SLURM_SUBMIT_DIR"),
 	}
 	a.CPUs = e.perNode("SLURM_JOB_CPUS_PER_NODE", a.Nodes)
-	a.Tasks = e.perNode("SLURM_TASKS_PER_NODE", a.Nodes)
+	if getenv("SLURM_STEP_NODELIST") == "" {
+		a.Tasks = e.perNode("SLURM_TASKS_PER_NODE", a.Nodes)
+	} else { // within srun it is the step that the tasks are of
+		a.Tasks = e.perNode("SLURM_TASKS_PER_NODE", e.nodes("SLURM_STEP_NODELIST"))
+	}
 	a.Memory = e.memory("SLURM_MEM_PER_NODE")
 	if e.err != nil {
 		return Allocation{}, true, fmt.Errorf("the environment of job %s: %w", shown(getenv("SLURM_JOB_ID")), e.err)

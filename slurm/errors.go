@@ -14,7 +14,7 @@ var (
 	// there that sbatch had no time to tell of.
 	ErrTimeout = errors.New("no answer in time")
 	// ErrUnreachable: the command did not reach Slurm's controller, or had no answer from it.
-	ErrUnreachable = errors.New("Slurm's controller is not reached")
+	ErrUnreachable = errors.New("slurmctld is not reached")
 	// ErrRefused: Slurm has answered, and does not do it.
 	ErrRefused = errors.New("refused")
 	// ErrFailed: the command failed in another way: it was ended by a signal, or can not be started.
@@ -28,10 +28,10 @@ var (
 
 // Error is a call of one of Slurm's commands that has failed.
 type Error struct {
-	Command string // sinfo, squeue, sbatch or scancel
-	Reason  error  // one of the above
-	Detail  string // what the command wrote last, or where it was looked for
-	After   time.Duration
+	Command string        // sinfo, squeue, sbatch or scancel
+	Reason  error         // one of the above
+	Detail  string        // what the command wrote last, or where it was looked for
+	After   time.Duration // of an ErrTimeout: the deadline
 	// RetryAt is when the command is started again. Until then calls fail at once, with an ErrBackingOff around this one.
 	// It is zero if the next call starts it.
 	RetryAt time.Time
@@ -44,16 +44,16 @@ func (e *Error) Error() string {
 		}
 		return before + e.Detail
 	}
-	switch e.Reason {
-	case ErrNoSlurm:
-		return fmt.Sprintf("%s is not on PATH; load your site's slurm module, or go to a node that has Slurm's commands%s", e.Command, said(": "))
-	case ErrTimeout:
-		return fmt.Sprintf("%s gave no answer within %v and was killed; see whether slurmctld runs (scontrol ping)%s", e.Command, e.After, said("; it wrote: "))
-	case ErrUnreachable:
-		return fmt.Sprintf("%s does not reach Slurm's controller; see whether slurmctld runs (scontrol ping)%s", e.Command, said("; it wrote: "))
-	case ErrRefused:
+	switch {
+	case errors.Is(e.Reason, ErrNoSlurm):
+		return fmt.Sprintf("%s is not on PATH; load your site's slurm module, or go to a node that has Slurm's commands%s", e.Command, said("; "))
+	case errors.Is(e.Reason, ErrTimeout):
+		return fmt.Sprintf("%s did not end within %v and was killed; see whether slurmctld runs (scontrol ping)%s", e.Command, e.After, said("; it wrote: "))
+	case errors.Is(e.Reason, ErrUnreachable):
+		return fmt.Sprintf("%s has no answer from slurmctld; see whether it runs (scontrol ping)%s", e.Command, said("; it wrote: "))
+	case errors.Is(e.Reason, ErrRefused):
 		return fmt.Sprintf("Slurm refuses%s", said(": "))
-	case ErrOutput:
+	case errors.Is(e.Reason, ErrOutput):
 		return fmt.Sprintf("%s wrote what is not understood%s", e.Command, said(": "))
 	default:
 		return fmt.Sprintf("%s failed%s", e.Command, said(": "))

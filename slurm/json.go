@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // scanner walks through a JSON document and reads of it what is asked for. Slurm writes some 5 KB for each job, of which
@@ -131,7 +132,7 @@ func (s *scanner) quoted() ([]byte, error) {
 		return nil, err
 	}
 	inner := s.data[from+1 : s.at-1]
-	if !escaped {
+	if !escaped && utf8.Valid(inner) {
 		return inner, nil
 	}
 	var text string

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -43,7 +42,7 @@ func execute(ctx context.Context, path string, args, environment []string, input
 		_ = killGroup(cmd.Process)
 		err = nil
 	}
-	if out.overflown() {
+	if out.over {
 		err = errTooMuch
 	}
 	return out.buffer.Bytes(), tail.String(), err
@@ -74,8 +73,6 @@ func (b *bounded) Write(p []byte) (int, error) {
 	}
 	return b.buffer.Write(p)
 }
-
-func (b *bounded) overflown() bool { return b.over }
 
 // tail keeps the end of what is written.
 type tail struct {
@@ -122,5 +119,3 @@ func ended(err error) string {
 	}
 	return err.Error()
 }
-
-var _ io.Writer = (*tail)(nil)

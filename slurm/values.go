@@ -91,8 +91,10 @@ func (s *scanner) integer() (n int64, null bool, err error) {
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
 	switch {
-	case math.IsInf(f, 0) || f >= math.MaxInt64 || f <= math.MinInt64:
-		return int64(math.Copysign(math.MaxInt64, f)), false, nil
+	case f >= math.MaxInt64:
+		return math.MaxInt64, false, nil
+	case f <= math.MinInt64:
+		return math.MinInt64, false, nil
 	case err != nil:
 		return 0, false, fmt.Errorf("%s is no number", shown(string(text)))
 	}
@@ -112,7 +114,7 @@ func (s *scanner) text() (string, error) {
 	switch s.peek() {
 	case '"':
 		text, err := s.quoted()
-		return strings.ToValidUTF8(string(text), "\ufffd"), err
+		return string(text), err
 	case 'n':
 		_, err := s.scalar()
 		return "", err
