@@ -124,6 +124,11 @@ var forbiddenDependencies = []forbidden{
 		"they know the machine and Slurm, and nothing of Sublet: everything may import them",
 	},
 	{
+		[]string{"launcher/harvest"},
+		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "resources/ledger", "resources/replica/...", "resources/server/..."},
+		"it talks to Slurm and, through resources/api, to the resource manager; what runs on a node is in a job's script",
+	},
+	{
 		[]string{"config"},
 		[]string{"apps/...", "bench/...", "cmd/...", "executors/...", "internal/...", "launcher/...", "offload/...", "resources/...", "slurm/..."},
 		"it reads files for daemons and commands; what they do with them is their business",

@@ -158,6 +158,8 @@ func (d *decider) giveBack() {
 			d.giveOne(Return{Record: r, Because: d.wanted[name]})
 		case known && forbidden(node, d.policy.Partition) != "" && !node.Is("COMPLETING", "NOT_RESPONDING"):
 			d.giveOne(Return{Record: r, Because: forbidden(node, d.policy.Partition)})
+		case d.suspended(r):
+			d.giveOne(Return{Record: r, Because: "Slurm has suspended its job, so it is of no use to its leases"})
 		case !r.running() && known && occupied(node) != "":
 			d.giveOne(Return{Record: r, Because: "the node is another job's by now"})
 		case !r.running() && d.now.Sub(r.Asked) > d.policy.startPatience():
@@ -166,6 +168,11 @@ func (d *decider) giveBack() {
 			d.giveOne(Return{Record: r, Because: fmt.Sprintf("it has had no lease for %v", d.snapshot.At.Sub(since).Round(time.Second)), Idle: true})
 		}
 	}
+}
+
+// suspended tells whether Slurm has stopped a job's processes, as PreemptMode=SUSPEND does.
+func (d *decider) suspended(r Record) bool {
+	return slices.ContainsFunc(d.snapshot.Jobs, func(job slurm.Job) bool { return job.Name == r.Name && job.State == "SUSPENDED" })
 }
 
 // notStarted says why a job is pending.

@@ -56,6 +56,13 @@ func Open(options Options) (*Harvester, error) {
 	if err := options.Policy.Check(); err != nil {
 		return nil, err
 	}
+	script, err := options.Job.Script("name", "node", options.Policy)
+	if err == nil {
+		_, err = script.Text()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("harvest: the jobs: %w", err)
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("harvest: the name of this host: %w", err)

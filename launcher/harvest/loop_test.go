@@ -164,7 +164,7 @@ func TestFailingJobsAreTriedLessAndLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		directory := t.TempDir()
 		policy := polite(directory)
-		policy.KeepFree, policy.Interval = 0, time.Second
+		policy.KeepFree, policy.Interval = 0, 5*time.Second
 		cluster := newSimulation(time.Now, "n1", "n2", "n3", "n4")
 		cluster.quick = 2 * time.Second
 		h := open(t, policy, directory, cluster)
@@ -257,4 +257,40 @@ func removeState(t *testing.T, directory string) {
 	if err := os.Remove(filepath.Join(directory, "harvest.json")); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The summary says what there is, who sees to it, and what it has cost so far.
+func TestSummary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		directory := t.TempDir()
+		if s, err := harvest.Summarize(directory, time.Now()); s != nil || err != nil {
+			t.Errorf("before the first harvester: %+v, %v", s, err)
+		}
+		policy := polite(directory)
+		policy.Interval = 5 * time.Second
+		cluster := newSimulation(time.Now, "n1", "n2", "n3")
+		stop := start(t, open(t, policy, directory, cluster))
+		pass(cluster, time.Hour/2)
+		s, err := harvest.Summarize(directory, time.Now())
+		if err != nil || !s.Running || s.Nodes != 2 || s.NodeHours < 0.97 || s.NodeHours > 1 || s.Submissions != 2 {
+			t.Errorf("after half an hour on two nodes: %+v, %v", s, err)
+		}
+		if text := strings.Join(s.Lines(time.Now()), "\n"); !strings.Contains(text, "2 nodes of partition harvest") || !strings.Contains(text, "no more because 1 node is to be left idle") {
+			t.Errorf("it says\n%s", text)
+		}
+		stop()
+		s, err = harvest.Summarize(directory, time.Now())
+		if err != nil || s.Running || !strings.Contains(strings.Join(s.Lines(time.Now()), "\n"), "--give-back") {
+			t.Errorf("without a harvester: %+v, %v", s, err)
+		}
+		h := open(t, policy, directory, cluster)
+		defer h.Close()
+		if jobs, err := h.GiveBackAll(t.Context()); err != nil || len(jobs) != 2 {
+			t.Errorf("given back: %v, %v", jobs, err)
+		}
+		pass(cluster, 2*time.Second)
+		if jobs, err := h.GiveBackAll(t.Context()); err != nil || len(jobs) != 0 || len(h.State().Jobs) != 0 || h.State().Failures.Count != 0 {
+			t.Errorf("given back again: %v, %v; left is %+v", jobs, err, h.State())
+		}
+	})
 }

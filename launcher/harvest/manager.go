@@ -50,7 +50,7 @@ func (m Manager) Demand(ctx context.Context) (demand Demand) {
 	return demand
 }
 
-// demandOf counts the executors that have no room. What is free counts once, whoever waits.
+// demandOf counts the cores that there are not. What is free counts once, whoever waits.
 func demandOf(status api.Status, nodes []api.NodeStatus) Demand {
 	demand := Demand{Known: true, Registered: map[string]int{}}
 	for _, node := range nodes {
@@ -58,7 +58,7 @@ func demandOf(status api.Status, nodes []api.NodeStatus) Demand {
 	}
 	for _, waiting := range status.Waiting {
 		if int64(waiting.Executors) > waiting.Room { // else it waits for its quota, or for those before it
-			demand.Missing += waiting.Executors
+			demand.Missing += waiting.Executors * max(waiting.CoresPerExecutor, 1)
 		}
 	}
 	if demand.Missing > 0 {

@@ -22,7 +22,7 @@ type Snapshot struct {
 type Demand struct {
 	// Known is false if it did not answer.
 	Known bool
-	// Missing is how many executors of leases that wait could have no core now.
+	// Missing is how many cores leases wait for that are not free.
 	Missing int
 	// Registered are the nodes that are registered, with how many leases have executors there.
 	Registered map[string]int
