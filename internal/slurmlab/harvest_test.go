@@ -141,12 +141,12 @@ func TestHarvestOnDemand(t *testing.T) {
 func TestHarvestWithSlurmInTrouble(t *testing.T) {
 	lab := slurmlab.Open(t)
 	c := lab.NewCluster(t)
-	real, err := exec.LookPath("sbatch")
+	theirs, err := exec.LookPath("sbatch")
 	if err != nil {
 		t.Fatal(err)
 	}
 	shims := lab.Folder(t)
-	script := fmt.Sprintf("#!/bin/sh\necho >>%s/calls\n%s \"$@\" >/dev/null\nexec sleep 1000\n", shims, real)
+	script := fmt.Sprintf("#!/bin/sh\necho >>%s/calls\n%s \"$@\" >/dev/null\nexec sleep 1000\n", shims, theirs)
 	if err := os.WriteFile(filepath.Join(shims, "sbatch"), []byte(script), 0o700); err != nil { //nolint:gosec // it is run
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ type soakJob struct {
 // soakJobs are those of a span of time, the same each time. Half of them may preempt a harvester's jobs.
 func soakJobs(span time.Duration) (jobs []soakJob) {
 	random := rand.New(rand.NewPCG(7, 7))
-	for at := 5 * time.Second; at < span; at += time.Duration(15+random.IntN(31)) * time.Second {
+	for at := 5 * time.Second; at < span; at += time.Duration(25+random.IntN(41)) * time.Second {
 		jobs = append(jobs, soakJob{
 			at: at, work: time.Duration(20+random.IntN(101)) * time.Second, nodes: 1 + random.IntN(2),
 			partition: []string{"batch", "harvest"}[random.IntN(2)],

@@ -18,7 +18,7 @@ type wanted map[string]string
 //
 // A job with reason Resources is the next of its partition: it gets what of ours it can use, even if that is not
 // enough yet. One with reason Priority waits behind others, and gets nodes of ours if it could start with them.
-// Jobs that wait for something else (a dependency, a limit, a licence, a time) want no nodes.
+// Jobs that wait for something else (a dependency, a limit, a license, a time) want no nodes.
 func wants(snapshot Snapshot, ours map[string]Record, order []string) wanted {
 	found := wanted{}
 	for _, job := range waiting(snapshot.Jobs) {
@@ -93,7 +93,9 @@ func want(job slurm.Job, nodes []slurm.Node, ours map[string]Record, order []str
 		}
 	}
 	slices.SortFunc(idle, compareNames)
-	required := func(a, b string) int { return boolean(!slices.Contains(job.RequestedNodes, a)) - boolean(!slices.Contains(job.RequestedNodes, b)) }
+	required := func(a, b string) int {
+		return boolean(!slices.Contains(job.RequestedNodes, a)) - boolean(!slices.Contains(job.RequestedNodes, b))
+	}
 	slices.SortStableFunc(idle, required)
 	slices.SortStableFunc(held, required)
 	if job.Reason != "Resources" && len(idle)+len(held) < need {
