@@ -1,6 +1,7 @@
 package cpus
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -13,28 +14,28 @@ const Max = 1024
 // Allowed returns the CPUs that this job may use: what the kernel leaves of an affinity of all. The
 // affinity that we have is no measure, for mpirun binds a rank and what it starts to one core.
 func Allowed() (unix.CPUSet, error) {
-	type result struct {
-		set unix.CPUSet
-		err error
+	// A thread's affinity is widened for a moment, and then what it was. A thread that ended instead would take
+	// along the children that it has started, where the program has them killed at their parent's death (PR_SET_PDEATHSIG):
+	// to the kernel the parent is the thread.
+	runtime.LockOSThread()
+	var before, set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		runtime.UnlockOSThread()
+		return set, fmt.Errorf("finding the CPUs of this job: %w", err)
 	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // the thread, with its changed affinity, ends with this goroutine
-		var r result
-		for cpu := range Max {
-			r.set.Set(cpu)
-		}
-		if r.err = unix.SchedSetaffinity(0, &r.set); r.err == nil {
-			r.set.Zero() // the kernel writes no further than its own mask goes
-			r.err = unix.SchedGetaffinity(0, &r.set)
-		}
-		done <- r
-	}()
-	r := <-done
-	if r.err != nil {
-		return r.set, fmt.Errorf("finding the CPUs of this job: %w", r.err)
+	for cpu := range Max {
+		set.Set(cpu)
 	}
-	return r.set, nil
+	err := unix.SchedSetaffinity(0, &set)
+	if err == nil {
+		set.Zero() // the kernel writes no further than its own mask goes
+		err = errors.Join(unix.SchedGetaffinity(0, &set), unix.SchedSetaffinity(0, &before))
+	}
+	runtime.UnlockOSThread()
+	if err != nil {
+		return set, fmt.Errorf("finding the CPUs of this job: %w", err)
+	}
+	return set, nil
 }
 
 // List lists the CPUs of a set.

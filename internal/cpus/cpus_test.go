@@ -1,10 +1,13 @@
 package cpus
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -90,10 +93,38 @@ func TestAllowedIsNotTheAffinity(t *testing.T) {
 		narrow := setOf(List(&whole)[0])
 		_ = unix.SchedSetaffinity(0, &narrow)
 		set, _ := Allowed()
+		var after unix.CPUSet
+		_ = unix.SchedGetaffinity(0, &after)
+		if after != narrow {
+			t.Errorf("the thread had affinity %v, and has %v", List(&narrow), List(&after))
+		}
 		done <- List(&set)
 	}()
 	if diff := cmp.Diff(List(&whole), <-done); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Children that are to die with their parent live on: to the kernel their parent is the thread that started them.
+func TestAllowedEndsNoChildren(t *testing.T) {
+	child := exec.Command("cat")
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := child.StdinPipe()
+	check(t, err)
+	out, err := child.StdoutPipe()
+	check(t, err)
+	check(t, child.Start())
+	for range 1000 { // on that thread too, some time
+		_, err = Allowed()
+		check(t, err)
+	}
+	_, err = in.Write([]byte("alive"))
+	check(t, err)
+	check(t, in.Close())
+	said, err := io.ReadAll(out)
+	check(t, err)
+	if err := child.Wait(); err != nil || string(said) != "alive" {
+		t.Errorf("it said %q and ended by %v", said, err)
 	}
 }
 
