@@ -11,8 +11,8 @@ import (
 
 // call runs a command, unless it failed a short time ago, and has what it wrote read.
 func (c *Client) call(ctx context.Context, command, input string, read func(out []byte) error, args ...string) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", command, context.Cause(ctx))
 	}
 	began := c.now()
 	if err := c.leftAlone(command, began); err != nil {
@@ -68,19 +68,31 @@ func (c *Client) find(command string) (string, *Error) {
 	return found, nil
 }
 
-// unreachable is what Slurm's commands say when it is not the controller that refuses.
+// unreachable is what Slurm's commands say when it is not the controller that refuses: it was not reached, or what it has
+// answered did not arrive, or it wants to be left alone. Every other sentence counts as a refusal, after which nothing has been done.
 var unreachable = []string{
 	"Unable to contact slurm controller",
 	"Socket timed out",
 	"Connection refused",
+	"Connection reset",
 	"Connection timed out",
-	"Zero Bytes were transmitted",
+	"Broken pipe",
+	"No route to host",
+	"Network is unreachable",
 	"Communication connection failure",
 	"Communication shutdown failure",
-	"Message receive failure",
 	"Message send failure",
+	"Message receive failure",
+	"Unexpected message received",
+	"Unexpected missing socket",
+	"Insane message length",
+	"Header lengths are longer",
+	"Zero Bytes were transmitted",
+	"Unspecified error",
+	"Rate limit exceeded",
 	"Protocol authentication error",
 	"in standby mode",
+	"Can't find an address",
 	"Could not establish a configuration source",
 }
 

@@ -69,8 +69,9 @@ func (c *Client) Jobs(ctx context.Context) ([]Job, error) {
 	return jobs, err
 }
 
-// Submit gives a script to sbatch. After an ErrTimeout, or the end of the context, the job may be there all the same:
-// look for it by its name or comment before it is submitted again.
+// Submit gives a script to sbatch. After ErrRefused, ErrNoSlurm and ErrBackingOff, and for a script that can not be
+// written, there is no job. After every other error, and the end of the context, there may be one all the same: look for
+// it by its name or comment before it is submitted again.
 func (c *Client) Submit(ctx context.Context, s Script) (JobID, error) {
 	text, err := s.Text()
 	if err != nil {

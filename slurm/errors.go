@@ -13,9 +13,10 @@ var (
 	// ErrTimeout: the command did not end in time and was killed. What it was to do may have been done: a job can be
 	// there that sbatch had no time to tell of.
 	ErrTimeout = errors.New("no answer in time")
-	// ErrUnreachable: the command did not reach Slurm's controller, or had no answer from it.
+	// ErrUnreachable: the command did not reach Slurm's controller, or had no answer from it. What it was to do may have
+	// been done.
 	ErrUnreachable = errors.New("slurmctld is not reached")
-	// ErrRefused: Slurm has answered, and does not do it.
+	// ErrRefused: Slurm, or the command itself, has said no; nothing was done.
 	ErrRefused = errors.New("refused")
 	// ErrFailed: the command failed in another way: it was ended by a signal, or can not be started.
 	ErrFailed = errors.New("failed")

@@ -2,6 +2,7 @@ package slurm
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -86,12 +87,12 @@ func TestJobStates(t *testing.T) {
 		`"CONFIGURING"`:                "running",
 		`["SUSPENDED"]`:                "running",
 		`"COMPLETING"`:                 "completing",
-		`["CANCELLED","COMPLETING"]`:   "completing",
+		`["CANCELLED","COMPLETING"]`:   "completing", //nolint:misspell // Slurm's word
 		`["PREEMPTED","COMPLETING"]`:   "completing",
 		`["PENDING","COMPLETING"]`:     "completing",
 		`["RUNNING","STAGE_OUT"]`:      "completing",
 		`"COMPLETED"`:                  "ended",
-		`["CANCELLED"]`:                "ended",
+		`["CANCELLED"]`:                "ended", //nolint:misspell // Slurm's word
 		`["TIMEOUT"]`:                  "ended",
 		`["NODE_FAIL"]`:                "ended",
 		`["FAILED","LAUNCH_FAILED"]`:   "ended",
@@ -181,16 +182,40 @@ func manyJobs(t testing.TB, n int) []byte {
 	return []byte(string(head) + `"jobs": [` + jobs + "]}")
 }
 
-// 10,000 jobs, 42 MB, are to be read within 0.3 s: BenchmarkJobs. Here they must not take out of all proportion.
+// Jobs are read about twice as fast as encoding/json finds out whether it is JSON and reads a few fields of it. The race
+// detector makes that 1.3 times as slow. 10,000 jobs, 42 MB, are to take less than 0.3 s: BenchmarkJobs.
 func TestManyJobs(t *testing.T) {
-	data := manyJobs(t, 10_000)
-	began := time.Now()
-	jobs, err := parseJobs(data)
-	if err != nil || len(jobs) != 10_000 {
-		t.Fatalf("%d jobs: %v", len(jobs), err)
+	const n = 500
+	data := manyJobs(t, n)
+	best := func(read func()) time.Duration {
+		shortest := time.Hour
+		for range 3 {
+			began := time.Now()
+			read()
+			shortest = min(shortest, time.Since(began))
+		}
+		return shortest
 	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("reading %d MB took %v", len(data)>>20, took)
+	ours := best(func() {
+		if jobs, err := parseJobs(data); err != nil || len(jobs) != n {
+			t.Fatalf("%d jobs: %v", len(jobs), err)
+		}
+	})
+	theirs := best(func() {
+		var document struct {
+			Jobs []struct {
+				ID    int    `json:"job_id"`
+				State string `json:"job_state"`
+				Nodes string `json:"nodes"`
+			} `json:"jobs"`
+		}
+		if err := json.Unmarshal(data, &document); err != nil || len(document.Jobs) != n {
+			t.Fatalf("%d jobs: %v", len(document.Jobs), err)
+		}
+	})
+	t.Logf("%d jobs, %d MB: %v, encoding/json %v", n, len(data)>>20, ours, theirs)
+	if ours > 3*theirs {
+		t.Errorf("%d jobs take %v, which encoding/json reads in %v", n, ours, theirs)
 	}
 }
 
@@ -206,8 +231,11 @@ func BenchmarkJobs(b *testing.B) {
 
 // Whatever squeue writes is read or refused, and what is read can be relied on.
 func FuzzJobs(f *testing.F) {
-	for _, data := range documents(f, "squeue") {
-		f.Add(data)
+	for _, seed := range []string{
+		`{"jobs":[{"job_id":1,"job_state":"RUNNING","nodes":"n[1-2]","time_limit":null,"exit_code":256,"start_time":17,"comment":""}]}`,
+		`{"jobs":[{"job_id":1,"job_state":["PENDING"],"time_limit":{"set":true,"infinite":false,"number":5},"exit_code":{"return_code":{"number":1},"signal":{"id":2}}}]}`,
+	} {
+		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		jobs, err := parseJobs(data)

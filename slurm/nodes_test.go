@@ -127,10 +127,13 @@ func TestNodesRefused(t *testing.T) {
 
 // Whatever sinfo writes is read or refused, and what is read can be relied on.
 func FuzzNodes(f *testing.F) {
-	for _, data := range documents(f, "sinfo") {
-		f.Add(data)
+	for _, seed := range []string{ // short ones: a fuzzer gets nowhere with whole documents
+		`{"errors":[{"error":"x","errno":-1}],"nodes":[]}`,
+		`{"nodes":[{"name":"n1","state":"idle","state_flags":["DRAIN"],"cpus":4,"real_memory":9,"partitions":["a"],"features":""}]}`,
+		`{"sinfo":[{"node":{"state":["IDLE"]},"nodes":{"nodes":["n[1-2]"],"addresses":["a"]},"cpus":{"allocated":1,"minimum":4},"memory":{"minimum":2}}]}`,
+	} {
+		f.Add([]byte(seed))
 	}
-	f.Add([]byte(`{"errors":[{"error":"x","errno":-1}],"nodes":[]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		nodes, err := parseNodes(data)
 		if err != nil {

@@ -22,12 +22,17 @@ func (s Script) Text() (string, error) {
 	text.WriteString("#!/bin/sh\n")
 	words := s.Options
 	if s.Name != "" {
+		if err := checkOption(s.Name); err != nil {
+			return "", fmt.Errorf("the name of the job, %s: %w", shown(s.Name), err)
+		}
 		words = append([]string{"--job-name=" + s.Name}, words...)
 	}
-	for i, word := range words {
+	for i, word := range s.Options {
 		if err := checkOption(word); err != nil {
 			return "", fmt.Errorf("option %d of sbatch, %s: %w", i+1, shown(word), err)
 		}
+	}
+	for i, word := range words {
 		if i == 0 || strings.HasPrefix(word, "-") {
 			if i > 0 {
 				text.WriteByte('\n')
@@ -64,8 +69,8 @@ func checkOption(word string) error {
 // backslash takes what follows as it is, in quotes too, and # begins a comment outside them. hetjob and a colon at a
 // word's beginning have a meaning, unless they are quoted.
 func quoteOption(word string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=,./%+@[]"
-	if strings.Trim(word, plain) == "" && !strings.EqualFold(word, "hetjob") && !strings.EqualFold(word, "packjob") {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=,./%+@[]:"
+	if strings.Trim(word, plain) == "" && word[0] != ':' && !strings.EqualFold(word, "hetjob") && !strings.EqualFold(word, "packjob") {
 		return word
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`

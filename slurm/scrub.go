@@ -17,7 +17,7 @@ func scrub(environment []string) []string {
 			kept = append(kept, variable)
 		}
 	}
-	return append(kept, "SLURM_JSON=compact") // read from Slurm 23.11 on; what is written is a third of it
+	return append(kept, "SLURM_JSON=compact") // read from Slurm 25.05 on; earlier ones pass over it
 }
 
 // ofJob says whether a variable is one that Slurm sets in jobs.
