@@ -30,6 +30,9 @@ func (c *connection) probe(ctx context.Context) error {
 			err = c.client.CallProbe(whole, p.Size, func() error { return c.mayAnswer(ctx) })
 		}
 		if err != nil {
+			if errors.Is(err, fabric.ErrNoAnswer) || errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("%w; %s", err, c.whyNoAnswer())
+			}
 			path := c.client.Path()
 			err = fmt.Errorf("%s over %s was tried and does not work: %s: %w", path.Transport, path.Provider, p.Way, err)
 			break
@@ -47,6 +50,15 @@ func (c *connection) probe(ctx context.Context) error {
 		c.closeClient() // before the memory: nothing may land there any more
 	}
 	return errors.Join(err, memory.release(b))
+}
+
+// whyNoAnswer asks the executor's process, on the way that is not in doubt, what its loop does.
+func (c *connection) whyNoAnswer() string {
+	progress, err := c.askProgress()
+	if err != nil {
+		return fmt.Sprintf("nor does its process say what it does: %v", err)
+	}
+	return fmt.Sprintf("of %d requests it has begun %d: %s", c.client.Submitted(), progress.Begun, progress.Loop)
 }
 
 // letGo abandons the client when the process has ended, as lose does later: somebody may wait in it.

@@ -17,7 +17,7 @@ func TestPathThatDoesNotWork(t *testing.T) {
 		reason []string
 	}{
 		{way{"ring", ""}, fabric.Fault{Invocation: 1, Kind: fabric.Break}, []string{"ring over memfd", "in the header's line", "broken on purpose"}},
-		{way{"ring", ""}, fabric.Fault{Invocation: 2, Response: true, Kind: fabric.Drop}, []string{"behind the header", "no answer to 4096 bytes in 8s"}},
+		{way{"ring", ""}, fabric.Fault{Invocation: 2, Response: true, Kind: fabric.Drop}, []string{"behind the header", "no answer to 4096 bytes in 8s", "of 2 requests it has begun 2: its loop "}},
 		{way{"ring", ""}, fabric.Fault{Invocation: 3, Kind: fabric.Corrupt, Byte: 8}, []string{"between memory regions", "no function of the library has this index"}},
 		{way{"ring", ""}, fabric.Fault{Invocation: 2, Kind: fabric.Corrupt, Byte: 32}, []string{"behind the header", "4096 bytes came back changed"}},
 		{way{"ofi-write", "tcp"}, fabric.Fault{Invocation: 2, Kind: fabric.Truncate, Byte: 4000}, []string{"ofi-write over tcp", "behind the header", "4000 bytes came back for 4096"}},

@@ -5,10 +5,38 @@ import "strings"
 // commands are all there are, in the order in which help lists them.
 func commands() []*command {
 	return []*command{
-		resourceManagerCommand(), executorManagerCommand(), statusCommand(), nodeCommand(), leaseCommand(), explainCommand(), billCommand(), accessCommand(),
+		resourceManagerCommand(), executorManagerCommand(), launchCommand(), slurmCommand(), statusCommand(), nodeCommand(), leaseCommand(), explainCommand(), billCommand(), accessCommand(),
 		invokeCommand(), devicesCommand(), doctorCommand(),
 		versionCommand(), helpCommand(), completionCommand(), embeddedCommand(),
 	}
+}
+
+// everyCommand are all of them, and those behind them.
+func everyCommand() (all []*command) {
+	for _, c := range commands() {
+		all = append(append(all, c), c.commands...)
+	}
+	return all
+}
+
+// subcommand is the command that a command line means, and what follows its name.
+func subcommand(args []string) (*command, []string, error) {
+	c, err := findCommand(args[0])
+	if err != nil || len(c.commands) == 0 {
+		return c, args[1:], err
+	}
+	if len(args) > 1 && (args[1] == "-h" || args[1] == "--help") {
+		return c, args[1:], nil
+	}
+	var known []string
+	for _, sub := range c.commands {
+		word := strings.TrimPrefix(sub.name, c.name+" ")
+		if len(args) > 1 && word == args[1] {
+			return sub, args[2:], nil
+		}
+		known = append(known, word)
+	}
+	return nil, nil, usagef("%s: what of it? sublet %s %s; see: sublet help %s", c.name, c.name, strings.Join(known, ", "), c.name)
 }
 
 func findCommand(name string) (*command, error) {

@@ -60,10 +60,17 @@ func offered() (names []string, words map[string][]string) {
 			continue
 		}
 		names = append(names, c.name)
-		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-		c.setUp(flags)
 		words[c.name] = append(words[c.name], c.verbs...)
-		flags.VisitAll(func(flag *pflag.Flag) { words[c.name] = append(words[c.name], "--"+flag.Name) })
+		for _, sub := range c.commands {
+			words[c.name] = append(words[c.name], strings.TrimPrefix(sub.name, c.name+" "))
+		}
+		for _, one := range append([]*command{c}, c.commands...) {
+			flagsOf(one).VisitAll(func(flag *pflag.Flag) {
+				if word := "--" + flag.Name; !slices.Contains(words[c.name], word) {
+					words[c.name] = append(words[c.name], word)
+				}
+			})
+		}
 	}
 	words["help"] = names
 	words["completion"] = shells
@@ -82,13 +89,11 @@ func fileFlags() []string {
 			found = append(found, name)
 		}
 	}
-	for _, c := range commands() {
+	for _, c := range everyCommand() {
 		if c.internal {
 			continue
 		}
-		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-		c.setUp(flags)
-		flags.VisitAll(func(flag *pflag.Flag) {
+		flagsOf(c).VisitAll(func(flag *pflag.Flag) {
 			switch kind, _ := pflag.UnquoteUsage(flag); kind {
 			case "DIR", "FILE", "PATH":
 				add("--" + flag.Name)
@@ -105,9 +110,7 @@ func fileFlags() []string {
 func fileByO(prefix, separator string) string {
 	var found []string
 	for _, c := range commands() {
-		flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-		c.setUp(flags)
-		if flag := flags.ShorthandLookup("o"); flag != nil && flag.Name != "output" {
+		if flag := flagsOf(c).ShorthandLookup("o"); flag != nil && flag.Name != "output" {
 			found = append(found, prefix+c.name)
 		}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"os"
 	"os/signal"
 
 	"github.com/spf13/pflag"
@@ -11,6 +13,29 @@ import (
 // untilSignal is a context that ends with SIGTERM or Ctrl-C.
 func untilSignal() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+}
+
+// lifelineFlag declares --lifeline of a daemon.
+func lifelineFlag(flags *pflag.FlagSet) *bool {
+	return flags.Bool("lifeline", false, "end when standard input ends")
+}
+
+// untilEnd is a context that ends with SIGTERM, Ctrl-C or, if that is a lifeline, the end of standard input.
+func untilEnd(lifeline bool) (context.Context, context.CancelFunc) {
+	ctx, stop := untilSignal()
+	if !lifeline {
+		return ctx, stop
+	}
+	// A context of its own: after stop a SIGTERM that comes as well, as Slurm's does, would be the end at once.
+	ctx, cut := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end as well
+		cut()
+	}()
+	return ctx, func() {
+		cut()
+		stop()
+	}
 }
 
 const runDirectoryHelp = "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current)"

@@ -32,7 +32,7 @@ type devicesOptions struct {
 	verbose bool
 	format  outputFormat
 	hosts   string
-	remote  launcher
+	remote  remote
 	base    string // the device database that check checks
 }
 

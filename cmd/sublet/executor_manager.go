@@ -27,7 +27,8 @@ and lease elsewhere as soon as what was running has been answered. Then it dereg
 seconds before the end of the allocation, in any case. Half of the time that is left is the most that is drained, so that
 short allocations are of use.
 
---cores 4 lends the first four cores; --cores 0-3,8 those cores; "4," core 4 alone.
+--cores 4 lends the first four cores; --cores 0-3,8 those cores; "4," core 4 alone. --memory bounds what it lends of
+the node's memory. In a job of Slurm's it lends no more cores than the job has on this node.
 
 -c FILE sets it up by rFaaS's executor_manager.json, whose rdma_device --device-database has: at that
 device's address and rdma_device_port it listens for clients. Flags go before what the file says.
@@ -43,6 +44,8 @@ megabytes each until then.
 With --metrics it serves metrics for Prometheus, to whoever can reach that address. They are counts, and
 name no users, leases or libraries.
 
+With --lifeline it also ends when its standard input does: with whoever holds the other end of that pipe.
+
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set. What functions
 print goes there too, if their client is on another host.`,
 		examples: []string{
@@ -55,12 +58,15 @@ print goes there too, if their client is on another host.`,
 			file := managerFile{}
 			flags.StringVar(&options.Directory, "dir", "", runDirectoryHelp)
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: that of -c, else any free port of the interface towards the resource manager)")
-			flags.StringVar(&options.Name, "name", "", "`NAME` of the node (default: that of -c, else this host's)")
+			flags.StringVar(&options.Name, "name", "", "`NAME` of the node; %N in it is what Slurm calls it (default: that of -c, else Slurm's, else this host's)")
 			file.declare(flags)
 			retirement := retirementFlags{}
 			retirement.declare(flags)
 			metrics := metricsFlag(flags)
 			pool := flags.Int("pool", manager.DefaultPool, "keep `N` executors started for leases; 0: none; -1: one for each free core, at most 4")
+			part := jobPart{}
+			part.declare(flags)
+			lifeline := lifelineFlag(flags)
 			cores := flags.String("cores", "", "how many of its cores to lend, or a `LIST` of them (default: all)")
 			return func(args []string, _, stderr io.Writer) error {
 				if err := noArguments("executor-manager", args); err != nil {
@@ -80,13 +86,16 @@ print goes there too, if their client is on another host.`,
 				if err := file.apply(&options, stderr); err != nil {
 					return err
 				}
-				return runExecutorManager(options, &retirement, file.alone, stderr)
+				if err := part.apply(&options); err != nil {
+					return err
+				}
+				return runExecutorManager(options, &retirement, file.alone, *lifeline, stderr)
 			}
 		},
 	}
 }
 
-func runExecutorManager(options manager.DaemonOptions, retirement *retirementFlags, alone bool, stderr io.Writer) error {
+func runExecutorManager(options manager.DaemonOptions, retirement *retirementFlags, alone, lifeline bool, stderr io.Writer) error {
 	var err error
 	if options.Log, err = newLogger(stderr, "executor-manager", slog.LevelInfo); err != nil {
 		return err
@@ -94,7 +103,7 @@ func runExecutorManager(options manager.DaemonOptions, retirement *retirementFla
 	if options.Retirement, err = retirement.read(options.Log); err != nil {
 		return err
 	}
-	ctx, stop := untilSignal()
+	ctx, stop := untilEnd(lifeline)
 	defer stop()
 	if alone {
 		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen, Metrics: options.Metrics, Retirement: options.Retirement})

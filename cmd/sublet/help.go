@@ -11,7 +11,7 @@ import (
 
 func helpCommand() *command {
 	return &command{
-		name: "help", synopsis: "[COMMAND]", summary: "explain Sublet's commands",
+		name: "help", synopsis: "[COMMAND [SUBCOMMAND]]", summary: "explain Sublet's commands",
 		examples: []string{"sublet help version"},
 		setUp: func(*pflag.FlagSet) runFunc {
 			return func(args []string, stdout, _ io.Writer) error {
@@ -19,11 +19,11 @@ func helpCommand() *command {
 					writeOverview(stdout)
 					return nil
 				}
-				if err := noArguments("help", args[1:]); err != nil {
+				c, rest, err := explained(args)
+				if err != nil {
 					return err
 				}
-				c, err := findCommand(args[0])
-				if err != nil {
+				if err := noArguments("help", rest); err != nil {
 					return err
 				}
 				writeHelp(stdout, c)
@@ -31,6 +31,15 @@ func helpCommand() *command {
 			}
 		},
 	}
+}
+
+// explained is the command that the words name, and what words are left over.
+func explained(words []string) (*command, []string, error) {
+	if len(words) > 1 {
+		return subcommand(words)
+	}
+	c, err := findCommand(words[0])
+	return c, nil, err
 }
 
 func writeOverview(w io.Writer) {
@@ -58,8 +67,25 @@ it does not answer, 4 the node, lease or request that was named is not there, 5 
 }
 
 func writeHelp(w io.Writer, c *command) {
-	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-	c.setUp(flags)
+	flags := flagsOf(c)
 	text := usage.Text{Name: "sublet " + c.name, Synopsis: c.synopsis, Summary: c.summary, Details: c.details, Examples: c.examples}
+	if len(c.commands) > 0 {
+		text.Synopsis = "COMMAND"
+		text.Details += "\n\nCommands:\n"
+		for _, sub := range c.commands {
+			text.Details += fmt.Sprintf("  %-17s %s\n", sub.name, sub.summary)
+			text.Examples = append(text.Examples, sub.examples...)
+		}
+		text.Details += "\n\"sublet help " + c.name + " COMMAND\" has the flags of each."
+	}
 	text.Write(w, flags)
+}
+
+// flagsOf are those of a command by itself.
+func flagsOf(c *command) *pflag.FlagSet {
+	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	if c.setUp != nil {
+		c.setUp(flags)
+	}
+	return flags
 }

@@ -38,7 +38,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, api.ErrNoResourceManager), errors.As(err, &unreachable):
 		return exitNoManager
-	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease), errors.Is(err, api.ErrUnknownAccount):
+	case errors.Is(err, api.ErrUnknownNode), errors.Is(err, api.ErrUnknownLease), errors.Is(err, api.ErrUnknownAccount), errors.Is(err, errNoJob):
 		return exitUnknown
 	case errors.Is(err, api.ErrInUse):
 		return exitInUse
@@ -57,8 +57,10 @@ type command struct {
 	details  string   // more lines, may be empty
 	examples []string
 	internal bool // of use to Sublet itself only
-	// setUp declares flags and returns what runs the command.
+	// setUp declares flags and returns what runs the command. One that only has others behind it has none.
 	setUp func(*pflag.FlagSet) runFunc
+	// commands are those behind it, each called "NAME OTHER", with flags of its own.
+	commands []*command
 }
 
 // runFunc runs a command with the arguments that are no flags.
@@ -86,15 +88,19 @@ func dispatch(args []string, stdout, stderr io.Writer) error {
 	case "--version":
 		args = []string{"version"}
 	}
-	c, err := findCommand(args[0])
+	c, args, err := subcommand(args)
 	if err != nil {
 		return err
+	}
+	if c.setUp == nil {
+		writeHelp(stdout, c)
+		return nil
 	}
 	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	run := c.setUp(flags)
-	if err := flags.Parse(args[1:]); errors.Is(err, pflag.ErrHelp) {
+	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		writeHelp(stdout, c)
 		return nil
 	} else if err != nil {

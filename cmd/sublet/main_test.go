@@ -53,8 +53,8 @@ func TestDistance(t *testing.T) {
 
 // Every command explains itself.
 func TestCommandsAreDescribed(t *testing.T) {
-	for _, c := range commands() {
-		if c.summary == "" || c.setUp == nil || !c.internal && len(c.examples) == 0 {
+	for _, c := range everyCommand() {
+		if c.summary == "" || (c.setUp == nil) != (len(c.commands) > 0) || !c.internal && len(c.examples) == 0 && len(c.commands) == 0 {
 			t.Errorf("command %s lacks a summary, an example or its set-up", c.name)
 		}
 	}

@@ -45,6 +45,8 @@ which needs no token from your own processes on this host, and else the batch to
 when its executor manager has registered; /add, or -i FILE, bounds how many of its cores and how much of
 its memory. The run directory keeps what was said.
 
+With --lifeline it also ends when its standard input does: with whoever holds the other end of that pipe.
+
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set.`,
 		examples: []string{
 			"sublet resource-manager",
@@ -61,6 +63,7 @@ SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if no
 			money := billingFiles{}
 			money.declare(flags)
 			metrics := metricsFlag(flags)
+			lifeline := lifelineFlag(flags)
 			return func(args []string, stdout, stderr io.Writer) error {
 				if err := noArguments("resource-manager", args); err != nil {
 					return err
@@ -72,18 +75,18 @@ SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if no
 					return err
 				}
 				options.Metrics = *metrics
-				return runResourceManager(options, stdout, stderr)
+				return runResourceManager(options, *lifeline, stdout, stderr)
 			}
 		},
 	}
 }
 
-func runResourceManager(options server.Options, stdout, stderr io.Writer) error {
+func runResourceManager(options server.Options, lifeline bool, stdout, stderr io.Writer) error {
 	var err error
 	if options.Log, err = newLogger(stderr, "resource-manager", slog.LevelInfo); err != nil {
 		return err
 	}
-	ctx, stop := untilSignal()
+	ctx, stop := untilEnd(lifeline)
 	defer stop()
 	s, err := server.Open(options)
 	if err != nil {

@@ -32,7 +32,7 @@ type end struct {
 
 // try tries a way to a device of one node from another; both are this one if their names are empty.
 // What keeps it from being tried is a reason like others.
-func (l *launcher) try(ctx context.Context, from, to string, device devices.Device, way devices.Way) devices.Trial {
+func (l *remote) try(ctx context.Context, from, to string, device devices.Device, way devices.Way) devices.Trial {
 	trial, err := l.trial(ctx, from, to, device, way)
 	if err != nil {
 		trial = devices.Trial{Way: way, Reason: err.Error()}
@@ -41,7 +41,7 @@ func (l *launcher) try(ctx context.Context, from, to string, device devices.Devi
 	return trial
 }
 
-func (l *launcher) trial(ctx context.Context, from, to string, device devices.Device, way devices.Way) (devices.Trial, error) {
+func (l *remote) trial(ctx context.Context, from, to string, device devices.Device, way devices.Way) (devices.Trial, error) {
 	ctx, cancel := context.WithTimeout(ctx, trialPatience)
 	defer cancel()
 	environment := device.Environment()
@@ -62,7 +62,7 @@ func (l *launcher) trial(ctx context.Context, from, to string, device devices.De
 }
 
 // start starts an end on a node, or here if the node's name is empty.
-func (l *launcher) start(ctx context.Context, node string, environment []string, args ...string) (*end, error) {
+func (l *remote) start(ctx context.Context, node string, environment []string, args ...string) (*end, error) {
 	if node == "" {
 		return startHere(ctx, environment, args...)
 	}

@@ -277,5 +277,5 @@ func (e *executor) unmapRegion(frame *control.Frame) (*control.Unmap, error) {
 
 func (e *executor) progress() *control.Progress {
 	begun, running := e.fabric.Progress()
-	return &control.Progress{Begun: begun, Running: running}
+	return &control.Progress{Begun: begun, Running: running, Loop: e.fabric.Loop().String()}
 }

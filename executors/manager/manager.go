@@ -32,6 +32,11 @@ type Options struct {
 	Name string
 	// Cores says which of the cores that could be lent are; nil: all.
 	Cores func(all []int) ([]int, error)
+	// CPUs is how many this job has; 0: all that it can run on. Where it can run on more, because nothing holds it to its
+	// own, it lends as many cores as it has, and pins nobody: which are its own can not be told.
+	CPUs int
+	// Memory is the most to lend, in bytes; 0: all that goes with the cores.
+	Memory int64
 	// Unpinned executors run on all CPUs of the job: the cores that leases have are only counted.
 	Unpinned bool
 	// Pool is how many spare executors to keep ready for leases, where as many cores are free.
@@ -105,11 +110,18 @@ func New(options Options) (*Manager, error) {
 			return nil, err
 		}
 	}
+	if within := atMost(cores, options.CPUs); len(within) < len(cores) {
+		m.log.Info("this job could run on more CPUs than it has: executors are not pinned", "cpus", options.CPUs, "could", len(m.cpus))
+		cores, options.Unpinned = within, true
+	}
 	if m.node, err = describeNode(options.Name, cores); err != nil {
 		return nil, err
 	}
 	if m.node.Memory, err = lendableMemory(cores, m.cpus); err != nil {
 		return nil, err
+	}
+	if options.Memory > 0 {
+		m.node.Memory = min(m.node.Memory, options.Memory)
 	}
 	if m.capacity, err = newCapacity(m.node, cores, m.log); err != nil {
 		return nil, err
@@ -151,6 +163,17 @@ func choose(cores []core, choice func([]int) ([]int, error)) ([]core, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(cores), func(c core) bool { return !slices.Contains(chosen, c.ID) }), nil
+}
+
+// atMost are the first cores that have no more than some CPUs altogether; all of them if that is 0.
+func atMost(cores []core, most int) []core {
+	have := 0
+	for i, c := range cores {
+		if have += len(c.CPUs); most > 0 && have > most {
+			return cores[:i]
+		}
+	}
+	return cores
 }
 
 func describeNode(name string, cores []core) (api.Node, error) {

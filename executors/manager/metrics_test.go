@@ -84,10 +84,28 @@ func TestDrainedNodeKeepsNoSpares(t *testing.T) {
 	c.full(2)
 	wantMetrics(t, m, "full", `spares\{state="ready"\} 2`, `draining 0`)
 	m.pool.setIdle(true)
+	m.emptied(t)
 	c.full(0)
 	wantMetrics(t, m, "idle", `spares\{state="ready"\} 0`, `spares\{state="starting"\} 0`, `draining 1`)
 	m.pool.setIdle(false)
 	c.full(2)
+}
+
+// emptied waits until no spare is left. A pool with more than it wants counts as full meanwhile.
+func (m *Manager) emptied(t *testing.T) {
+	t.Helper()
+	tooLong := time.After(patience)
+	for {
+		state, changed := m.pool.state()
+		if state.Ready == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-tooLong:
+			t.Fatalf("a pool of %+v, want none", state)
+		}
+	}
 }
 
 // A manager that grants leases itself counts whom it refuses, and has nothing to say of reports.

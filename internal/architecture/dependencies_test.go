@@ -124,6 +124,11 @@ var forbiddenDependencies = []forbidden{
 		"they know the machine and Slurm, and nothing of Sublet: everything may import them",
 	},
 	{
+		[]string{"launcher"},
+		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "resources/ledger", "resources/replica/...", "resources/server/...", "cmd/...", "config"},
+		"it starts executor managers as programs, and asks the resource manager who has registered, through resources/api",
+	},
+	{
 		[]string{"config"},
 		[]string{"apps/...", "bench/...", "cmd/...", "executors/...", "internal/...", "launcher/...", "offload/...", "resources/...", "slurm/..."},
 		"it reads files for daemons and commands; what they do with them is their business",

@@ -244,6 +244,8 @@ type Progress struct {
 	Begun uint64 `json:"begun"`
 	// Running: that one's function has not returned yet.
 	Running bool `json:"running"`
+	// Loop says in words what its loop does.
+	Loop string `json:"loop,omitempty"`
 }
 
 // Ended says that an executor of the lease is gone although nobody asked for it.

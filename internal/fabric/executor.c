@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -252,6 +253,7 @@ static int loop(struct fabric_endpoint *endpoint) {
             add(&page->hot_ticks, now - counted);
             counted = now;
             if (now - idle_since >= hot) {
+                atomic_fetch_add_explicit(&e->sleeps, 1, memory_order_relaxed);
                 set_state(page, STATE_WARM);
                 int result = ops->sleep(endpoint, id);
                 set_state(page, STATE_HOT);
@@ -291,6 +293,7 @@ struct serving {
 
 static void *serve(void *argument) {
     struct serving *serving = argument;
+    atomic_store(&serving->endpoint->executor->thread, (uint32_t)syscall(SYS_gettid));
     death_thread_start();
     serving->result = loop(serving->endpoint);
     serving->returned = 1;

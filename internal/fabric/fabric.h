@@ -274,6 +274,8 @@ struct fabric_executor {
     int64_t hot_nanoseconds;  // negative: spin always
     uint64_t memory;          // bytes that functions may allocate; 0: as much as there is
     uint32_t bounded;         // that has been seen to
+    _Atomic uint32_t thread;  // the loop's, as the kernel counts threads; 0: it has not begun
+    _Atomic uint32_t sleeps;  // how often the loop has gone to sleep
     uint32_t reserved;
     uint8_t *scratch_end;     // behind it lies a page that can not be touched; see execute
     struct fabric_region regions[WIRE_REGIONS];

@@ -21,14 +21,14 @@ import (
 	"github.com/sublet-hpc/sublet/slurm"
 )
 
-// launcher starts programs of Sublet on other nodes.
-type launcher struct {
+// remote starts programs of Sublet on other nodes.
+type remote struct {
 	via string // srun or ssh
 	bin string // where the programs are there
 }
 
 // read checks the flags and fills in what they left out.
-func (l *launcher) read() error {
+func (l *remote) read() error {
 	switch l.via {
 	case "srun", "ssh":
 		return nil
@@ -43,7 +43,7 @@ func (l *launcher) read() error {
 }
 
 // program is the path of one of Sublet's programs on other nodes.
-func (l *launcher) program(name string) (string, error) {
+func (l *remote) program(name string) (string, error) {
 	directory := cmp.Or(l.bin, os.Getenv(binaries.Directory))
 	if directory == "" {
 		self, err := os.Executable()
@@ -60,7 +60,7 @@ const connectPatience = 10
 
 // command starts a program on a node, with variables beside those that it has there. The node's name is
 // one that slurm.Expand has made: no option, no word of a shell.
-func (l *launcher) command(ctx context.Context, node string, environment []string, name string, args ...string) (*exec.Cmd, error) {
+func (l *remote) command(ctx context.Context, node string, environment []string, name string, args ...string) (*exec.Cmd, error) {
 	path, err := l.program(name)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ const (
 
 // collect asks nodes for their devices, and makes one database of them. It is complete, or an error that
 // names every node that did not answer.
-func (l *launcher) collect(ctx context.Context, hostlist string, port int, names []string) (devices.Database, error) {
+func (l *remote) collect(ctx context.Context, hostlist string, port int, names []string) (devices.Database, error) {
 	nodes, err := slurm.Expand(hostlist)
 	if err != nil {
 		return devices.Database{}, usagef("devices: --hosts: %v", err)
@@ -127,7 +127,7 @@ func (l *launcher) collect(ctx context.Context, hostlist string, port int, names
 }
 
 // devicesOf asks one node for its devices.
-func (l *launcher) devicesOf(ctx context.Context, node string, port int, names []string) ([]devices.Device, error) {
+func (l *remote) devicesOf(ctx context.Context, node string, port int, names []string) ([]devices.Device, error) {
 	ctx, cancel := context.WithTimeout(ctx, collectPatience)
 	defer cancel()
 	args := []string{"devices", "--output", "json", "--port", strconv.Itoa(port)}
@@ -155,7 +155,7 @@ func (l *launcher) devicesOf(ctx context.Context, node string, port int, names [
 }
 
 // failure says why a program on another node has failed.
-func (l *launcher) failure(ctx context.Context, stderr *bytes.Buffer, err error) error {
+func (l *remote) failure(ctx context.Context, stderr *bytes.Buffer, err error) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("there is no %s here to reach it by; see --via", l.via)

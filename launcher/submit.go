@@ -1,0 +1,168 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sublet-hpc/sublet/internal/binaries"
+	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/slurm"
+)
+
+// Submission is a job that is to launch executor managers on all its nodes.
+type Submission struct {
+	Nodes int
+	// Time is the job's limit; 0: the partition's.
+	Time      time.Duration
+	Partition string
+	// Directory is the run directory, an absolute path.
+	Directory string
+	// Program is the absolute path of sublet.
+	Program string
+	// Cores and Memory (bytes) of each node; 0: all of it.
+	Cores  int
+	Memory int64
+	// Arguments of sublet launch beside those that follow from other fields.
+	Arguments []string
+	// Options of sbatch, as on its command line; they go before what follows from other fields.
+	Options []string
+}
+
+// Script is what sbatch gets. Its files are to be in folder.
+func (s Submission) Script(folder string) (slurm.Script, error) {
+	if strings.ContainsAny(folder+s.Program+s.Directory, "\n\r\x00") {
+		return slurm.Script{}, errors.New("submit: a path with a line break in it can not be written into a script")
+	}
+	if err := checkOptions(s.Options); err != nil {
+		return slurm.Script{}, err
+	}
+	options := []string{
+		"--comment=" + Tag{Kind: KindLaunch, Directory: s.Directory}.Comment(),
+		"--nodes=" + strconv.Itoa(s.Nodes),
+		"--ntasks-per-node=1",
+		"--propagate=NONE",
+		"--open-mode=append",
+		"--output=" + escaped(filepath.Join(folder, "stdout")),
+		"--error=" + escaped(filepath.Join(folder, "stderr")),
+	}
+	if s.Time != 0 {
+		options = append(options, "--time="+slurm.FormatTime(s.Time))
+	}
+	if s.Partition != "" {
+		options = append(options, "--partition="+s.Partition)
+	}
+	if s.Cores > 0 {
+		options = append(options, "--cpus-per-task="+strconv.Itoa(s.Cores))
+	} else {
+		options = append(options, "--exclusive")
+	}
+	switch {
+	case s.Memory > 0:
+		const mib = 1 << 20
+		options = append(options, fmt.Sprintf("--mem=%dM", (s.Memory+mib-1)/mib))
+	case s.Cores == 0:
+		options = append(options, "--mem=0")
+	}
+	words := append([]string{"launch", "--dir", s.Directory, "--logs", folder}, s.Arguments...)
+	body := binaries.Directory + "=" + quoted(filepath.Dir(s.Program)) + " " + api.DirectoryVariable + "=" + quoted(s.Directory) + " exec " + quoted(s.Program)
+	for _, word := range words {
+		body += " " + quoted(word)
+	}
+	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: body + "\n"}, nil
+}
+
+// checkOptions refuses what is no option of sbatch, or the value of one.
+func checkOptions(words []string) error {
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
+			continue
+		}
+		if i == 0 || !strings.HasPrefix(words[i-1], "-") || strings.Contains(words[i-1], "=") {
+			return fmt.Errorf("submit: %q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
+		}
+	}
+	return nil
+}
+
+// escaped has sbatch take a file's name as it is: % begins one of its patterns.
+func escaped(path string) string { return strings.ReplaceAll(path, "%", "%%") }
+
+// quoted is a word of a shell's.
+func quoted(word string) string {
+	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// Submitted says what came of a submission.
+type Submitted struct {
+	Job slurm.JobID `json:"job"`
+	// Folder has script, stdout, stderr, and the logs of the managers.
+	Folder string `json:"folder"`
+}
+
+// Submit writes the script into a folder of its own in the run directory, and submits it. The folder stays also where that fails,
+// and has the reason in stderr.
+func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.Time) (Submitted, error) {
+	folder, err := makeFolder(s.Directory, now)
+	if err != nil {
+		return Submitted{}, err
+	}
+	submitted := Submitted{Folder: folder}
+	script, err := s.Script(folder)
+	text := ""
+	if err == nil {
+		text, err = script.Text()
+	}
+	if err != nil {
+		return submitted, errors.Join(err, os.Remove(folder)) // nothing is in it
+	}
+	if err := os.WriteFile(filepath.Join(folder, "script"), []byte(text), 0o700); err != nil { //nolint:gosec // a script runs
+		return submitted, fmt.Errorf("submit: %w", err)
+	}
+	submitted.Job, err = client.Submit(ctx, script)
+	if err != nil {
+		_ = os.WriteFile(filepath.Join(folder, "stderr"), []byte(err.Error()+"\n"), 0o600) // the error itself is told
+		if errors.Is(err, slurm.ErrTimeout) || ctx.Err() != nil {
+			err = fmt.Errorf("%w\nit may be submitted all the same: look with sublet slurm list before you submit it again", err)
+		}
+		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))
+	}
+	link := filepath.Join(filepath.Dir(folder), "job-"+submitted.Job.String())
+	if err := os.Symlink(filepath.Base(folder), link); err != nil && !errors.Is(err, os.ErrExist) { // a cluster counts anew some day
+		return submitted, fmt.Errorf("submit: job %d is submitted, but %w", submitted.Job, err)
+	}
+	return submitted, nil
+}
+
+// Folders is where the folders of jobs are in a run directory.
+const Folders = "slurm"
+
+// makeFolder makes a folder of its own for a job.
+func makeFolder(directory string, now time.Time) (string, error) {
+	parent := filepath.Join(directory, Folders)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return "", fmt.Errorf("submit: the folder of the job: %w", err)
+	}
+	name := now.UTC().Format("20060102-150405")
+	for i := 1; ; i++ {
+		folder := filepath.Join(parent, name)
+		if i > 1 {
+			folder += "-" + strconv.Itoa(i)
+		}
+		err := os.Mkdir(folder, 0o700)
+		if err == nil {
+			return folder, nil
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return "", fmt.Errorf("submit: the folder of the job: %w", err)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package launcher
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sublet-hpc/sublet/slurm"
+)
+
+func TestScript(t *testing.T) {
+	s := Submission{Nodes: 4, Time: 90 * time.Minute, Partition: "batch", Directory: "/shared/run", Program: "/opt/sublet/bin/sublet", Options: []string{"--qos=low", "-A", "astro"}}
+	script, err := s.Script("/shared/run/slurm/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"--nodes=4", "--time=0-01:30:00", "--partition=batch", "--exclusive", "--mem=0", "--propagate=NONE", "--open-mode=append",
+		"--output=/shared/run/slurm/x/stdout", "--error=/shared/run/slurm/x/stderr", "--comment=sublet launch /shared/run",
+	} {
+		if !slices.Contains(script.Options, want) {
+			t.Errorf("there is no %s in %q", want, script.Options)
+		}
+	}
+	if last := script.Options[len(script.Options)-3:]; !slices.Equal(last, s.Options) {
+		t.Errorf("sbatch's own options are not the last, which count: %q", script.Options)
+	}
+	s.Cores, s.Memory, s.Time = 8, 1<<30+1, slurm.Unlimited
+	script, err = s.Script("/shared/100%/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(script.Options, "--exclusive") || !slices.Contains(script.Options, "--cpus-per-task=8") || !slices.Contains(script.Options, "--mem=1025M") ||
+		!slices.Contains(script.Options, "--time=UNLIMITED") || !slices.Contains(script.Options, "--output=/shared/100%%/x/stdout") {
+		t.Errorf("a part of each node: %q", script.Options)
+	}
+	for _, bad := range [][]string{{"script.sh"}, {"--qos=low", "script.sh"}, {"-A", "astro", "script.sh"}, {"--"}, {""}} {
+		s.Options = bad
+		if _, err := s.Script("/x"); err == nil {
+			t.Errorf("%q is taken for options of sbatch", bad)
+		}
+	}
+	s.Options, s.Directory = nil, "/a\nb"
+	if _, err := s.Script("/x"); err == nil {
+		t.Error("a line break in a path is no error")
+	}
+}
+
+// The script's own words are read by a shell as they are.
+func TestScriptIsReadByAShell(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), `it's a "$HOME" dir`)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(folder, "sublet")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nprintf '%s\\n' \"$SUBLET_BIN\" \"$SUBLET_DIR\" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	s := Submission{Nodes: 1, Directory: folder, Program: program, Arguments: []string{"--listen=a b;c", ""}}
+	script, err := s.Script(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := script.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), "sh")
+	command.Stdin = strings.NewReader(text)
+	out, err := command.CombinedOutput()
+	want := strings.Join([]string{folder, folder, "launch", "--dir", folder, "--logs", folder, "--listen=a b;c", "", ""}, "\n")
+	if err != nil || string(out) != want {
+		t.Errorf("the program got\n%s\n%v, not\n%s", out, err, want)
+	}
+}
+
+// sbatch refuses: the script is kept, with what sbatch said.
+func TestRefusedSubmissionIsKept(t *testing.T) {
+	folder := t.TempDir()
+	sbatch := filepath.Join(folder, "sbatch")
+	if err := os.WriteFile(sbatch, []byte("#!/bin/sh\ncat >/dev/null\necho 'sbatch: error: Batch job submission failed: Invalid qos specification' >&2\nexit 1\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	s := Submission{Nodes: 1, Directory: folder, Program: "/bin/sublet"}
+	now := time.Now()
+	submitted, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: sbatch}), now)
+	if err == nil || !strings.Contains(err.Error(), "Invalid qos specification") || !strings.Contains(err.Error(), submitted.Folder) {
+		t.Fatalf("the error is %v", err)
+	}
+	script, err := os.ReadFile(filepath.Join(submitted.Folder, "script"))
+	if err != nil || !strings.Contains(string(script), "#SBATCH --nodes=1\n") {
+		t.Errorf("the script: %v\n%s", err, script)
+	}
+	said, err := os.ReadFile(filepath.Join(submitted.Folder, "stderr"))
+	if err != nil || !strings.Contains(string(said), "Invalid qos specification") {
+		t.Errorf("what sbatch said: %v\n%s", err, said)
+	}
+
+	again, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: filepath.Join(folder, "missing")}), now)
+	if !errors.Is(err, slurm.ErrNoSlurm) || again.Folder == submitted.Folder {
+		t.Errorf("a second one within the second: %v in %s", err, again.Folder)
+	}
+}
