@@ -56,7 +56,7 @@ HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help deps build demo bench test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test slurm-lab lint fmt install clean force
+.PHONY: help deps build demo bench test endurance integration vet race sanitize fuzz rdma-lab rdma-lab-test slurm-lab soak lint fmt install clean force
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ rdma-lab-test: build rdma-lab ## run the tests of the data path, and an MPI prog
 slurm-lab: build ## run the tests on a real Slurm cluster of 4 nodes, in namespaces (as root)
 	@LAB=slurm scripts/deps.sh
 	@scripts/slurm-lab/test
+
+soak: build ## compare random jobs on the Slurm cluster without and with sublet slurm harvest (SUBLET_SOAK=30m each time)
+	@LAB=slurm scripts/deps.sh
+	@SUBLET_SOAK=$${SUBLET_SOAK:-30m} $(MPI) scripts/slurm-lab/soak
 
 # What links MPI is left out: the race detector reports the MPI library's own memory. -short leaves out
 # transports that differ in their C only.

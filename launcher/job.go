@@ -14,7 +14,7 @@ const JobName = "sublet"
 
 // Tag is what a job's comment says of it: by it we know our own.
 type Tag struct {
-	// Kind is what the job does, one word: launch.
+	// Kind is what the job does: KindLaunch or KindHarvest.
 	Kind string
 	// Directory is the run directory.
 	Directory string
@@ -22,8 +22,11 @@ type Tag struct {
 
 const tagPrefix = "sublet "
 
-// KindLaunch is that of jobs that run `sublet launch`.
-const KindLaunch = "launch"
+// Kinds of jobs: those that run `sublet launch`, and those that a harvester keeps on idle nodes.
+const (
+	KindLaunch  = "launch"
+	KindHarvest = "harvest"
+)
 
 // Comment is the tag as a job's comment.
 func (t Tag) Comment() string { return tagPrefix + t.Kind + " " + t.Directory }

@@ -39,7 +39,7 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	if strings.ContainsAny(folder+s.Program+s.Directory, "\n\r\x00") {
 		return slurm.Script{}, errors.New("submit: a path with a line break in it can not be written into a script")
 	}
-	if err := checkOptions(s.Options); err != nil {
+	if err := CheckOptions(s.Options); err != nil {
 		return slurm.Script{}, err
 	}
 	options := []string{
@@ -77,8 +77,8 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: body + "\n"}, nil
 }
 
-// checkOptions refuses what is no option of sbatch, or the value of one.
-func checkOptions(words []string) error {
+// CheckOptions refuses what is no option of sbatch, or the value of one.
+func CheckOptions(words []string) error {
 	for i, word := range words {
 		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
 			continue

@@ -14,7 +14,7 @@ func slurmCommand() *command {
 		name: "slurm", summary: "lend nodes by jobs of Slurm's: submit them, list them, cancel them",
 		details: `
 Jobs that were submitted here are known by their comment, which names their run directory.`,
-		commands: []*command{submitCommand(), slurmListCommand(), slurmCancelCommand()},
+		commands: []*command{submitCommand(), slurmListCommand(), slurmCancelCommand(), harvestCommand()},
 	}
 }
 

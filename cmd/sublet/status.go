@@ -16,6 +16,7 @@ import (
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
+	"github.com/sublet-hpc/sublet/launcher/harvest"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -27,7 +28,8 @@ func statusCommand() *command {
 		name: "status", summary: "show the resource manager, nodes, cores, leases and who waits",
 		details: `
 One screen: the resource manager; nodes by state, with those that do not simply lend; cores and
-memory lent and free; leases; and the requests that wait, with what they are missing.
+memory lent and free; leases; what "sublet slurm harvest" does; and the requests that wait, with what they
+are missing.
 
 --watch looks again every second (--interval), until Ctrl-C, also while the resource manager does not
 answer. On a terminal it keeps to one screen.
@@ -35,7 +37,9 @@ answer. On a terminal it keeps to one screen.
 --output json prints one object: version, url, host, pid, directory, started, now, nodes (by state),
 cores (total, lent, free, occupied, draining), memory (total, lent, free, in bytes), leases, executors,
 attention (nodes, as "sublet node list" has them), waiting (as "sublet explain" has them, without
-holders); with --watch one object in each line. --output quiet prints ok if nodes lend and none is
+holders), harvest (if "sublet slurm harvest" ever ran for this run directory: running, host, pid, partition,
+on_demand, nodes, pending, leaving, max_nodes, node_hours, jobs_ended, submissions_last_hour, looked, limit, error,
+failures, paused_until); with --watch one object in each line. --output quiet prints ok if nodes lend and none is
 silent, and else what is wrong, in one word: no-nodes, silent.`,
 		examples: []string{"sublet status", "sublet status --watch", "sublet status --output json | jq .cores.free"},
 		setUp: func(flags *pflag.FlagSet) runFunc {
@@ -50,11 +54,16 @@ silent, and else what is wrong, in one word: no-nodes, silent.`,
 				if flags.Changed("interval") && (!*watch || time.Duration(interval) < minInterval) {
 					return usagef("status: --interval %v: it goes with --watch, and is at least %v", time.Duration(interval), minInterval)
 				}
+				directory, err := runDirectory(*dir)
+				if err != nil {
+					return err
+				}
 				return withClient(*dir, func(ctx context.Context, client *api.Client) error {
+					look := func(w io.Writer) error { return writeStatus(ctx, client, directory, *format, w) }
 					if *watch {
-						return watchStatus(ctx, client, *format, time.Duration(interval), stdout)
+						return watchStatus(ctx, look, *format, time.Duration(interval), stdout)
 					}
-					return writeStatus(ctx, client, *format, stdout)
+					return look(stdout)
 				})
 			}
 		},
@@ -62,12 +71,12 @@ silent, and else what is wrong, in one word: no-nodes, silent.`,
 }
 
 // watchStatus shows the status again and again until ctx ends. Only the first look must succeed.
-func watchStatus(ctx context.Context, client *api.Client, format outputFormat, interval time.Duration, stdout io.Writer) error {
+func watchStatus(ctx context.Context, look func(io.Writer) error, format outputFormat, interval time.Duration, stdout io.Writer) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for first := true; ; first = false {
 		text := &bytes.Buffer{}
-		err := writeStatus(ctx, client, format, text)
+		err := look(text)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -130,14 +139,24 @@ func fit(lines []string, width, height int) []string {
 	return lines
 }
 
-func writeStatus(ctx context.Context, client *api.Client, format outputFormat, w io.Writer) error {
+// statusRecord is what --output json prints.
+type statusRecord struct {
+	api.Status
+	Harvest *harvest.Summary `json:"harvest,omitempty"`
+}
+
+func writeStatus(ctx context.Context, client *api.Client, directory string, format outputFormat, w io.Writer) error {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return err
 	}
+	harvested, err := harvest.Summarize(directory, time.Now())
+	if err != nil {
+		harvested = &harvest.Summary{Error: err.Error()}
+	}
 	switch format {
 	case outputJSON:
-		return output.WriteJSON(w, status)
+		return output.WriteJSON(w, statusRecord{status, harvested})
 	case outputQuiet:
 		_, err := fmt.Fprintln(w, health(status))
 		return err
@@ -146,7 +165,7 @@ func writeStatus(ctx context.Context, client *api.Client, format outputFormat, w
 	if err != nil {
 		return err
 	}
-	return writeScreen(w, status, leases)
+	return writeScreen(w, status, leases, harvested)
 }
 
 // health is the status in one word.
@@ -163,7 +182,7 @@ func health(status api.Status) string {
 // shownLeases is how many leases the screen shows.
 const shownLeases = 10
 
-func writeScreen(w io.Writer, status api.Status, leases []api.Lease) error {
+func writeScreen(w io.Writer, status api.Status, leases []api.Lease, harvested *harvest.Summary) error {
 	nodes, total := "", 0
 	for _, state := range api.NodeStates {
 		if n := status.Nodes[state]; n > 0 {
@@ -178,7 +197,7 @@ func writeScreen(w io.Writer, status api.Status, leases []api.Lease) error {
 	if status.Cores.Draining > 0 {
 		cores += fmt.Sprintf(", %d on nodes that drain", status.Cores.Draining)
 	}
-	err := writeRows(w, [][2]string{
+	rows := [][2]string{
 		{"resource manager", fmt.Sprintf("%s, process %d on %s, version %s, for %s", status.URL, status.PID, status.Host, status.Version, status.Now.Sub(status.Started).Round(time.Second))},
 		{"run directory", status.Directory},
 		{"nodes", fmt.Sprintf("%d%s", total, nodes)},
@@ -186,7 +205,15 @@ func writeScreen(w io.Writer, status api.Status, leases []api.Lease) error {
 		{"memory", fmt.Sprintf("%s: %s lent, %s free", bytesize.Format(status.Memory.Total), bytesize.Format(status.Memory.Lent), bytesize.Format(status.Memory.Free))},
 		{"leases", fmt.Sprintf("%d with %s", status.Leases, count(status.Executors, "executor"))},
 		{"waiting", count(len(status.Waiting), "request")},
-	})
+	}
+	if harvested != nil {
+		name := "harvest"
+		for _, line := range harvested.Lines(time.Now()) {
+			rows = append(rows, [2]string{name, line})
+			name = ""
+		}
+	}
+	err := writeRows(w, rows)
 	if err == nil && len(status.Attention) > 0 {
 		fmt.Fprintln(w)
 		err = attentionList.write(w, outputTable, status.Attention)

@@ -51,6 +51,15 @@ func TestLedgerIsPure(t *testing.T) {
 	}
 }
 
+// What a harvester decides is tried on random clusters and in virtual time.
+func TestHarvestDecidesPurely(t *testing.T) {
+	for _, name := range []string{"decide.go", "observe.go", "policy.go", "snapshot.go", "state.go", "verdict.go", "wants.go"} {
+		for _, violation := range impurities(t, filepath.Join(root, "launcher", "harvest", name), nil) {
+			t.Errorf("launcher/harvest/%s; it has to come in as an argument of Decide", violation)
+		}
+	}
+}
+
 // impurities are the impure imports, calls and go statements of a file.
 func impurities(t *testing.T, path string, source any) []string {
 	t.Helper()

@@ -129,6 +129,11 @@ var forbiddenDependencies = []forbidden{
 		"it starts executor managers as programs, and asks the resource manager who has registered, through resources/api",
 	},
 	{
+		[]string{"launcher/harvest"},
+		[]string{"executors/...", "offload/...", "internal/fabric", "internal/control", "resources/ledger", "resources/replica/...", "resources/server/..."},
+		"it talks to Slurm and, through resources/api, to the resource manager; what runs on a node is in a job's script",
+	},
+	{
 		[]string{"config"},
 		[]string{"apps/...", "bench/...", "cmd/...", "executors/...", "internal/...", "launcher/...", "offload/...", "resources/...", "slurm/..."},
 		"it reads files for daemons and commands; what they do with them is their business",
