@@ -105,7 +105,7 @@ func (s *scanner) job() (Job, error) {
 // jobState tells the base state from the flags. Slurm 22.05 writes one word, which is a flag if there is one.
 func jobState(words []string) (string, []string) {
 	bases := []string{
-		"PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", //nolint:misspell // Slurm's word
+		"PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED",
 		"BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY",
 	}
 	state := ""

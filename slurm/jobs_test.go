@@ -87,12 +87,12 @@ func TestJobStates(t *testing.T) {
 		`"CONFIGURING"`:                "running",
 		`["SUSPENDED"]`:                "running",
 		`"COMPLETING"`:                 "completing",
-		`["CANCELLED","COMPLETING"]`:   "completing", //nolint:misspell // Slurm's word
+		`["CANCELLED","COMPLETING"]`:   "completing",
 		`["PREEMPTED","COMPLETING"]`:   "completing",
 		`["PENDING","COMPLETING"]`:     "completing",
 		`["RUNNING","STAGE_OUT"]`:      "completing",
 		`"COMPLETED"`:                  "ended",
-		`["CANCELLED"]`:                "ended", //nolint:misspell // Slurm's word
+		`["CANCELLED"]`:                "ended",
 		`["TIMEOUT"]`:                  "ended",
 		`["NODE_FAIL"]`:                "ended",
 		`["FAILED","LAUNCH_FAILED"]`:   "ended",
