@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -150,9 +151,22 @@ func showNode(ctx context.Context, client *api.Client, names []string, format ou
 			{"leases", orDash(strings.Join(node.Leases, ", "))},
 			{"used by", strings.Join(occupantsOf(node), "; ")},
 			{"heard of", fmt.Sprintf("%s ago; it reports every %v", age(node.Seen), node.Interval)},
+			{"allocation", allocationText(node.Outlook)},
 		}...)
 	}
 	return writeRows(stdout, rows)
+}
+
+// allocationText says when a node's allocation ends, and from when on it takes no new leases.
+func allocationText(o api.Outlook) string {
+	if o.Ends.IsZero() {
+		return "-"
+	}
+	text := "ends " + o.Ends.Local().Format(time.DateTime)
+	if !o.LendsUntil.IsZero() {
+		text += ", no new leases from " + o.LendsUntil.Local().Format(time.TimeOnly) + " on"
+	}
+	return text
 }
 
 // stateText is a node's state, with the drain's reason.
