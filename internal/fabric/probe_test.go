@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 	"github.com/sublet-hpc/sublet/internal/statspage"
@@ -21,6 +23,7 @@ func TestProbeLeavesItsCore(t *testing.T) {
 		memory := p.region(fabric.Buffers, probed).payload(0, probed)
 		check(t, p.client.CallProbe(memory, 8, func() error { return nil }))
 		check(t, p.command.Process.Signal(syscall.SIGSTOP))
+		check(t, unix.Waitid(unix.P_PID, p.command.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)) // all its threads are
 		enough := errors.New("enough")
 		start, looks := time.Now(), 0
 		err := p.client.CallProbe(memory, 8, func() error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/raft"
+	"go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 
 	"github.com/sublet-hpc/sublet/resources/ledger"
@@ -83,6 +84,20 @@ func oneOf(t testing.TB, files map[string]string, suffix string) string {
 	return found[0]
 }
 
+// cutLog is a length at which a log lacks its last page, and has all that it takes to open it.
+func cutLog(t testing.TB, directory string) int {
+	t.Helper()
+	log, err := bbolt.Open(filepath.Join(directory, logName), 0o600, &bbolt.Options{ReadOnly: true})
+	check(t, err)
+	defer log.Close()
+	var size int
+	check(t, log.View(func(tx *bbolt.Tx) error {
+		size = int(tx.Size()) - os.Getpagesize()
+		return nil
+	}))
+	return size
+}
+
 // What is cut, gone, or of another version is refused with what it is and what to do, and left as it is.
 func TestDamagedDirectories(t *testing.T) {
 	directory, _ := written(t)
@@ -98,6 +113,7 @@ func TestDamagedDirectories(t *testing.T) {
 		"a log of a few bytes":    {log, good[log][:100], nil, []string{"raft.db is damaged or cut"}},
 		"a log of two pages":      {log, good[log][:8192], nil, []string{"raft.db is damaged or cut"}},
 		"a log cut in half":       {log, good[log][:len(good[log])/2], nil, []string{"raft.db is damaged or cut"}},
+		"a log without its end":   {log, good[log][:cutLog(t, directory)], nil, []string{"raft.db is damaged or cut", "bytes, and had"}},
 		"a log that is text":      {log, strings.Repeat("not a log\n", 10000), nil, []string{"raft.db is damaged or cut"}},
 		"a cut snapshot":          {state, good[state][:100], ErrDamaged, []string{"snapshot"}},
 		"a snapshot of others":    {state, "sublet\x00l\x09" + good[state][9:], nil, []string{"snapshot"}},

@@ -3,6 +3,8 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -45,6 +47,9 @@ func openDisk(directory string, its *replay, failed func(error)) (*disk, error) 
 	d := &disk{directory: directory, replay: its, failed: failed, ending: make(chan struct{})}
 	path := filepath.Join(directory, logName)
 	err := guarded(path, func() (err error) {
+		if err := verifySize(path); err != nil {
+			return err
+		}
 		d.BoltStore, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
 			// Not NoFreelistSync: looking for free pages in a damaged file, bbolt panics in a goroutine of its own.
 			Timeout: lockPatience, FreelistType: bbolt.FreelistMapType,
@@ -61,6 +66,28 @@ func openDisk(directory string, its *replay, failed func(error)) (*disk, error) 
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// verifySize refuses a file that ends before what it says that it has: to open it for writing, cut between two pages, would
+// make it longer, and what was damaged is left as it is. One that is not there is to become a log.
+func verifySize(path string) error {
+	file, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && file.Size() == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(log.View(func(tx *bbolt.Tx) error {
+		if tx.Size() > file.Size() {
+			return fmt.Errorf("%w: it has %d bytes, and had %d", ErrDamaged, file.Size(), tx.Size())
+		}
+		return nil
+	}), log.Close())
 }
 
 // openSnapshots is for after the lock: it writes.
