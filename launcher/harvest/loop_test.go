@@ -61,16 +61,9 @@ func run(t *testing.T, seed uint64, span time.Duration, policy *harvest.Policy, 
 			next += time.Duration(30+random.IntN(90)) * time.Second
 		}
 		cluster.step()
-		for _, node := range cluster.nodes {
-			holder := cluster.on(node.Name)
-			if holder != nil && !holder.ours {
-				continue
-			}
-			result.idle += tick
-			if holder != nil && holder.Running() {
-				result.used += tick
-			}
-		}
+		idle, used := cluster.use()
+		result.idle += time.Duration(idle) * tick
+		result.used += time.Duration(used) * tick
 		synctest.Wait() // the harvester does not look while the cluster changes
 		<-time.After(tick)
 		synctest.Wait()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sublet-hpc/sublet/slurm"
@@ -13,7 +14,10 @@ import (
 
 // simulation is a cluster in virtual time: first come, first served, all nodes of a partition "batch", and of one
 // "harvest" whose jobs start when nobody else wants their node, and are preempted if that is set up.
+//
+// The test's goroutine and the harvester's take turns; mu is for the order in which they do.
 type simulation struct {
+	mu       sync.Mutex
 	now      func() time.Time
 	nodes    []slurm.Node
 	jobs     []*simulated
@@ -48,6 +52,8 @@ func newSimulation(now func() time.Time, names ...string) *simulation {
 
 // enter submits a job of others.
 func (s *simulation) enter(nodes int, work time.Duration) *simulated {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	job := &simulated{work: work, Job: slurm.Job{
 		ID: s.next, Name: "work", User: "bob", Partition: "batch", State: "PENDING", Reason: "Priority",
 		NodeCount: nodes, Submitted: s.now(), Limit: time.Hour,
@@ -59,6 +65,8 @@ func (s *simulation) enter(nodes int, work time.Duration) *simulated {
 
 // step lets pass what is over, and starts what can start.
 func (s *simulation) step() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := s.now()
 	for _, job := range s.jobs {
 		if job.Running() && !job.Ends.After(now) {
@@ -104,6 +112,23 @@ func (s *simulation) inOrder() []*simulated {
 		return cmp.Compare(a.ID, b.ID)
 	})
 	return waiting
+}
+
+// use is how many nodes no job of others has, and how many of these a job of ours.
+func (s *simulation) use() (idle, used int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, node := range s.nodes {
+		holder := s.on(node.Name)
+		if holder != nil && !holder.ours {
+			continue
+		}
+		idle++
+		if holder != nil && holder.Running() {
+			used++
+		}
+	}
+	return idle, used
 }
 
 // on is the job that has a node.
@@ -156,6 +181,8 @@ func (s *simulation) end(job *simulated, state string) {
 
 // Nodes implements harvest.Cluster.
 func (s *simulation) Nodes(context.Context) ([]slurm.Node, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	nodes := slices.Clone(s.nodes)
 	for i, node := range nodes {
 		if s.on(node.Name) != nil {
@@ -167,6 +194,8 @@ func (s *simulation) Nodes(context.Context) ([]slurm.Node, error) {
 
 // Jobs implements harvest.Cluster.
 func (s *simulation) Jobs(context.Context) ([]slurm.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.looks++
 	var jobs []slurm.Job
 	for _, job := range s.jobs {
@@ -179,6 +208,8 @@ var errSilence = errors.New("sbatch gave no answer")
 
 // Submit implements harvest.Cluster.
 func (s *simulation) Submit(_ context.Context, script slurm.Script) (slurm.JobID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.submissions++
 	var silence error
 	if s.wrong != nil {
@@ -207,6 +238,8 @@ func (s *simulation) Submit(_ context.Context, script slurm.Script) (slurm.JobID
 
 // Cancel implements harvest.Cluster.
 func (s *simulation) Cancel(_ context.Context, ids ...slurm.JobID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, job := range s.jobs {
 		if !slices.Contains(ids, job.ID) || job.Ended() || job.Completing() {
 			continue
