@@ -103,14 +103,10 @@ func (h *harvesting) run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	user, err := userName()
-	if err != nil {
-		return err
-	}
 	if err := h.recall(directory); err != nil {
 		return err
 	}
-	h.policy.Names = harvest.NamesFor(directory, user)
+	h.policy.Names = harvest.NamesFor(directory, userID())
 	if err := h.check(name); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 // polite is a policy for the partition of the simulation.
 func polite(directory string) harvest.Policy {
 	policy := harvest.DefaultPolicy()
-	policy.Names, policy.Partition = harvest.NamesFor(directory, "ann"), "harvest"
+	policy.Names, policy.Partition = harvest.NamesFor(directory, "1001"), "harvest"
 	return policy
 }
 

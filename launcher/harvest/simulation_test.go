@@ -220,7 +220,7 @@ func (s *simulation) Submit(_ context.Context, script slurm.Script) (slurm.JobID
 		silence = err
 	}
 	job := &simulated{ours: true, Job: slurm.Job{
-		ID: s.next, Name: script.Name, User: "ann", Partition: "harvest", State: "PENDING", Reason: "None",
+		ID: s.next, Name: script.Name, User: "ann", UserID: "1001", Partition: "harvest", State: "PENDING", Reason: "None",
 		NodeCount: 1, Submitted: s.now(), Limit: time.Hour,
 	}}
 	for _, option := range script.Options {
