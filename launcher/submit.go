@@ -30,7 +30,8 @@ type Submission struct {
 	Memory int64
 	// Arguments of sublet launch beside those that follow from other fields.
 	Arguments []string
-	// Options of sbatch, as on its command line; they go before what follows from other fields.
+	// Options of sbatch, as on its command line. They count where they contradict what follows from other fields, but for those that
+	// CheckOptions refuses.
 	Options []string
 }
 
@@ -77,9 +78,27 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: body + "\n"}, nil
 }
 
-// CheckOptions refuses what is no option of sbatch, or the value of one.
+// refused are options of sbatch with which a job would be another than the one that is expected.
+var refused = []struct {
+	slurm.Option
+	why string
+}{
+	{slurm.Option{Long: "array", Short: 'a'}, "jobs are submitted one by one"},
+	{slurm.Option{Long: "clusters", Short: 'M'}, "sinfo and squeue would be asked of this cluster, and the job be elsewhere; SLURM_CLUSTERS is for all of them"},
+	{slurm.Option{Long: "comment"}, "a job's comment is how it is known to be Sublet's"},
+	{slurm.Option{Long: "test-only"}, "there would be no job; --dry-run and --explain say what would be done"},
+	{slurm.Option{Long: "wait", Short: 'W'}, "sbatch would go on until the end of the job"},
+	{slurm.Option{Long: "wrap"}, "the script is Sublet's own"},
+}
+
+// CheckOptions refuses what is no option of sbatch, or the value of one, and options that jobs of ours can not have.
 func CheckOptions(words []string) error {
 	for i, word := range words {
+		for _, option := range refused {
+			if option.Is(word) {
+				return fmt.Errorf("submit: %s behind --: %s", word, option.why)
+			}
+		}
 		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
 			continue
 		}
@@ -130,7 +149,7 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 	submitted.Job, err = client.Submit(ctx, script)
 	if err != nil {
 		_ = os.WriteFile(filepath.Join(folder, "stderr"), []byte(err.Error()+"\n"), 0o600) // the error itself is told
-		if errors.Is(err, slurm.ErrTimeout) || ctx.Err() != nil {
+		if slurm.MayBeSubmitted(err) {
 			err = fmt.Errorf("%w\nit may be submitted all the same: look with sublet slurm list before you submit it again", err)
 		}
 		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))

@@ -276,13 +276,13 @@ func TestRefusalsAreNotBackedOff(t *testing.T) {
 func TestScrubbedEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"SQUEUE_PARTITION": "x", "SINFO_FORMAT": "%n", "SCANCEL_INTERACTIVE": "1", "SLURM_CONF": "/x/slurm.conf",
-		"SBATCH_ACCOUNT": "a", "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "100", "SLURMD_NODENAME": "n1", "OTHER": "y",
+		"SBATCH_ACCOUNT": "a", "SBATCH_PARTITION": "p", "SBATCH_JOB_NAME": "j", "SBATCH_ARRAY_INX": "1-9", "SBATCH_WAIT": "1", "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "100", "SLURMD_NODENAME": "n1", "OTHER": "y",
 	} {
 		t.Setenv(name, value)
 	}
 	seen := filepath.Join(t.TempDir(), "seen")
 	client := New(Options{Sbatch: program(t, "cat >/dev/null; env >"+seen+"; echo 7")})
-	if _, err := client.Submit(t.Context(), Script{}); err != nil {
+	if _, err := client.Submit(t.Context(), Script{Options: []string{"-p", "other"}}); err != nil {
 		t.Fatal(err)
 	}
 	environment, err := os.ReadFile(seen)
@@ -291,7 +291,8 @@ func TestScrubbedEnvironment(t *testing.T) {
 	}
 	for name, kept := range map[string]bool{
 		"SQUEUE_PARTITION": false, "SINFO_FORMAT": false, "SCANCEL_INTERACTIVE": false, "SLURM_JOB_ID": false, "SLURM_MEM_PER_NODE": false,
-		"SLURMD_NODENAME": false, "SLURM_CONF": true, "SBATCH_ACCOUNT": true, "OTHER": true, "SLURM_JSON": true,
+		"SLURMD_NODENAME": false, "SLURM_CONF": true, "SBATCH_ACCOUNT": true, "SBATCH_PARTITION": false, "SBATCH_JOB_NAME": false,
+		"SBATCH_ARRAY_INX": false, "SBATCH_WAIT": false, "OTHER": true, "SLURM_JSON": true,
 	} {
 		if strings.Contains("\n"+string(environment), "\n"+name+"=") != kept {
 			t.Errorf("%s: kept should be %v", name, kept)

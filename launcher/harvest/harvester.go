@@ -270,7 +270,7 @@ func (h *Harvester) submit(ctx context.Context, node string) error {
 		return h.save()
 	case ctx.Err() != nil: // we are to end: whoever comes next looks for it
 		return errors.Join(err, h.save())
-	case errors.Is(err, slurm.ErrRefused), errors.Is(err, slurm.ErrNoSlurm), errors.Is(err, slurm.ErrBackingOff):
+	case !slurm.MayBeSubmitted(err):
 		delete(h.file.State.Jobs, name) // there is no job
 	}
 	if errors.Is(err, slurm.ErrBackingOff) || errors.Is(err, slurm.ErrNoSlurm) {

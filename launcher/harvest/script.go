@@ -2,7 +2,9 @@ package harvest
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +44,9 @@ func (j Job) Script(name, node string, policy Policy) (slurm.Script, error) {
 	}
 	if err := launcher.CheckOptions(j.Options); err != nil {
 		return slurm.Script{}, err
+	}
+	if at := slices.IndexFunc(j.Options, (slurm.Option{Long: "job-name", Short: 'J'}).Is); at >= 0 {
+		return slurm.Script{}, fmt.Errorf("harvest: %s behind --: jobs are known to be ours by their names", j.Options[at])
 	}
 	options := append(append([]string{}, j.Options...),
 		"--partition="+policy.Partition,

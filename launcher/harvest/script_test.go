@@ -36,6 +36,10 @@ func TestScript(t *testing.T) {
 	if _, err := job.Script("a", "n1", policy); err == nil || !strings.Contains(err.Error(), "option of sbatch") {
 		t.Errorf("with an option that is none: %v", err)
 	}
+	job.Options = []string{"-J", "mine"}
+	if _, err := job.Script("a", "n1", policy); err == nil || !strings.Contains(err.Error(), "known to be ours by their names") {
+		t.Errorf("with another name: %v", err)
+	}
 }
 
 func TestPolicyIsChecked(t *testing.T) {
