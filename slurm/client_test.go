@@ -330,3 +330,29 @@ func TestCommandLines(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// One job's end is asked for by a call that does not read the queue, in a time zone that we know.
+func TestEnds(t *testing.T) {
+	t.Setenv("TZ", "America/New_York")
+	t.Setenv("SLURM_TIME_FORMAT", "relative")
+	client := New(Options{Squeue: program(t, `[ "$TZ" = UTC0 ] && [ "$SLURM_TIME_FORMAT" = standard ] || exit 1
+case "$*" in
+*--jobs=7\ *) echo '8 2026-11-22T03:00:00'; echo '7 2026-11-22T04:00:00' ;;
+*--jobs=9\ *) echo '9 N/A' ;;
+*--jobs=11\ *) ;;
+*) echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1 ;;
+esac`)})
+	want := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
+	if ends, err := client.Ends(t.Context(), 7); err != nil || !ends.Equal(want) {
+		t.Errorf("%v, %v; want %v", ends, err, want)
+	}
+	if ends, err := client.Ends(t.Context(), 9); err != nil || !ends.IsZero() {
+		t.Errorf("without an end: %v, %v", ends, err)
+	}
+	if _, err := client.Ends(t.Context(), 12); !errors.Is(err, ErrRefused) {
+		t.Errorf("of no job: %v", err)
+	}
+	if _, err := client.Ends(t.Context(), 11); !errors.Is(err, ErrOutput) {
+		t.Errorf("of a job that is not told: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -136,12 +137,13 @@ func (m *Manager) retire(ctx, done context.Context, r Retirement, changed func()
 	case r.LookUpEnds != nil:
 		go m.lookUp(done, r, ends, changed)
 	}
-	var retires, over <-chan time.Time
+	var retires, over <-chan time.Time // once over is there, retires is not
 	for told := ctx.Done(); ; {
 		select {
 		case at := <-ends:
-			retires = time.After(time.Until(at))
-			continue
+			if over == nil {
+				retires = time.After(time.Until(at))
+			}
 		case <-retires:
 			end := m.tenants.foreseen().Ends
 			m.beginRetiring("its allocation ends at "+end.Format(time.RFC3339), changed)
@@ -203,9 +205,10 @@ func (m *Manager) lookUp(done context.Context, r Retirement, ends chan<- time.Ti
 			changed()
 			return
 		}
-		m.log.Warn("when this node's allocation ends could not be found out; it is asked again (--ends says it)", "error", err, "after", pause)
+		again := pause + rand.N(pause) // many managers of one job do not ask at once
+		m.log.Warn("when this node's allocation ends could not be found out; it is asked again (--ends says it)", "error", err, "after", again.Round(time.Second))
 		select {
-		case <-time.After(pause):
+		case <-time.After(again):
 		case <-done.Done():
 			return
 		}
