@@ -287,3 +287,37 @@ func TestSummary(t *testing.T) {
 		}
 	})
 }
+
+// slow is a cluster whose every second answer takes longer than the interval.
+type slow struct {
+	*simulation
+	asked []time.Time
+}
+
+func (s *slow) Nodes(ctx context.Context) ([]slurm.Node, error) {
+	if s.asked = append(s.asked, time.Now()); len(s.asked)%2 == 1 {
+		<-time.After(35 * time.Second)
+	}
+	return s.simulation.Nodes(ctx)
+}
+
+// A Slurm that answers late is not asked more often for that.
+func TestLooksAreApartThoughSlurmIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		policy := polite(t.TempDir())
+		cluster := &slow{simulation: newSimulation(time.Now, "n1")}
+		h := open(t, policy, t.TempDir(), cluster)
+		defer h.Close()
+		ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer stop()
+		h.Run(ctx)
+		for i := range len(cluster.asked) - 1 {
+			if apart := cluster.asked[i+1].Sub(cluster.asked[i]); apart < policy.Interval {
+				t.Errorf("look %d comes %v after the one before", i+1, apart)
+			}
+		}
+		if len(cluster.asked) < 8 {
+			t.Errorf("%d looks in five minutes", len(cluster.asked))
+		}
+	})
+}
