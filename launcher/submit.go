@@ -40,6 +40,9 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	if strings.ContainsAny(folder+s.Program+s.Directory, "\n\r\x00") {
 		return slurm.Script{}, errors.New("submit: a path with a line break in it can not be written into a script")
 	}
+	if strings.ContainsAny(folder, patterns) { // better said now than by the job
+		return slurm.Script{}, fmt.Errorf("submit: the job's folder is %q, and Slurm takes %% and \\ in names of files for something else; take another run directory (--dir)", folder)
+	}
 	if err := CheckOptions(s.Options); err != nil {
 		return slurm.Script{}, err
 	}
@@ -49,8 +52,8 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		"--ntasks-per-node=1",
 		"--propagate=NONE",
 		"--open-mode=append",
-		"--output=" + escaped(filepath.Join(folder, "stdout")),
-		"--error=" + escaped(filepath.Join(folder, "stderr")),
+		"--output=" + filepath.Join(folder, "stdout"),
+		"--error=" + filepath.Join(folder, "stderr"),
 	}
 	if s.Time != 0 {
 		options = append(options, "--time="+slurm.FormatTime(s.Time))
@@ -71,11 +74,7 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		options = append(options, "--mem=0")
 	}
 	words := append([]string{"launch", "--dir", s.Directory, "--logs", folder}, s.Arguments...)
-	body := binaries.Directory + "=" + quoted(filepath.Dir(s.Program)) + " " + api.DirectoryVariable + "=" + quoted(s.Directory) + " exec " + quoted(s.Program)
-	for _, word := range words {
-		body += " " + quoted(word)
-	}
-	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: body + "\n"}, nil
+	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: Body(s.Program, s.Directory, words)}, nil
 }
 
 // refused are options of sbatch with which a job would be another than the one that is expected.
@@ -109,8 +108,14 @@ func CheckOptions(words []string) error {
 	return nil
 }
 
-// escaped has sbatch take a file's name as it is: % begins one of its patterns.
-func escaped(path string) string { return strings.ReplaceAll(path, "%", "%%") }
+// Body is what a job's script does: it becomes sublet, for a run directory.
+func Body(program, directory string, words []string) string {
+	body := binaries.Directory + "=" + quoted(filepath.Dir(program)) + " " + api.DirectoryVariable + "=" + quoted(directory) + " exec " + quoted(program)
+	for _, word := range words {
+		body += " " + quoted(word)
+	}
+	return body + "\n"
+}
 
 // quoted is a word of a shell's.
 func quoted(word string) string {

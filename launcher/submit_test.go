@@ -31,12 +31,12 @@ func TestScript(t *testing.T) {
 		t.Errorf("sbatch's own options are not the last, which count: %q", script.Options)
 	}
 	s.Cores, s.Memory, s.Time = 8, 1<<30+1, slurm.Unlimited
-	script, err = s.Script("/shared/100%/x")
+	script, err = s.Script("/shared/x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if slices.Contains(script.Options, "--exclusive") || !slices.Contains(script.Options, "--cpus-per-task=8") || !slices.Contains(script.Options, "--mem=1025M") ||
-		!slices.Contains(script.Options, "--time=UNLIMITED") || !slices.Contains(script.Options, "--output=/shared/100%%/x/stdout") {
+		!slices.Contains(script.Options, "--time=UNLIMITED") {
 		t.Errorf("a part of each node: %q", script.Options)
 	}
 	for _, bad := range [][]string{{"script.sh"}, {"--qos=low", "script.sh"}, {"-A", "astro", "script.sh"}, {"--"}, {""}, {"--array=1-9"}, {"-a1-9"}, {"-W"}, {"--comm=x"}, {"-M", "other"}} {
@@ -45,7 +45,13 @@ func TestScript(t *testing.T) {
 			t.Errorf("%q is taken for options of sbatch", bad)
 		}
 	}
-	s.Options, s.Directory = nil, "/a\nb"
+	s.Options = nil
+	for _, folder := range []string{"/shared/100%/x", `/shared/a\b`} {
+		if _, err := s.Script(folder); err == nil || !strings.Contains(err.Error(), "names of files") {
+			t.Errorf("%s is taken for a folder: %v", folder, err)
+		}
+	}
+	s.Directory = "/a\nb"
 	if _, err := s.Script("/x"); err == nil {
 		t.Error("a line break in a path is no error")
 	}
