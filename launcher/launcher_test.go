@@ -60,6 +60,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no nodes":                     func(o *Options) { o.Allocation.Nodes = nil },
 		"not absolute":                 func(o *Options) { o.Program = "sublet" },
 		"need absolute paths":          func(o *Options) { o.Logs = "slurm/7" },
+		"srun takes % and":             func(o *Options) { o.Logs = "/shared/100%/slurm/7" },
 		"job 7 has 2 CPUs on node b":   func(o *Options) { o.Cores = 3 },
 		"job 7 has 1 GiB on each node": func(o *Options) { o.Memory = 2 << 30 },
 	} {
