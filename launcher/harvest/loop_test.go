@@ -268,7 +268,8 @@ func TestSummary(t *testing.T) {
 		if err != nil || !s.Running || s.Nodes != 2 || s.NodeHours < 0.97 || s.NodeHours > 1 || s.Submissions != 2 {
 			t.Errorf("after half an hour on two nodes: %+v, %v", s, err)
 		}
-		if text := strings.Join(s.Lines(time.Now()), "\n"); !strings.Contains(text, "2 nodes of partition harvest") || !strings.Contains(text, "no more because 1 node is to be left idle") {
+		if text := strings.Join(s.Lines(time.Now()), "\n"); !strings.Contains(text, "2 nodes of partition harvest") || !strings.Contains(text, "no more because 1 node is to be left idle") ||
+			!strings.Contains(text, "calls of Slurm: sbatch 2 (1 failed), squeue 3") || s.Calls["sbatch"].Calls != 2 {
 			t.Errorf("it says\n%s", text)
 		}
 		stop()

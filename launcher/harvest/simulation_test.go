@@ -254,4 +254,6 @@ func (s *simulation) Cancel(_ context.Context, ids ...slurm.JobID) error {
 }
 
 // Counters implements harvest.Cluster.
-func (s *simulation) Counters() slurm.Counters { return slurm.Counters{} }
+func (s *simulation) Counters() slurm.Counters {
+	return slurm.Counters{"sbatch": {Calls: uint64(s.submissions), Failures: 1}, "squeue": {Calls: uint64(s.looks)}}
+}
