@@ -44,7 +44,7 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		return slurm.Script{}, fmt.Errorf("submit: the job's folder is %q, and Slurm takes %% and \\ in names of files for something else; take another run directory (--dir)", folder)
 	}
 	if err := CheckOptions(s.Options); err != nil {
-		return slurm.Script{}, err
+		return slurm.Script{}, fmt.Errorf("submit: %w", err)
 	}
 	options := []string{
 		"--comment=" + Tag{Kind: KindLaunch, Directory: s.Directory}.Comment(),
@@ -95,14 +95,14 @@ func CheckOptions(words []string) error {
 	for i, word := range words {
 		for _, option := range refused {
 			if option.Is(word) {
-				return fmt.Errorf("submit: %s behind --: %s", word, option.why)
+				return fmt.Errorf("%s behind --: %s", word, option.why)
 			}
 		}
 		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
 			continue
 		}
 		if i == 0 || !strings.HasPrefix(words[i-1], "-") || strings.Contains(words[i-1], "=") {
-			return fmt.Errorf("submit: %q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
+			return fmt.Errorf("%q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
 		}
 	}
 	return nil

@@ -114,6 +114,9 @@ func (h *harvesting) run(args []string, stdout, stderr io.Writer) error {
 	if options.Job.Program, err = ownProgram(); err != nil {
 		return err
 	}
+	if _, err := options.Job.Script("name", "node", h.policy); err != nil {
+		return usagef("slurm %v", err)
+	}
 	level := slog.LevelInfo
 	if h.explain || h.giveBack {
 		level = slog.LevelError

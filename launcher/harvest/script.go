@@ -44,7 +44,7 @@ func (j Job) Script(name, node string, policy Policy) (slurm.Script, error) {
 		return slurm.Script{}, fmt.Errorf("harvest: the run directory is %q, and sbatch takes \\ in names of files for something else; name another with --dir", j.Directory)
 	}
 	if err := launcher.CheckOptions(j.Options); err != nil {
-		return slurm.Script{}, err
+		return slurm.Script{}, fmt.Errorf("harvest: %w", err)
 	}
 	if at := slices.IndexFunc(j.Options, (slurm.Option{Long: "job-name", Short: 'J'}).Is); at >= 0 {
 		return slurm.Script{}, fmt.Errorf("harvest: %s behind --: jobs are known to be ours by their names", j.Options[at])
