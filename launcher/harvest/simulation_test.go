@@ -255,5 +255,7 @@ func (s *simulation) Cancel(_ context.Context, ids ...slurm.JobID) error {
 
 // Counters implements harvest.Cluster.
 func (s *simulation) Counters() slurm.Counters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slurm.Counters{"sbatch": {Calls: uint64(s.submissions), Failures: 1}, "squeue": {Calls: uint64(s.looks)}}
 }
