@@ -144,7 +144,7 @@ func (h *Harvester) note(err error) {
 	if err != nil {
 		text = err.Error()
 		if !errors.Is(err, slurm.ErrBackingOff) {
-			h.Log.Warn("trying again at the next look", "error", err)
+			h.Log.Warn("not all was done; Slurm is asked again at the next look", "error", err)
 		}
 	}
 	h.file.Error = text
