@@ -49,13 +49,13 @@ type Job struct {
 	Managers []api.NodeStatus
 }
 
-// Jobs picks ours of a user's out of all jobs, and joins them with the nodes that are registered; the oldest first. Those of other run
+// Jobs picks ours of a user's, by his number, out of all jobs, and joins them with the nodes that are registered; the oldest first. Those of other run
 // directories than this are left out, unless it is empty.
-func Jobs(all []slurm.Job, user, directory string, registered []api.NodeStatus) []Job {
+func Jobs(all []slurm.Job, userID, directory string, registered []api.NodeStatus) []Job {
 	jobs := []Job{}
 	for _, job := range all {
 		tag, ours := ParseTag(job.Comment)
-		if !ours || job.User != user || directory != "" && tag.Directory != directory {
+		if !ours || job.UserID != userID || directory != "" && tag.Directory != directory {
 			continue
 		}
 		jobs = append(jobs, Job{Job: job, Tag: tag, Managers: managersOf(job, registered)})

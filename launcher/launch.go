@@ -118,6 +118,8 @@ const (
 	lookInterval = 25 * time.Millisecond
 	lookSlowly   = 500 * time.Millisecond
 	lookLong     = 10 * time.Second
+	// lookShare is how many times as long as a look the pause behind it is at least.
+	lookShare = 4
 )
 
 // Register waits until all managers have registered or failed, but no longer than patience. It is an error if none has
@@ -127,6 +129,7 @@ func (l *Launch) Register(ctx context.Context, patience time.Duration, progress 
 	defer deadline.Stop()
 	told := 0
 	for late := false; ; {
+		began := time.Now()
 		found, err := l.look(ctx)
 		if ctx.Err() != nil {
 			return found, ctx.Err()
@@ -142,9 +145,14 @@ func (l *Launch) Register(ctx context.Context, patience time.Duration, progress 
 		if time.Since(l.began) > lookLong {
 			pause = lookSlowly
 		}
+		pause = max(pause, lookShare*time.Since(began)) // thousands of nodes are not asked for all the time
+		news := l.news
+		if pause > lookSlowly {
+			news = nil
+		}
 		select {
 		case <-time.After(pause):
-		case <-l.news:
+		case <-news:
 		case <-deadline.C:
 			late = true
 		case <-ctx.Done():
@@ -159,7 +167,7 @@ func nodeNames(nodes []api.NodeStatus) (list []string) {
 	return list
 }
 
-// outcome names who is missing.
+// outcome names who is missing, and what those that have failed wrote last.
 func (l *Launch) outcome(found Registered, err error, patience time.Duration) (Registered, error) {
 	found.Took = time.Since(l.began)
 	if err != nil {
@@ -168,8 +176,11 @@ func (l *Launch) outcome(found Registered, err error, patience time.Duration) (R
 	for _, node := range l.options.Allocation.Nodes {
 		if !slices.ContainsFunc(found.Nodes, func(n api.NodeStatus) bool { return n.Name == l.names[node] }) &&
 			!slices.ContainsFunc(found.Failed, func(f Failure) bool { return f.Node == node }) {
-			found.Failed = append(found.Failed, l.lines(Failure{Node: node, Reason: fmt.Sprintf("its executor manager has not registered within %v", patience)}))
+			found.Failed = append(found.Failed, Failure{Node: node, Reason: fmt.Sprintf("its executor manager has not registered within %v", patience)})
 		}
+	}
+	for i := range found.Failed {
+		found.Failed[i] = l.lines(found.Failed[i])
 	}
 	if len(found.Nodes) > 0 {
 		return found, nil
@@ -227,9 +238,9 @@ func (l *Launch) look(ctx context.Context) (Registered, error) {
 		reason, ended := gone[node]
 		switch {
 		case failed:
-			found.Failed = append(found.Failed, l.lines(failure))
+			found.Failed = append(found.Failed, failure)
 		case ended:
-			found.Failed = append(found.Failed, l.lines(Failure{Node: node, Reason: reason}))
+			found.Failed = append(found.Failed, Failure{Node: node, Reason: reason})
 		case registered:
 			found.Nodes = append(found.Nodes, status)
 		}

@@ -60,6 +60,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no nodes":                     func(o *Options) { o.Allocation.Nodes = nil },
 		"not absolute":                 func(o *Options) { o.Program = "sublet" },
 		"need absolute paths":          func(o *Options) { o.Logs = "slurm/7" },
+		"srun takes % and":             func(o *Options) { o.Logs = "/shared/100%/slurm/7" },
 		"job 7 has 2 CPUs on node b":   func(o *Options) { o.Cores = 3 },
 		"job 7 has 1 GiB on each node": func(o *Options) { o.Memory = 2 << 30 },
 	} {
@@ -145,16 +146,16 @@ func TestTags(t *testing.T) {
 func TestJobsAreJoined(t *testing.T) {
 	comment := func(dir string) string { return Tag{Kind: KindLaunch, Directory: dir}.Comment() }
 	queue := []slurm.Job{
-		{ID: 9, User: "ann", State: "PENDING", Comment: comment("/a"), Nodes: nil, NodeCount: 2},
-		{ID: 7, User: "ann", State: "RUNNING", Comment: comment("/a"), Nodes: []string{"n1", "n2", "n3"}},
-		{ID: 8, User: "bob", State: "RUNNING", Comment: comment("/a"), Nodes: []string{"n4"}},
-		{ID: 6, User: "ann", State: "RUNNING", Comment: comment("/b"), Nodes: []string{"n5"}},
-		{ID: 5, User: "ann", State: "RUNNING", Comment: "theirs"},
+		{ID: 9, User: "ann", UserID: "1001", State: "PENDING", Comment: comment("/a"), Nodes: nil, NodeCount: 2},
+		{ID: 7, User: "ann", UserID: "1001", State: "RUNNING", Comment: comment("/a"), Nodes: []string{"n1", "n2", "n3"}},
+		{ID: 8, User: "ann", UserID: "1002", State: "RUNNING", Comment: comment("/a"), Nodes: []string{"n4"}},
+		{ID: 6, User: "ann", UserID: "1001", State: "RUNNING", Comment: comment("/b"), Nodes: []string{"n5"}},
+		{ID: 5, User: "ann", UserID: "1001", State: "RUNNING", Comment: "theirs"},
 	}
 	node := func(name string) api.NodeStatus { return api.NodeStatus{Node: api.Node{Name: name}} }
 	registered := []api.NodeStatus{node("n1"), node("n2-7"), node("n2"), node("n4")}
 
-	jobs := Jobs(queue, "ann", "/a", registered)
+	jobs := Jobs(queue, "1001", "/a", registered)
 	if len(jobs) != 2 || jobs[0].ID != 7 || jobs[1].ID != 9 {
 		t.Fatalf("ours are %v", jobs)
 	}
@@ -164,7 +165,7 @@ func TestJobsAreJoined(t *testing.T) {
 	if jobs[1].Managers == nil || len(jobs[1].Managers) != 0 {
 		t.Errorf("a job that waits has %v", jobs[1].Managers)
 	}
-	all := Jobs(queue, "ann", "", nil)
+	all := Jobs(queue, "1001", "", nil)
 	if len(all) != 3 || all[0].ID != 6 || all[0].Managers != nil {
 		t.Errorf("of all directories, with nobody to ask: %v", all)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/slurm"
@@ -35,6 +36,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// patterns are characters that have a meaning in names of Slurm's files, which can not everywhere be taken from them.
+const patterns = `%\`
+
 // check refuses what could not be launched.
 func (o *Options) check() error {
 	switch {
@@ -44,6 +48,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("launch: the path of sublet is %q, which is not absolute", o.Program)
 	case !filepath.IsAbs(o.Logs) || !filepath.IsAbs(o.Directory):
 		return errors.New("launch: the directories of the run and of its logs need absolute paths")
+	case strings.ContainsAny(o.Logs, patterns):
+		return fmt.Errorf("launch: the directory of the managers' logs is %q, and srun takes %% and \\ in names of files for something else; name another with --logs, or another run directory with --dir", o.Logs)
 	}
 	for _, node := range o.Allocation.Nodes {
 		if have := o.Allocation.CPUs[node]; have > 0 && o.Cores > have {

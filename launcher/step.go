@@ -28,6 +28,7 @@ type step struct {
 	lifeline io.Closer
 	words    words // of srun, the last
 	logs     func(node string) string
+	before   map[string]int64 // bytes that the logs had before it: those of a job that was requeued
 	ended    chan struct{}
 	err      error // of the process, once it has ended
 }
@@ -72,7 +73,7 @@ var wishes = []string{
 	"SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU", "SLURM_CPUS_PER_TASK", "SRUN_CPUS_PER_TASK", "SLURM_TRES_PER_TASK",
 	"SLURM_EXACT", "SLURM_EXCLUSIVE", "SLURM_OVERLAP", "SLURM_WHOLE", "SLURM_THREADS_PER_CORE", "SLURM_HINT", "SLURM_GRES", "SLURM_GPUS",
 	"SLURM_GPUS_PER_NODE", "SLURM_GPUS_PER_TASK", "SLURM_NTASKS_PER_CORE", "SLURM_NTASKS_PER_SOCKET", "SLURM_EXPORT_ENV", "SLURM_KILL_BAD_EXIT",
-	"SLURM_LABELIO", "SLURM_IMMEDIATE", "SLURM_MULTI_PROG", "SLURM_DISTRIBUTION", "SLURM_STEP_RELATIVE",
+	"SLURM_LABELIO", "SLURM_TIMELIMIT", "SLURM_STDERRMODE", "SLURM_IMMEDIATE", "SLURM_MULTI_PROG", "SLURM_DISTRIBUTION", "SLURM_STEP_RELATIVE",
 }
 
 // environment is srun's, and with it the managers'.
@@ -86,7 +87,12 @@ func environment(own []string, directory string) []string {
 
 // startStep starts the managers of some nodes. said gets each line that srun writes.
 func (o *Options) startStep(g group, name string, said func(line string)) (*step, error) {
-	s := &step{group: g, logs: o.log, ended: make(chan struct{})}
+	s := &step{group: g, logs: o.log, before: map[string]int64{}, ended: make(chan struct{})}
+	for _, node := range g.nodes {
+		if info, err := os.Stat(o.log(node)); err == nil {
+			s.before[node] = info.Size()
+		}
+	}
 	s.command = exec.Command(o.Srun, o.arguments(g, name)...) //nolint:noctx // it is ended by its lifeline, see end
 	s.command.Env = environment(os.Environ(), o.Directory)
 	// A terminal's Ctrl-C is ours to act on: srun's own group does not get it.
@@ -133,11 +139,13 @@ func (o *Options) startStep(g group, name string, said func(line string)) (*step
 // killPatience is how long srun may take to kill what it has started, and then to end itself.
 const killPatience = 5 * time.Second
 
-// started tells whether Slurm has started a manager. srun says so only after some seconds; files of what they write are made first.
+// started tells whether Slurm has started a manager. srun says so only after some seconds; files of what they write are made first, and
+// where they were there before, managers write at once.
 func (s *step) started() bool {
 	return slices.ContainsFunc(s.nodes, func(node string) bool {
-		_, err := os.Stat(s.logs(node))
-		return err == nil
+		info, err := os.Stat(s.logs(node))
+		before, was := s.before[node]
+		return err == nil && (!was || info.Size() != before)
 	})
 }
 

@@ -30,7 +30,8 @@ type Submission struct {
 	Memory int64
 	// Arguments of sublet launch beside those that follow from other fields.
 	Arguments []string
-	// Options of sbatch, as on its command line; they go before what follows from other fields.
+	// Options of sbatch, as on its command line. They count where they contradict what follows from other fields, but for those that
+	// CheckOptions refuses.
 	Options []string
 }
 
@@ -39,8 +40,11 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 	if strings.ContainsAny(folder+s.Program+s.Directory, "\n\r\x00") {
 		return slurm.Script{}, errors.New("submit: a path with a line break in it can not be written into a script")
 	}
+	if strings.ContainsAny(folder, patterns) { // better said now than by the job
+		return slurm.Script{}, fmt.Errorf("submit: the job's folder is %q, and Slurm takes %% and \\ in names of files for something else; take another run directory (--dir)", folder)
+	}
 	if err := CheckOptions(s.Options); err != nil {
-		return slurm.Script{}, err
+		return slurm.Script{}, fmt.Errorf("submit: %w", err)
 	}
 	options := []string{
 		"--comment=" + Tag{Kind: KindLaunch, Directory: s.Directory}.Comment(),
@@ -48,8 +52,8 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		"--ntasks-per-node=1",
 		"--propagate=NONE",
 		"--open-mode=append",
-		"--output=" + escaped(filepath.Join(folder, "stdout")),
-		"--error=" + escaped(filepath.Join(folder, "stderr")),
+		"--output=" + filepath.Join(folder, "stdout"),
+		"--error=" + filepath.Join(folder, "stderr"),
 	}
 	if s.Time != 0 {
 		options = append(options, "--time="+slurm.FormatTime(s.Time))
@@ -70,28 +74,48 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		options = append(options, "--mem=0")
 	}
 	words := append([]string{"launch", "--dir", s.Directory, "--logs", folder}, s.Arguments...)
-	body := binaries.Directory + "=" + quoted(filepath.Dir(s.Program)) + " " + api.DirectoryVariable + "=" + quoted(s.Directory) + " exec " + quoted(s.Program)
-	for _, word := range words {
-		body += " " + quoted(word)
-	}
-	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: body + "\n"}, nil
+	return slurm.Script{Name: JobName, Options: append(options, s.Options...), Body: Body(s.Program, s.Directory, words)}, nil
 }
 
-// CheckOptions refuses what is no option of sbatch, or the value of one.
+// refused are options of sbatch with which a job would be another than the one that is expected.
+var refused = []struct {
+	slurm.Option
+	why string
+}{
+	{slurm.Option{Long: "array", Short: 'a'}, "jobs are submitted one by one"},
+	{slurm.Option{Long: "clusters", Short: 'M'}, "sinfo and squeue would be asked of this cluster, and the job be elsewhere; SLURM_CLUSTERS is for all of them"},
+	{slurm.Option{Long: "comment"}, "a job's comment is how it is known to be Sublet's"},
+	{slurm.Option{Long: "test-only"}, "there would be no job; --dry-run and --explain say what would be done"},
+	{slurm.Option{Long: "wait", Short: 'W'}, "sbatch would go on until the end of the job"},
+	{slurm.Option{Long: "wrap"}, "the script is Sublet's own"},
+}
+
+// CheckOptions refuses what is no option of sbatch, or the value of one, and options that jobs of ours can not have.
 func CheckOptions(words []string) error {
 	for i, word := range words {
+		for _, option := range refused {
+			if option.Is(word) {
+				return fmt.Errorf("%s behind --: %s", word, option.why)
+			}
+		}
 		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
 			continue
 		}
 		if i == 0 || !strings.HasPrefix(words[i-1], "-") || strings.Contains(words[i-1], "=") {
-			return fmt.Errorf("submit: %q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
+			return fmt.Errorf("%q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
 		}
 	}
 	return nil
 }
 
-// escaped has sbatch take a file's name as it is: % begins one of its patterns.
-func escaped(path string) string { return strings.ReplaceAll(path, "%", "%%") }
+// Body is what a job's script does: it becomes sublet, for a run directory.
+func Body(program, directory string, words []string) string {
+	body := binaries.Directory + "=" + quoted(filepath.Dir(program)) + " " + api.DirectoryVariable + "=" + quoted(directory) + " exec " + quoted(program)
+	for _, word := range words {
+		body += " " + quoted(word)
+	}
+	return body + "\n"
+}
 
 // quoted is a word of a shell's.
 func quoted(word string) string {
@@ -130,7 +154,7 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 	submitted.Job, err = client.Submit(ctx, script)
 	if err != nil {
 		_ = os.WriteFile(filepath.Join(folder, "stderr"), []byte(err.Error()+"\n"), 0o600) // the error itself is told
-		if errors.Is(err, slurm.ErrTimeout) || ctx.Err() != nil {
+		if slurm.MayBeSubmitted(err) {
 			err = fmt.Errorf("%w\nit may be submitted all the same: look with sublet slurm list before you submit it again", err)
 		}
 		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))

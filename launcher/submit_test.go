@@ -31,21 +31,27 @@ func TestScript(t *testing.T) {
 		t.Errorf("sbatch's own options are not the last, which count: %q", script.Options)
 	}
 	s.Cores, s.Memory, s.Time = 8, 1<<30+1, slurm.Unlimited
-	script, err = s.Script("/shared/100%/x")
+	script, err = s.Script("/shared/x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if slices.Contains(script.Options, "--exclusive") || !slices.Contains(script.Options, "--cpus-per-task=8") || !slices.Contains(script.Options, "--mem=1025M") ||
-		!slices.Contains(script.Options, "--time=UNLIMITED") || !slices.Contains(script.Options, "--output=/shared/100%%/x/stdout") {
+		!slices.Contains(script.Options, "--time=UNLIMITED") {
 		t.Errorf("a part of each node: %q", script.Options)
 	}
-	for _, bad := range [][]string{{"script.sh"}, {"--qos=low", "script.sh"}, {"-A", "astro", "script.sh"}, {"--"}, {""}} {
+	for _, bad := range [][]string{{"script.sh"}, {"--qos=low", "script.sh"}, {"-A", "astro", "script.sh"}, {"--"}, {""}, {"--array=1-9"}, {"-a1-9"}, {"-W"}, {"--comm=x"}, {"-M", "other"}} {
 		s.Options = bad
 		if _, err := s.Script("/x"); err == nil {
 			t.Errorf("%q is taken for options of sbatch", bad)
 		}
 	}
-	s.Options, s.Directory = nil, "/a\nb"
+	s.Options = nil
+	for _, folder := range []string{"/shared/100%/x", `/shared/a\b`} {
+		if _, err := s.Script(folder); err == nil || !strings.Contains(err.Error(), "names of files") {
+			t.Errorf("%s is taken for a folder: %v", folder, err)
+		}
+	}
+	s.Directory = "/a\nb"
 	if _, err := s.Script("/x"); err == nil {
 		t.Error("a line break in a path is no error")
 	}
@@ -92,6 +98,9 @@ func TestRefusedSubmissionIsKept(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "Invalid qos specification") || !strings.Contains(err.Error(), submitted.Folder) {
 		t.Fatalf("the error is %v", err)
 	}
+	if strings.Contains(err.Error(), "look with") {
+		t.Errorf("there may be a job after a refusal: %v", err)
+	}
 	script, err := os.ReadFile(filepath.Join(submitted.Folder, "script"))
 	if err != nil || !strings.Contains(string(script), "#SBATCH --nodes=1\n") {
 		t.Errorf("the script: %v\n%s", err, script)
@@ -99,6 +108,18 @@ func TestRefusedSubmissionIsKept(t *testing.T) {
 	said, err := os.ReadFile(filepath.Join(submitted.Folder, "stderr"))
 	if err != nil || !strings.Contains(string(said), "Invalid qos specification") {
 		t.Errorf("what sbatch said: %v\n%s", err, said)
+	}
+	for name, does := range map[string]string{
+		"is killed": "kill -KILL $$", "says something else": "cat >/dev/null; echo hello",
+		"loses the answer": "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
+	} {
+		if err := os.WriteFile(sbatch, []byte("#!/bin/sh\n"+does+"\n"), 0o700); err != nil { //nolint:gosec // it is run
+			t.Fatal(err)
+		}
+		_, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: sbatch}), now)
+		if err == nil || !strings.Contains(err.Error(), "it may be submitted all the same: look with sublet slurm list") {
+			t.Errorf("sbatch %s: %v", name, err)
+		}
 	}
 
 	again, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: filepath.Join(folder, "missing")}), now)

@@ -76,16 +76,18 @@ apt() {
         apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 
+# policy is what Debian's packages ask whether they may start their daemons.
+policy=/usr/sbin/policy-rc.d
+
 # without_daemons COMMAND...: runs it, and no package that it installs starts its daemons, now or when the machine
 # boots: the lab starts its own.
 without_daemons() {
-    local policy=/usr/sbin/policy-rc.d status=0 ours='' daemon
+    local status=0 daemon
     if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"; rm -f "$log"' EXIT # however this ends: with it no service would start any more
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
-        ours=yes
     fi
     "$@" || status=$?
-    [ -z "$ours" ] || as_root rm -f "$policy"
     if [ -d /run/systemd/system ]; then
         for daemon in slurmctld slurmd munge; do
             case " $packages " in *" $daemon "*) as_root systemctl --quiet disable "$daemon" || true ;; esac

@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 )
 
+// request is what a command is started with, and who reads what it writes.
+type request struct {
+	args        []string
+	environment []string
+	input       string
+	read        func(out []byte) error // nil: nobody
+}
+
 // call runs a command, unless it failed a short time ago, and has what it wrote read.
-func (c *Client) call(ctx context.Context, command, input string, read func(out []byte) error, args ...string) error {
+func (c *Client) call(ctx context.Context, command string, r request) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", command, context.Cause(ctx))
 	}
@@ -18,12 +25,12 @@ func (c *Client) call(ctx context.Context, command, input string, read func(out 
 	if err := c.leftAlone(command, began); err != nil {
 		return err
 	}
-	out, failure := c.start(ctx, command, input, args)
+	out, failure := c.start(ctx, command, r)
 	if failure != nil && ctx.Err() != nil { // the caller has given up, which says nothing about Slurm
 		return fmt.Errorf("%s: %w", command, context.Cause(ctx))
 	}
-	if failure == nil && read != nil {
-		failure = judgeOutput(command, read(out))
+	if failure == nil && r.read != nil {
+		failure = judgeOutput(command, r.read(out))
 	}
 	c.note(command, c.now(), began, failure)
 	if failure != nil {
@@ -33,14 +40,14 @@ func (c *Client) call(ctx context.Context, command, input string, read func(out 
 }
 
 // start runs a command with a deadline, and says what its failure means.
-func (c *Client) start(ctx context.Context, command, input string, args []string) ([]byte, *Error) {
+func (c *Client) start(ctx context.Context, command string, r request) ([]byte, *Error) {
 	path, failure := c.find(command)
 	if failure != nil {
 		return nil, failure
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.Deadline)
 	defer cancel()
-	out, said, err := execute(ctx, path, args, scrub(os.Environ()), input, c.options.MaxOutput)
+	out, said, err := execute(ctx, path, r.args, r.environment, r.input, c.options.MaxOutput)
 	switch {
 	case err == nil:
 		return out, nil

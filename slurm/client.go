@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	read := func(out []byte) (err error) { nodes, err = parseNodes(out); return err }
 	// Slurm 22.05 writes a record for each node. Later ones fold nodes that are alike into one, but for --Node, which
 	// makes a record for each node and partition.
-	err := c.call(ctx, "sinfo", "", read, "--json", "--all", "--Node", "--Format=NodeList,Partition,NodeAddr")
+	err := c.call(ctx, "sinfo", request{args: []string{"--json", "--all", "--Node", "--Format=NodeList,Partition,NodeAddr"}, environment: scrub(os.Environ()), read: read})
 	return nodes, err
 }
 
@@ -65,13 +66,15 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 func (c *Client) Jobs(ctx context.Context) ([]Job, error) {
 	var jobs []Job
 	read := func(out []byte) (err error) { jobs, err = parseJobs(out); return err }
-	err := c.call(ctx, "squeue", "", read, "--json", "--all", "--states=all")
+	err := c.call(ctx, "squeue", request{args: []string{"--json", "--all", "--states=all"}, environment: scrub(os.Environ()), read: read})
 	return jobs, err
 }
 
-// Submit gives a script to sbatch. After ErrRefused, ErrNoSlurm and ErrBackingOff, and for a script that can not be
-// written, there is no job. After every other error, and the end of the context, there may be one all the same: look for
-// it by its name or comment before it is submitted again.
+// Submit gives a script to sbatch. For a script that can not be written there is no job; after other errors
+// MayBeSubmitted says whether there may be one all the same: look for it by its name or comment before it is submitted again.
+//
+// What the script says counts: of the variables by which sbatch is told things (SBATCH_*) it gets those of defaults, such as
+// SBATCH_ACCOUNT, and only where the script has no such option.
 func (c *Client) Submit(ctx context.Context, s Script) (JobID, error) {
 	text, err := s.Text()
 	if err != nil {
@@ -79,7 +82,8 @@ func (c *Client) Submit(ctx context.Context, s Script) (JobID, error) {
 	}
 	var id JobID
 	read := func(out []byte) (err error) { id, err = parseSubmitted(string(out)); return err }
-	err = c.call(ctx, "sbatch", text, read, "--parsable")
+	environment := scrubForScript(scrub(os.Environ()), s)
+	err = c.call(ctx, "sbatch", request{args: []string{"--parsable"}, environment: environment, input: text, read: read})
 	return id, err
 }
 
@@ -101,7 +105,7 @@ func (c *Client) Cancel(ctx context.Context, ids ...JobID) error {
 		for _, id := range some {
 			args = append(args, id.String())
 		}
-		if err := c.call(ctx, "scancel", "", nil, args...); err != nil {
+		if err := c.call(ctx, "scancel", request{args: args, environment: scrub(os.Environ())}); err != nil {
 			return err
 		}
 	}

@@ -276,13 +276,13 @@ func TestRefusalsAreNotBackedOff(t *testing.T) {
 func TestScrubbedEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"SQUEUE_PARTITION": "x", "SINFO_FORMAT": "%n", "SCANCEL_INTERACTIVE": "1", "SLURM_CONF": "/x/slurm.conf",
-		"SBATCH_ACCOUNT": "a", "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "100", "SLURMD_NODENAME": "n1", "OTHER": "y",
+		"SBATCH_ACCOUNT": "a", "SBATCH_PARTITION": "p", "SBATCH_JOB_NAME": "j", "SBATCH_ARRAY_INX": "1-9", "SBATCH_WAIT": "1", "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "100", "SLURMD_NODENAME": "n1", "OTHER": "y",
 	} {
 		t.Setenv(name, value)
 	}
 	seen := filepath.Join(t.TempDir(), "seen")
 	client := New(Options{Sbatch: program(t, "cat >/dev/null; env >"+seen+"; echo 7")})
-	if _, err := client.Submit(t.Context(), Script{}); err != nil {
+	if _, err := client.Submit(t.Context(), Script{Options: []string{"-p", "other"}}); err != nil {
 		t.Fatal(err)
 	}
 	environment, err := os.ReadFile(seen)
@@ -291,7 +291,8 @@ func TestScrubbedEnvironment(t *testing.T) {
 	}
 	for name, kept := range map[string]bool{
 		"SQUEUE_PARTITION": false, "SINFO_FORMAT": false, "SCANCEL_INTERACTIVE": false, "SLURM_JOB_ID": false, "SLURM_MEM_PER_NODE": false,
-		"SLURMD_NODENAME": false, "SLURM_CONF": true, "SBATCH_ACCOUNT": true, "OTHER": true, "SLURM_JSON": true,
+		"SLURMD_NODENAME": false, "SLURM_CONF": true, "SBATCH_ACCOUNT": true, "SBATCH_PARTITION": false, "SBATCH_JOB_NAME": false,
+		"SBATCH_ARRAY_INX": false, "SBATCH_WAIT": false, "OTHER": true, "SLURM_JSON": true,
 	} {
 		if strings.Contains("\n"+string(environment), "\n"+name+"=") != kept {
 			t.Errorf("%s: kept should be %v", name, kept)
@@ -327,5 +328,31 @@ func TestCommandLines(t *testing.T) {
 	}
 	if text, err := os.ReadFile(seen); err != nil || !strings.HasPrefix(string(text), "1001 --quiet 1 2 ") || !strings.HasSuffix(string(text), "\n2 --quiet 1001\n") {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// One job's end is asked for by a call that does not read the queue, in a time zone that we know.
+func TestEnds(t *testing.T) {
+	t.Setenv("TZ", "America/New_York")
+	t.Setenv("SLURM_TIME_FORMAT", "relative")
+	client := New(Options{Squeue: program(t, `[ "$TZ" = UTC0 ] && [ "$SLURM_TIME_FORMAT" = standard ] || exit 1
+case "$*" in
+*--jobs=7\ *) echo '8 2026-11-22T03:00:00'; echo '7 2026-11-22T04:00:00' ;;
+*--jobs=9\ *) echo '9 N/A' ;;
+*--jobs=11\ *) ;;
+*) echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1 ;;
+esac`)})
+	want := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
+	if ends, err := client.Ends(t.Context(), 7); err != nil || !ends.Equal(want) {
+		t.Errorf("%v, %v; want %v", ends, err, want)
+	}
+	if ends, err := client.Ends(t.Context(), 9); err != nil || !ends.IsZero() {
+		t.Errorf("without an end: %v, %v", ends, err)
+	}
+	if _, err := client.Ends(t.Context(), 12); !errors.Is(err, ErrRefused) {
+		t.Errorf("of no job: %v", err)
+	}
+	if _, err := client.Ends(t.Context(), 11); !errors.Is(err, ErrOutput) {
+		t.Errorf("of a job that is not told: %v", err)
 	}
 }

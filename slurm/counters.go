@@ -11,12 +11,12 @@ type Counters map[string]Counter
 
 // Counter is how often one command was called, and how it ended.
 type Counter struct {
-	Calls    uint64 // that started it, or tried to
-	Failures uint64 // of these: all that did not succeed, timeouts and refusals included
-	Timeouts uint64 // of these: killed after the deadline
-	Refusals uint64 // of these: Slurm has answered, and does not do it
-	Skipped  uint64 // calls that did not start it, because it had failed a short time ago
-	Time     time.Duration
+	Calls    uint64        `json:"calls"`    // that started it, or tried to
+	Failures uint64        `json:"failures"` // of these: all that did not succeed, timeouts and refusals included
+	Timeouts uint64        `json:"timeouts"` // of these: killed after the deadline
+	Refusals uint64        `json:"refusals"` // of these: Slurm has answered, and does not do it
+	Skipped  uint64        `json:"skipped"`  // calls that did not start it, because it had failed a short time ago
+	Time     time.Duration `json:"time"`
 }
 
 // leftAlone is the error of a command that is not to be started yet.

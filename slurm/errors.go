@@ -27,6 +27,17 @@ var (
 	ErrBackingOff = errors.New("left alone for now")
 )
 
+// MayBeSubmitted tells whether there may be a job although Submit has failed, or its context has ended. Scripts that can not be
+// written are not its business.
+func MayBeSubmitted(err error) bool {
+	for _, none := range []error{ErrRefused, ErrNoSlurm, ErrBackingOff} {
+		if errors.Is(err, none) {
+			return false
+		}
+	}
+	return err != nil
+}
+
 // Error is a call of one of Slurm's commands that has failed.
 type Error struct {
 	Command string        // sinfo, squeue, sbatch or scancel

@@ -17,7 +17,8 @@ type Job struct {
 	ArrayJob  JobID  // the array that it is of, or 0
 	ArrayTask string // of an array: which tasks this record stands for: 3, or 1-9 while they wait
 	Name      string
-	User      string
+	User      string // as the host of squeue knows him, if it does
+	UserID    string // his number; "": not said
 	Account   string
 	Partition string // while it waits also several, with commas
 	QOS       string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -37,6 +38,8 @@ func (s *scanner) job() (Job, error) {
 			j.Name, err = s.text()
 		case "user_name":
 			j.User, err = s.text()
+		case "user_id":
+			j.UserID, err = s.userID()
 		case "account":
 			j.Account, err = s.text()
 		case "partition":
@@ -122,6 +125,18 @@ func jobState(words []string) (string, []string) {
 		state, flags = flags[0], flags[1:]
 	}
 	return state, flags
+}
+
+// userID reads a user's number as digits; what is not set is "".
+func (s *scanner) userID() (string, error) {
+	if s.peek() == '"' {
+		return s.text()
+	}
+	n, err := s.number()
+	if err != nil || !n.set || n.infinite {
+		return "", err
+	}
+	return strconv.FormatInt(n.n, 10), nil
 }
 
 // comment reads a job's comment: a string, or an object of several of which the job's is one.

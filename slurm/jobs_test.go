@@ -15,7 +15,7 @@ func TestJobsOfAllVersions(t *testing.T) {
 	const began = 1795312256
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
 	job := func(j Job) Job {
-		j.User, j.Submitted, j.WorkingDirectory = "root", at(began), "/tmp"
+		j.User, j.UserID, j.Submitted, j.WorkingDirectory = "root", "0", at(began), "/tmp"
 		if j.Name == "" {
 			j.Name, j.MemoryPerNode = "wrap", 512<<20
 		}
@@ -248,4 +248,16 @@ func FuzzJobs(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A user's number is told by all versions; names are not known everywhere.
+func TestUserID(t *testing.T) {
+	for fields, want := range map[string]string{
+		`"user_id":1001`: "1001", `"user_id":"1001"`: "1001", `"user_id":{"set":true,"infinite":false,"number":0}`: "0",
+		`"user_id":4294967294`: "", `"user_id":null`: "", `"user_name":"ann"`: "",
+	} {
+		if got := readJob(t, fields).UserID; got != want {
+			t.Errorf("%s is read as %q, not %q", fields, got, want)
+		}
+	}
 }

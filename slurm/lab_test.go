@@ -172,6 +172,9 @@ func TestJobOfTheCluster(t *testing.T) {
 		len(job.Nodes) != 2 || job.MemoryPerNode != 100<<20 || job.Ends.Sub(job.Started) != 10*time.Minute || job.Pending() || job.Ended() {
 		t.Errorf("%+v", job)
 	}
+	if ends, err := client.Ends(t.Context(), id); err != nil || !ends.Equal(job.Ends) {
+		t.Errorf("it ends at %v, %v; the queue says %v", ends, err, job.Ends)
+	}
 	if _, err := os.Stat(filepath.Join(folder, "out put")); err != nil {
 		t.Error(err)
 	}

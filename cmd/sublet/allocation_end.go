@@ -77,18 +77,10 @@ func parseMoment(text string) (time.Time, error) {
 
 // jobsEnd asks Slurm when a job ends; the zero time: it does not.
 func jobsEnd(ctx context.Context, id slurm.JobID, log *slog.Logger) (time.Time, error) {
-	jobs, err := slurm.New(slurm.Options{Log: log}).Jobs(ctx)
+	ends, err := slurm.New(slurm.Options{Log: log}).Ends(ctx, id)
 	if errors.Is(err, slurm.ErrNoSlurm) {
 		log.Warn("when this job ends is not known: there is no squeue to ask (--ends says it)", "job", id)
 		return time.Time{}, nil
 	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	for i := range jobs {
-		if jobs[i].ID == id {
-			return jobs[i].Ends, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("squeue knows no job %s", id)
+	return ends, err
 }

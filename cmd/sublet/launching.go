@@ -156,14 +156,9 @@ func (l *launching) ends(ctx context.Context) string {
 	if ends.IsZero() {
 		asking, cancel := context.WithTimeout(ctx, askPatience)
 		defer cancel()
-		jobs, err := slurm.New(slurm.Options{Log: l.log}).Jobs(asking)
-		if err != nil {
+		var err error
+		if ends, err = slurm.New(slurm.Options{Log: l.log}).Ends(asking, l.options.Allocation.Job); err != nil {
 			return ""
-		}
-		for i := range jobs {
-			if jobs[i].ID == l.options.Allocation.Job {
-				ends = jobs[i].Ends
-			}
 		}
 		if ends.IsZero() {
 			return "never"

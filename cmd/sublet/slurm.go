@@ -4,7 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os/user"
+	"os"
+	"strconv"
 
 	"github.com/sublet-hpc/sublet/slurm"
 )
@@ -28,11 +29,6 @@ func slurmClient(name string, stderr io.Writer) (context.Context, *slurm.Client,
 	return ctx, slurm.New(slurm.Options{Log: log}), stop, nil
 }
 
-// userName is whose jobs are ours.
-func userName() (string, error) {
-	u, err := user.Current()
-	if err != nil {
-		return "", err
-	}
-	return u.Username, nil
-}
+// userID is whose jobs are ours. His name would not do: this program, which has no libc, knows it only where it is in /etc/passwd, and
+// believes $USER elsewhere.
+func userID() string { return strconv.Itoa(os.Getuid()) }

@@ -103,20 +103,19 @@ func (h *harvesting) run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	user, err := userName()
-	if err != nil {
-		return err
-	}
 	if err := h.recall(directory); err != nil {
 		return err
 	}
-	h.policy.Names = harvest.NamesFor(directory, user)
+	h.policy.Names = harvest.NamesFor(directory, userID())
 	if err := h.check(name); err != nil {
 		return err
 	}
 	options := harvest.Options{Policy: h.policy, Job: harvest.Job{Directory: directory, Options: args}, Resources: harvest.Manager{Directory: directory}}
 	if options.Job.Program, err = ownProgram(); err != nil {
 		return err
+	}
+	if _, err := options.Job.Script("name", "node", h.policy); err != nil {
+		return usagef("slurm %v", err)
 	}
 	level := slog.LevelInfo
 	if h.explain || h.giveBack {

@@ -140,10 +140,6 @@ func ownJobs(ctx context.Context, client *slurm.Client, dir string, all, join bo
 	if err != nil {
 		return nil, err
 	}
-	user, err := userName()
-	if err != nil {
-		return nil, err
-	}
 	queue, err := client.Jobs(ctx)
 	if err != nil {
 		return nil, err
@@ -158,7 +154,7 @@ func ownJobs(ctx context.Context, client *slurm.Client, dir string, all, join bo
 		registered = registeredAt(ctx, directory)
 	}
 	records := []jobRecord{}
-	for _, job := range launcher.Jobs(queue, user, only, registered) {
+	for _, job := range launcher.Jobs(queue, userID(), only, registered) {
 		if job.Tag.Directory != directory {
 			job.Managers = nil // of another resource manager
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/launcher"
 	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/slurm"
 )
 
 func submitCommand() *command {
@@ -24,7 +25,7 @@ nodes register with the resource manager of the run directory; at its end they d
 The job has its nodes to itself, with all their memory, unless --cores says how many CPUs of each to
 have: then others can use the rest, and --memory says how much memory to have.
 
---time takes what sbatch takes (30 is minutes; 1:30:00; 1-12:00:00; UNLIMITED), and 90s, 30m, 1h. What is behind -- goes
+--time takes what sbatch takes (30 is minutes; 1:30:00; 1-12:00:00; UNLIMITED, or 0), and 90s, 30m, 1h. What is behind -- goes
 into the script as options of sbatch: -- --qos=scavenger -A astro.
 
 Script, stdout, stderr and the managers' logs are kept in slurm/DATE in the run directory, and slurm/job-ID
@@ -115,6 +116,9 @@ func (s *submitting) check(args []string) error {
 	}
 	if s.submission.Nodes < 1 {
 		return usagef("%s: how many nodes? -N 4", name)
+	}
+	if s.flags.Changed("time") && s.time == 0 { // as for sbatch
+		s.time = slurmTime(slurm.Unlimited)
 	}
 	if s.flags.Changed("time") && s.time < slurmTime(time.Minute) {
 		return usagef("%s: --time %s: Slurm counts minutes; at least 1m", name, s.time.String())

@@ -39,7 +39,7 @@ cores (total, lent, free, occupied, draining), memory (total, lent, free, in byt
 attention (nodes, as "sublet node list" has them), waiting (as "sublet explain" has them, without
 holders), harvest (if "sublet slurm harvest" ever ran for this run directory: running, host, pid, partition,
 on_demand, nodes, pending, leaving, max_nodes, node_hours, jobs_ended, submissions_last_hour, looked, limit, error,
-failures, paused_until); with --watch one object in each line. --output quiet prints ok if nodes lend and none is
+slurm_calls (by command: calls, failures, timeouts, refusals, skipped, time in nanoseconds), failures, paused_until); with --watch one object in each line. --output quiet prints ok if nodes lend and none is
 silent, and else what is wrong, in one word: no-nodes, silent.`,
 		examples: []string{"sublet status", "sublet status --watch", "sublet status --output json | jq .cores.free"},
 		setUp: func(flags *pflag.FlagSet) runFunc {

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -113,8 +114,8 @@ func (m *Manager) refuseLate(request control.LeaseRequest) error {
 type Retirement struct {
 	// Ends is when the allocation ends, whatever runs there then; zero: never.
 	Ends time.Time
-	// LookUpEnds finds that out where Ends does not say; nil, or a zero time: never. It may take long: the node is
-	// lent meanwhile.
+	// LookUpEnds finds that out where Ends does not say, and shortly before the manager retires once more; nil, or a zero time:
+	// never. It may take long: the node is lent meanwhile.
 	LookUpEnds func(context.Context) (time.Time, error)
 	// DrainBefore is how long before that the manager retires. Of an allocation that lasts less than twice as long it
 	// is half of what is left.
@@ -136,12 +137,15 @@ func (m *Manager) retire(ctx, done context.Context, r Retirement, changed func()
 	case r.LookUpEnds != nil:
 		go m.lookUp(done, r, ends, changed)
 	}
-	var retires, over <-chan time.Time
+	var retires, over, again <-chan time.Time // once over is there, the others do not count
 	for told := ctx.Done(); ; {
 		select {
 		case at := <-ends:
-			retires = time.After(time.Until(at))
-			continue
+			if over == nil {
+				retires, again = time.After(time.Until(at)), r.lookAgainAfter(at)
+			}
+		case <-again:
+			go m.lookAgain(done, r, ends, changed)
 		case <-retires:
 			end := m.tenants.foreseen().Ends
 			m.beginRetiring("its allocation ends at "+end.Format(time.RFC3339), changed)
@@ -185,6 +189,31 @@ func (m *Manager) foresee(ends time.Time, drainBefore time.Duration) time.Time {
 	return lendsUntil
 }
 
+// lookAgainBefore is how long before a manager is to retire, and at most half as much more, it looks whether its allocation has been made
+// longer since.
+const lookAgainBefore = 30 * time.Second
+
+// lookAgainAfter waits for that; nil: it is not worth it, or nobody could be asked.
+func (r Retirement) lookAgainAfter(retires time.Time) <-chan time.Time {
+	before := lookAgainBefore + rand.N(lookAgainBefore/2) // many managers of one job do not ask at once
+	if r.LookUpEnds == nil || time.Until(retires) < before {
+		return nil
+	}
+	return time.After(time.Until(retires) - before)
+}
+
+// lookAgain finds out whether the allocation ends at another time by now. If nobody answers, what was known counts.
+func (m *Manager) lookAgain(done context.Context, r Retirement, ends chan<- time.Time, changed func()) {
+	end, err := r.LookUpEnds(done)
+	switch {
+	case err != nil:
+		m.log.Warn("whether this node's allocation was made longer could not be found out", "error", err)
+	case !end.IsZero() && !end.Equal(m.tenants.foreseen().Ends):
+		ends <- m.foresee(end, r.DrainBefore)
+		changed()
+	}
+}
+
 const (
 	// firstLookUpPause is how long to wait after asking in vain when the allocation ends; it doubles each time.
 	firstLookUpPause = 5 * time.Second
@@ -203,9 +232,10 @@ func (m *Manager) lookUp(done context.Context, r Retirement, ends chan<- time.Ti
 			changed()
 			return
 		}
-		m.log.Warn("when this node's allocation ends could not be found out; it is asked again (--ends says it)", "error", err, "after", pause)
+		again := pause + rand.N(pause) // many managers of one job do not ask at once
+		m.log.Warn("when this node's allocation ends could not be found out; it is asked again (--ends says it)", "error", err, "after", again.Round(time.Second))
 		select {
-		case <-time.After(pause):
+		case <-time.After(again):
 		case <-done.Done():
 			return
 		}

@@ -61,10 +61,10 @@ func (c *table) look() harvest.Decision {
 		c.gone = append(c.gone, job)
 	}
 	for _, node := range decision.Submit {
-		name := fmt.Sprintf("%s%d", c.policy.Names.Prefix(), c.next)
+		name := fmt.Sprintf("%s%012d", c.policy.Names.Prefix(), c.next)
 		c.state.Jobs[name] = harvest.Record{Name: name, Node: node, Job: c.next, Asked: c.now, Answered: c.now}
 		c.state.Submissions = append(c.state.Submissions, c.now)
-		c.ours[name] = slurm.Job{ID: c.next, Name: name, User: "ann", State: "RUNNING", Nodes: []string{node}, NodeCount: 1, Started: c.now, Ends: c.now.Add(time.Hour)}
+		c.ours[name] = slurm.Job{ID: c.next, Name: name, User: "ann", UserID: "1001", State: "RUNNING", Nodes: []string{node}, NodeCount: 1, Started: c.now, Ends: c.now.Add(time.Hour)}
 		c.next++
 	}
 	c.now = c.now.Add(c.policy.Interval)

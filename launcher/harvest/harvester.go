@@ -98,12 +98,11 @@ func (h *Harvester) save() error {
 
 // Run looks and acts, once in each interval, until ctx ends.
 func (h *Harvester) Run(ctx context.Context) {
-	ticker := time.NewTicker(h.Policy.Interval) // what comes late does not bring the next one earlier: a tick is dropped
-	defer ticker.Stop()
 	for {
+		next := time.After(h.Policy.Interval) // from the beginning of each: one that takes long does not bring the next two closer to each other
 		h.Look(ctx)
 		select {
-		case <-ticker.C:
+		case <-next:
 		case <-ctx.Done():
 			return
 		}
@@ -145,7 +144,7 @@ func (h *Harvester) note(err error) {
 	if err != nil {
 		text = err.Error()
 		if !errors.Is(err, slurm.ErrBackingOff) {
-			h.Log.Warn("trying again at the next look", "error", err)
+			h.Log.Warn("not all was done; Slurm is asked again at the next look", "error", err)
 		}
 	}
 	h.file.Error = text
@@ -194,9 +193,17 @@ func (h *Harvester) report(event Event) {
 func (h *Harvester) giveBack(ctx context.Context, returns []Return) error {
 	now := time.Now().Round(0)
 	var jobs []slurm.JobID
+	answers := true // the resource manager: else each node would wait for it
 	for _, r := range returns {
-		if r.Idle && !h.drained(ctx, r.Node) {
-			continue
+		if r.Idle {
+			idle, err := false, error(nil)
+			if answers {
+				idle, err = h.drained(ctx, r.Node)
+				answers = err == nil
+			}
+			if !idle {
+				continue
+			}
 		}
 		record := h.file.State.Jobs[r.Name]
 		record.GivenBack, record.Why = now, r.Because
@@ -216,17 +223,17 @@ func (h *Harvester) giveBack(ctx context.Context, returns []Return) error {
 }
 
 // drained has a node take no more leases, and tells whether it has none.
-func (h *Harvester) drained(ctx context.Context, node string) bool {
+func (h *Harvester) drained(ctx context.Context, node string) (idle bool, err error) {
 	h.file.State.Drained[node] = time.Now().Round(0)
 	if err := h.save(); err != nil {
 		delete(h.file.State.Drained, node)
-		return false
+		return false, err
 	}
-	idle, err := h.Resources.Drain(ctx, node)
+	idle, err = h.Resources.Drain(ctx, node)
 	if err != nil {
 		h.Log.Warn("a node without leases is not given back yet", "node", node, "error", err)
 	}
-	return idle && err == nil
+	return idle && err == nil, err
 }
 
 // forgetDrains ends the drains of nodes that have no job of ours any more, or whose job stays.
@@ -237,8 +244,8 @@ func (h *Harvester) forgetDrains(ctx context.Context) {
 			continue
 		}
 		if err := h.Resources.Forget(ctx, node); err != nil {
-			h.Log.Debug("a drain stays for now", "node", node, "error", err)
-			continue
+			h.Log.Debug("drains stay for now", "node", node, "error", err)
+			return
 		}
 		delete(h.file.State.Drained, node)
 	}
@@ -270,7 +277,7 @@ func (h *Harvester) submit(ctx context.Context, node string) error {
 		return h.save()
 	case ctx.Err() != nil: // we are to end: whoever comes next looks for it
 		return errors.Join(err, h.save())
-	case errors.Is(err, slurm.ErrRefused), errors.Is(err, slurm.ErrNoSlurm), errors.Is(err, slurm.ErrBackingOff):
+	case !slurm.MayBeSubmitted(err):
 		delete(h.file.State.Jobs, name) // there is no job
 	}
 	if errors.Is(err, slurm.ErrBackingOff) || errors.Is(err, slurm.ErrNoSlurm) {

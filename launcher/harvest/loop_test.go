@@ -18,7 +18,7 @@ import (
 // polite is a policy for the partition of the simulation.
 func polite(directory string) harvest.Policy {
 	policy := harvest.DefaultPolicy()
-	policy.Names, policy.Partition = harvest.NamesFor(directory, "ann"), "harvest"
+	policy.Names, policy.Partition = harvest.NamesFor(directory, "1001"), "harvest"
 	return policy
 }
 
@@ -268,7 +268,8 @@ func TestSummary(t *testing.T) {
 		if err != nil || !s.Running || s.Nodes != 2 || s.NodeHours < 0.97 || s.NodeHours > 1 || s.Submissions != 2 {
 			t.Errorf("after half an hour on two nodes: %+v, %v", s, err)
 		}
-		if text := strings.Join(s.Lines(time.Now()), "\n"); !strings.Contains(text, "2 nodes of partition harvest") || !strings.Contains(text, "no more because 1 node is to be left idle") {
+		if text := strings.Join(s.Lines(time.Now()), "\n"); !strings.Contains(text, "2 nodes of partition harvest") || !strings.Contains(text, "no more because 1 node is to be left idle") ||
+			!strings.Contains(text, "calls of Slurm: sbatch 2 (1 failed), squeue 3") || s.Calls["sbatch"].Calls != 2 {
 			t.Errorf("it says\n%s", text)
 		}
 		stop()
@@ -284,6 +285,40 @@ func TestSummary(t *testing.T) {
 		pass(cluster, 2*time.Second)
 		if jobs, err := h.GiveBackAll(t.Context()); err != nil || len(jobs) != 0 || len(h.State().Jobs) != 0 || h.State().Failures.Count != 0 {
 			t.Errorf("given back again: %v, %v; left is %+v", jobs, err, h.State())
+		}
+	})
+}
+
+// slow is a cluster whose every second answer takes longer than the interval.
+type slow struct {
+	*simulation
+	asked []time.Time
+}
+
+func (s *slow) Nodes(ctx context.Context) ([]slurm.Node, error) {
+	if s.asked = append(s.asked, time.Now()); len(s.asked)%2 == 1 {
+		<-time.After(35 * time.Second)
+	}
+	return s.simulation.Nodes(ctx)
+}
+
+// A Slurm that answers late is not asked more often for that.
+func TestLooksAreApartThoughSlurmIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		policy := polite(t.TempDir())
+		cluster := &slow{simulation: newSimulation(time.Now, "n1")}
+		h := open(t, policy, t.TempDir(), cluster)
+		defer h.Close()
+		ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer stop()
+		h.Run(ctx)
+		for i := range len(cluster.asked) - 1 {
+			if apart := cluster.asked[i+1].Sub(cluster.asked[i]); apart < policy.Interval {
+				t.Errorf("look %d comes %v after the one before", i+1, apart)
+			}
+		}
+		if len(cluster.asked) < 8 {
+			t.Errorf("%d looks in five minutes", len(cluster.asked))
 		}
 	})
 }

@@ -15,28 +15,33 @@ const namePrefix = "sublet-harvest-"
 // Names are those of the jobs of one user for one run directory: by them, and by nothing else, a job is known to be ours.
 type Names struct {
 	prefix string
-	user   string
+	userID string
 }
 
-// NamesFor are those of a run directory, by its absolute path.
-func NamesFor(directory, user string) Names {
+// nonceSize is how many random bytes a name ends with.
+const nonceSize = 6
+
+// NamesFor are those of a run directory, by its absolute path. The user is known by his number: others can give their jobs our
+// names, and what he is called differs from host to host.
+func NamesFor(directory, userID string) Names {
 	sum := sha256.Sum256([]byte(directory))
-	return Names{prefix: namePrefix + hex.EncodeToString(sum[:4]) + "-", user: user}
+	return Names{prefix: namePrefix + hex.EncodeToString(sum[:4]) + "-", userID: userID}
 }
 
 // fresh is a name that no job has.
 func (n Names) fresh() string {
-	nonce := make([]byte, 6)
+	nonce := make([]byte, nonceSize)
 	_, _ = rand.Read(nonce) // never fails
 	return n.prefix + hex.EncodeToString(nonce)
 }
 
-// Of is the name by which we know a job, empty if it is not ours.
+// Of is the name by which we know a job, empty if it is not ours. It is also the name of a file: nothing but what fresh makes is one.
 func (n Names) Of(job slurm.Job) string {
-	if job.User == n.user && strings.HasPrefix(job.Name, n.prefix) {
-		return job.Name
+	nonce, is := strings.CutPrefix(job.Name, n.prefix)
+	if bytes, err := hex.DecodeString(nonce); !is || job.UserID != n.userID || err != nil || len(bytes) != nonceSize {
+		return ""
 	}
-	return ""
+	return job.Name
 }
 
 // ofAnyHarvester tells whether a job keeps an executor manager on an idle node, whoever it belongs to.

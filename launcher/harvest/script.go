@@ -2,13 +2,13 @@ package harvest
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/launcher"
-	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/slurm"
 )
 
@@ -40,8 +40,14 @@ func (j Job) Script(name, node string, policy Policy) (slurm.Script, error) {
 	if strings.ContainsAny(j.Directory+j.Program, "\n\r\x00") {
 		return slurm.Script{}, errors.New("harvest: a path with a line break in it can not be written into a script")
 	}
+	if strings.Contains(j.Directory, `\`) {
+		return slurm.Script{}, fmt.Errorf("harvest: the run directory is %q, and sbatch takes \\ in names of files for something else; name another with --dir", j.Directory)
+	}
 	if err := launcher.CheckOptions(j.Options); err != nil {
-		return slurm.Script{}, err
+		return slurm.Script{}, fmt.Errorf("harvest: %w", err)
+	}
+	if at := slices.IndexFunc(j.Options, (slurm.Option{Long: "job-name", Short: 'J'}).Is); at >= 0 {
+		return slurm.Script{}, fmt.Errorf("harvest: %s behind --: jobs are known to be ours by their names", j.Options[at])
 	}
 	options := append(append([]string{}, j.Options...),
 		"--partition="+policy.Partition,
@@ -61,16 +67,9 @@ func (j Job) Script(name, node string, policy Policy) (slurm.Script, error) {
 	if policy.Time > 2*time.Minute {
 		options = append(options, "--signal=B:TERM@"+farewell)
 	}
-	body := binaries.Directory + "=" + quoted(filepath.Dir(j.Program)) + " " + api.DirectoryVariable + "=" + quoted(j.Directory) +
-		" exec " + quoted(j.Program) + ` executor-manager --name "$SLURMD_NODENAME"`
-	for _, word := range j.Arguments {
-		body += " " + quoted(word)
-	}
-	return slurm.Script{Name: name, Options: options, Body: body + "\n"}, nil
+	words := append([]string{"executor-manager", "--name", "%N"}, j.Arguments...)
+	return slurm.Script{Name: name, Options: options, Body: launcher.Body(j.Program, j.Directory, words)}, nil
 }
 
 // escaped has sbatch take a file's name as it is: % begins one of its patterns.
 func escaped(path string) string { return strings.ReplaceAll(path, "%", "%%") }
-
-// quoted is a word of a shell's.
-func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

@@ -27,7 +27,7 @@ func TestScript(t *testing.T) {
 			"--output=/runs/today's 5%%/harvest/sublet-harvest-1.log", "--open-mode=append", "--propagate=NONE",
 			"--qos=low", "--time-min=0-00:10:00", "--signal=B:TERM@60",
 		},
-		Body: `SUBLET_BIN='/opt/sublet/bin' SUBLET_DIR='/runs/today'\''s 5%' exec '/opt/sublet/bin/sublet' executor-manager --name "$SLURMD_NODENAME"` + "\n",
+		Body: `SUBLET_BIN=/opt/sublet/bin SUBLET_DIR='/runs/today'\''s 5%' exec /opt/sublet/bin/sublet executor-manager --name '%N'` + "\n",
 	}
 	if diff := cmp.Diff(want, script); diff != "" {
 		t.Errorf("the script (-want +got):\n%s", diff)
@@ -35,6 +35,10 @@ func TestScript(t *testing.T) {
 	job.Options = []string{"script.sh"}
 	if _, err := job.Script("a", "n1", policy); err == nil || !strings.Contains(err.Error(), "option of sbatch") {
 		t.Errorf("with an option that is none: %v", err)
+	}
+	job.Options = []string{"-J", "mine"}
+	if _, err := job.Script("a", "n1", policy); err == nil || !strings.Contains(err.Error(), "known to be ours by their names") {
+		t.Errorf("with another name: %v", err)
 	}
 }
 

@@ -220,7 +220,7 @@ func (s *simulation) Submit(_ context.Context, script slurm.Script) (slurm.JobID
 		silence = err
 	}
 	job := &simulated{ours: true, Job: slurm.Job{
-		ID: s.next, Name: script.Name, User: "ann", Partition: "harvest", State: "PENDING", Reason: "None",
+		ID: s.next, Name: script.Name, User: "ann", UserID: "1001", Partition: "harvest", State: "PENDING", Reason: "None",
 		NodeCount: 1, Submitted: s.now(), Limit: time.Hour,
 	}}
 	for _, option := range script.Options {
@@ -254,4 +254,8 @@ func (s *simulation) Cancel(_ context.Context, ids ...slurm.JobID) error {
 }
 
 // Counters implements harvest.Cluster.
-func (s *simulation) Counters() slurm.Counters { return slurm.Counters{} }
+func (s *simulation) Counters() slurm.Counters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slurm.Counters{"sbatch": {Calls: uint64(s.submissions), Failures: 1}, "squeue": {Calls: uint64(s.looks)}}
+}

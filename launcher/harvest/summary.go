@@ -3,7 +3,12 @@ package harvest
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/sublet-hpc/sublet/slurm"
 )
 
 // Summary is a run directory's harvest at a glance.
@@ -29,6 +34,8 @@ type Summary struct {
 	// Limit says why no more nodes are used, Error what was wrong with the last look.
 	Limit string `json:"limit,omitempty"`
 	Error string `json:"error,omitempty"`
+	// Calls are those of Slurm's commands since the harvester was started.
+	Calls slurm.Counters `json:"slurm_calls"`
 	// Failures in a row, and until when nothing is submitted because of them.
 	Failures    int       `json:"failures"`
 	PausedUntil time.Time `json:"paused_until,omitzero"`
@@ -47,7 +54,7 @@ func Summarize(directory string, now time.Time) (*Summary, error) {
 		Running: Running(directory), Host: file.Host, PID: file.PID,
 		Partition: file.Policy.Partition, OnDemand: file.Policy.OnDemand, MaxNodes: file.Policy.MaxNodes,
 		NodeHours: file.nodeTime(now).Hours(), Ended: file.State.Ended,
-		Looked: file.State.Looked, Limit: file.Limit, Error: file.Error, Failures: file.State.Failures.Count,
+		Looked: file.State.Looked, Limit: file.Limit, Error: file.Error, Calls: file.Calls, Failures: file.State.Failures.Count,
 	}
 	s.Nodes, s.Pending, s.Leaving = file.State.Counts()
 	for _, at := range file.State.Submissions {
@@ -102,8 +109,25 @@ func (s Summary) Lines(now time.Time) []string {
 	case s.Limit != "":
 		lines = append(lines, "no more because "+s.Limit)
 	}
+	if calls := callsText(s.Calls); calls != "" {
+		lines = append(lines, "calls of Slurm: "+calls)
+	}
 	if !s.Looked.IsZero() && now.Sub(s.Looked) > time.Minute {
 		lines = append(lines, fmt.Sprintf("Slurm has last answered %v ago", now.Sub(s.Looked).Round(time.Second)))
 	}
 	return lines
+}
+
+// callsText says how often each of Slurm's commands was called, and how often in vain: sbatch 4 (1 failed), squeue 10.
+func callsText(calls slurm.Counters) string {
+	var parts []string
+	for _, command := range slices.Sorted(maps.Keys(calls)) {
+		counter := calls[command]
+		part := fmt.Sprintf("%s %d", command, counter.Calls)
+		if counter.Failures > 0 {
+			part += fmt.Sprintf(" (%d failed)", counter.Failures)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
 }

@@ -3,6 +3,7 @@ package harvest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,15 +21,37 @@ type wanted map[string]string
 // enough yet. One with reason Priority waits behind others, and gets nodes of ours if it could start with them.
 // Jobs that wait for something else (a dependency, a limit, a license, a time) want no nodes.
 func wants(snapshot Snapshot, ours map[string]Record, order []string) wanted {
-	found := wanted{}
+	w := wishes{free: map[string]slurm.Node{}, held: map[string]slurm.Node{}, order: order, taken: wanted{}}
+	for _, node := range snapshot.Nodes {
+		record, is := ours[node.Name]
+		switch {
+		case is && !record.leaving():
+			w.held[node.Name] = node
+		case is, free(node): // what is leaving will be
+			w.free[node.Name] = node
+		}
+	}
+	w.idle = slices.SortedFunc(maps.Keys(w.free), compareNames)
 	for _, job := range waiting(snapshot.Jobs) {
 		for range tasks(job, len(snapshot.Nodes)) {
-			if !want(job, snapshot.Nodes, ours, order, found) {
+			if len(w.taken) == len(w.free)+len(w.held) {
+				return w.taken
+			}
+			if !w.want(job) {
 				break
 			}
 		}
 	}
-	return found
+	return w.taken
+}
+
+// wishes are what pending jobs can have, and have taken. On a large cluster with many jobs that is little: nearly all nodes are
+// used by others.
+type wishes struct {
+	free, held map[string]slurm.Node // idle, and by us
+	idle       []string              // names of the free ones
+	order      []string              // of the held ones: in which they are given back
+	taken      wanted
 }
 
 // waiting are the jobs of others that wait for nodes, the next first.
@@ -72,32 +95,13 @@ func tasks(job slurm.Job, most int) int {
 }
 
 // want has a job take nodes, idle ones first. It tells whether the job took any.
-func want(job slurm.Job, nodes []slurm.Node, ours map[string]Record, order []string, taken wanted) bool {
+func (w *wishes) want(job slurm.Job) bool {
 	need := max(job.NodeCount, len(job.RequestedNodes), 1)
 	why := fmt.Sprintf("job %d of %s waits for it (%s)", job.ID, orUnknown(job.User), job.Reason)
-	byName := map[string]slurm.Node{}
-	var idle []string
-	for _, node := range nodes {
-		if !sharesPartition(node, job) || slices.Contains(job.ExcludedNodes, node.Name) || taken[node.Name] != "" {
-			continue
-		}
-		byName[node.Name] = node
-		if record, is := ours[node.Name]; free(node) && !is || is && record.leaving() {
-			idle = append(idle, node.Name) // what is leaving will be
-		}
+	if job.Reason != "Resources" && len(w.free)+len(w.held)-len(w.taken) < need {
+		return false
 	}
-	var held []string // by us, the required ones first
-	for _, name := range order {
-		if _, reachable := byName[name]; reachable && !ours[name].leaving() {
-			held = append(held, name)
-		}
-	}
-	slices.SortFunc(idle, compareNames)
-	required := func(a, b string) int {
-		return boolean(!slices.Contains(job.RequestedNodes, a)) - boolean(!slices.Contains(job.RequestedNodes, b))
-	}
-	slices.SortStableFunc(idle, required)
-	slices.SortStableFunc(held, required)
+	idle, held := w.fit(w.idle, w.free, job), w.fit(w.order, w.held, job)
 	if job.Reason != "Resources" && len(idle)+len(held) < need {
 		return false
 	}
@@ -113,9 +117,23 @@ func want(job slurm.Job, nodes []slurm.Node, ours map[string]Record, order []str
 		}
 	}
 	for _, name := range chosen {
-		taken[name] = why
+		w.taken[name] = why
 	}
 	return len(chosen) > 0
+}
+
+// fit are those nodes that a job can use and nobody else has taken, in the order of their names, the required ones first.
+func (w *wishes) fit(names []string, nodes map[string]slurm.Node, job slurm.Job) []string {
+	var fit []string
+	for _, name := range names {
+		if node, is := nodes[name]; is && w.taken[name] == "" && sharesPartition(node, job) && !slices.Contains(job.ExcludedNodes, name) {
+			fit = append(fit, name)
+		}
+	}
+	slices.SortStableFunc(fit, func(a, b string) int {
+		return boolean(!slices.Contains(job.RequestedNodes, a)) - boolean(!slices.Contains(job.RequestedNodes, b))
+	})
+	return fit
 }
 
 func orUnknown(user string) string { return cmp.Or(user, "somebody") }
