@@ -1,0 +1,2 @@
+// Package portfolio holds options in memory, and reads, writes and generates them.
+package portfolio
