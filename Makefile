@@ -48,7 +48,7 @@ LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=
 PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 
 # The tests that count and time, which take long and want an idle machine.
-ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi
+ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes/portfolio
 
 PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/pingpong
 LIBRARIES := bin/libjacobi.so bin/libfunctions.so bin/libbench.so
