@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
+	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/launcher/harvest"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/slurm"
@@ -40,6 +41,8 @@ where a harvester runs, by its flags unless others are given, and with what was 
 prints one object: partition, at, limit (why no more nodes are used), error (of the harvester's last look, if any), nodes (node, state, use, why, job). USE is one of take, asked-for, harvested,
 give-back, leaving, left-idle, not-usable. --output quiet prints the names of the nodes that would be taken.
 
+With --metrics it serves metrics for Prometheus, to whoever can reach that address.
+
 "sublet status" shows how it is doing. What it knows is harvest.json in the run directory; what jobs that failed have
 written is in harvest there.`,
 		examples: []string{
@@ -63,11 +66,12 @@ type harvesting struct {
 	format            *outputFormat
 	policy            harvest.Policy
 	explain, giveBack bool
+	metrics           *string
 	stdout, stderr    io.Writer
 }
 
 func (h *harvesting) declare() {
-	h.dir, h.format = directoryFlag(h.flags), outputFlag(h.flags)
+	h.dir, h.format, h.metrics = directoryFlag(h.flags), outputFlag(h.flags), metricsFlag(h.flags)
 	p, flags := &h.policy, h.flags
 	flags.StringVarP(&p.Partition, "partition", "p", "", "the `PARTITION` of the jobs, and whose nodes are used")
 	flags.StringVar(&p.QOS, "qos", "", "the `QOS` of the jobs (default: Slurm's)")
@@ -190,6 +194,13 @@ func (h *harvesting) harvest(ctx context.Context, options harvest.Options) error
 			names[i] = job.String()
 		}
 		return errors.Join(writeDone(h.stdout, *h.format, "job", "cancelled", names), err)
+	}
+	if *h.metrics != "" {
+		listener, err := metrics.Listen(*h.metrics, harvest.Metrics(options.Job.Directory, options.Cluster), options.Log)
+		if err != nil {
+			return fmt.Errorf("slurm harvest: %w", err)
+		}
+		defer listener.Close()
 	}
 	options.Log.Info("harvesting", "partition", h.policy.Partition, "max_nodes", h.policy.MaxNodes, "interval", h.policy.Interval)
 	harvester.Run(ctx)

@@ -34,7 +34,7 @@ func TestTimeLimitIsChanged(t *testing.T) {
 	job := submit(t, lab, c, "-N", "2", "--time", "10", "-p", "harvest", "--cores", "1", "--", "--nodelist=n[1-2]")
 	c.AwaitNodes(t, "n1", "n2")
 	holder := lab.Submit(t, "export SUBLET_DIR="+c.Dir+"\n"+filepath.Join(lab.Bin, "sublet")+" invoke empty --library "+filepath.Join(lab.Bin, "libfunctions.so")+
-		" --executors 2 --repeat 1000000000 --output quiet", "--nodes=1", "--nodelist=n4", "--exclusive")
+		" --executors 2 --repeat 10000000 --output quiet", "--nodes=1", "--nodelist=n4", "--exclusive")
 	said := func(ends time.Time) string { // what is not so yet
 		for _, node := range c.List(t) {
 			if !node.Outlook.Ends.Equal(ends) || !node.Outlook.LendsUntil.Equal(ends.Add(-time.Minute)) {
@@ -99,12 +99,15 @@ func TestTwoLaunchesAtOnce(t *testing.T) {
 		nodes := c.Nodes(t)
 		return len(nodes) == 2 && nodes[0] == "n1" && (nodes[1] == "n1-"+jobs[0].ID || nodes[1] == "n1-"+jobs[1].ID)
 	})
+	second := c.Nodes(t)[1]
 	for _, job := range jobs {
 		name := "n1"
-		if c.Nodes(t)[1] == "n1-"+job.ID {
+		if second == "n1-"+job.ID {
 			name += "-" + job.ID
 		}
-		slurmlab.Eventually(t, "job "+job.ID+" says that its manager is "+name, func() bool { return strings.Contains(job.Printed(), "1 node in") && strings.Contains(job.Printed(), "ms: "+name+"\n") })
+		slurmlab.Eventually(t, "job "+job.ID+" says that its manager is "+name, func() bool {
+			return strings.Contains(job.Printed(), "1 node in") && strings.Contains(job.Printed(), "ms: "+name+"\n")
+		})
 		job.Cancel(t)
 	}
 	lab.AwaitClean(t, 20*time.Second)
