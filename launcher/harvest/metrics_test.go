@@ -1,6 +1,7 @@
 package harvest_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestMetrics(t *testing.T) {
 	defer h.Close()
 	collect := func() string {
 		answer := httptest.NewRecorder()
-		harvest.Metrics(directory, cluster).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+		harvest.Metrics(directory, cluster).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		return answer.Body.String()
 	}
 	expect := func(lines ...string) {
