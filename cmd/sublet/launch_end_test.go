@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +34,21 @@ func TestWhenSlurmIsAskedForTheEnd(t *testing.T) {
 func TestChangedEndIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
+		var mu sync.Mutex // for the race detector, which does not see that they take turns
 		said, wrong := began.Add(time.Hour), error(nil)
-		end := allocationEnd{known: true, at: said, ask: func(context.Context) (time.Time, error) { return said, wrong }}
+		ask := func(context.Context) (time.Time, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return said, wrong
+		}
+		says := func(ends time.Time, err error) {
+			mu.Lock()
+			said, wrong = ends, err
+			mu.Unlock()
+			<-time.After(3 * endInterval)
+			synctest.Wait()
+		}
+		end := allocationEnd{known: true, at: said, ask: ask}
 		var told []time.Time
 		ctx, stop := context.WithCancel(t.Context())
 		watched := make(chan struct{})
@@ -42,19 +56,11 @@ func TestChangedEndIsTold(t *testing.T) {
 			end.watch(ctx, time.Minute, slog.New(slog.DiscardHandler), func(ends time.Time) error { told = append(told, ends); return nil })
 			close(watched)
 		}()
-		pass := func() {
-			<-time.After(3 * endInterval)
-			synctest.Wait()
-		}
-		pass()
-		said = began.Add(2 * time.Hour)
-		pass()
-		said, wrong = began.Add(3*time.Hour), errors.New("slurmctld is away")
-		pass()
-		wrong = nil
-		pass()
-		said = time.Time{} // never
-		pass()
+		says(began.Add(time.Hour), nil)
+		says(began.Add(2*time.Hour), nil)
+		says(began.Add(3*time.Hour), errors.New("slurmctld is away"))
+		says(began.Add(3*time.Hour), nil)
+		says(time.Time{}, nil) // never
 		stop()
 		<-watched
 		if want := []time.Time{began.Add(2 * time.Hour), began.Add(3 * time.Hour), {}}; !slices.EqualFunc(told, want, time.Time.Equal) {
