@@ -152,15 +152,17 @@ func TestJobsAreJoined(t *testing.T) {
 		{ID: 6, User: "ann", UserID: "1001", State: "RUNNING", Comment: comment("/b"), Nodes: []string{"n5"}},
 		{ID: 5, User: "ann", UserID: "1001", State: "RUNNING", Comment: "theirs"},
 	}
-	node := func(name string) api.NodeStatus { return api.NodeStatus{Node: api.Node{Name: name}} }
-	registered := []api.NodeStatus{node("n1"), node("n2-7"), node("n2"), node("n4")}
+	node := func(name string, job uint32) api.NodeStatus {
+		return api.NodeStatus{Node: api.Node{Name: name, Job: job}}
+	}
+	registered := []api.NodeStatus{node("n1", 7), node("n2-7", 7), node("n2", 4), node("n3", 4), node("n4", 8)}
 
 	jobs := Jobs(queue, "1001", "/a", registered)
 	if len(jobs) != 2 || jobs[0].ID != 7 || jobs[1].ID != 9 {
 		t.Fatalf("ours are %v", jobs)
 	}
 	if got := nodeNames(jobs[0].Managers); !slices.Equal(got, []string{"n1", "n2-7"}) {
-		t.Errorf("job 7 has %v: by its own number first", got)
+		t.Errorf("job 7 has %v: and not those of other jobs on its nodes", got)
 	}
 	if jobs[1].Managers == nil || len(jobs[1].Managers) != 0 {
 		t.Errorf("a job that waits has %v", jobs[1].Managers)

@@ -25,7 +25,7 @@ import (
 type step struct {
 	group
 	command  *exec.Cmd
-	lifeline io.Closer
+	lifeline io.WriteCloser
 	words    words // of srun, the last
 	logs     func(node string) string
 	before   map[string]int64 // bytes that the logs had before it: those of a job that was requeued
@@ -57,6 +57,9 @@ func (o *Options) arguments(g group, name string) []string {
 		args = append(args, "--overlap")
 	}
 	args = append(args, o.Program, "executor-manager", "--lifeline", "--dir", o.Directory, "--name", name)
+	if name == nodePattern { // another job may take it while this one starts
+		args = append(args, "--name-if-taken", name+suffix(o.Allocation.Job))
+	}
 	if memory := o.Memory; memory > 0 {
 		args = append(args, "--memory", strconv.FormatInt(memory, 10))
 	} else if memory = o.Allocation.Memory; memory > 0 {

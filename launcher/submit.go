@@ -92,18 +92,15 @@ var refused = []struct {
 
 // CheckOptions refuses what is no option of sbatch, or the value of one, and options that jobs of ours can not have.
 func CheckOptions(words []string) error {
-	for i, word := range words {
+	for _, word := range words {
 		for _, option := range refused {
 			if option.Is(word) {
 				return fmt.Errorf("%s behind --: %s", word, option.why)
 			}
 		}
-		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
-			continue
-		}
-		if i == 0 || !strings.HasPrefix(words[i-1], "-") || strings.Contains(words[i-1], "=") {
-			return fmt.Errorf("%q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
-		}
+	}
+	if err := slurm.CheckWords(words); err != nil {
+		return fmt.Errorf("behind --: %w", err)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +32,7 @@ type launching struct {
 	flags          launchFlags
 	options        launcher.Options
 	log            *slog.Logger
+	end            allocationEnd
 }
 
 func newLaunching() *launching { return &launching{} }
@@ -132,7 +132,7 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	defer client.Close()
 	l.options.Directory, l.options.Log = directory, l.log
 	l.options.Cores, l.options.Memory = l.part.cores, int64(l.part.memory)
-	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.ends(ctx)}
+	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.end.first(ctx, l.options.Allocation, slurm.New(slurm.Options{Log: l.log}))}
 	if l.options.Logs == "" {
 		l.options.Logs = filepath.Join(directory, launcher.Folders, l.options.Allocation.Job.String())
 	}
@@ -143,32 +143,19 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	if err != nil {
 		return err
 	}
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		l.end.watch(watching, time.Duration(l.flags.drainBefore), l.log, managers.Ends)
+	}()
 	err = l.lend(ctx, managers)
+	stop()
+	<-watched
 	draining, cancel := context.WithTimeout(force, time.Duration(l.flags.grace)+endPatience)
 	defer cancel()
 	return errors.Join(err, managers.End(draining))
 }
-
-// ends says when the allocation does, as --ends of executor managers has it. Slurm is asked here, once, and not by every manager; where it
-// does not answer they ask for themselves, until it does.
-func (l *launching) ends(ctx context.Context) string {
-	ends := l.options.Allocation.Ends
-	if ends.IsZero() {
-		asking, cancel := context.WithTimeout(ctx, askPatience)
-		defer cancel()
-		var err error
-		if ends, err = slurm.New(slurm.Options{Log: l.log}).Ends(asking, l.options.Allocation.Job); err != nil {
-			return ""
-		}
-		if ends.IsZero() {
-			return "never"
-		}
-	}
-	return strconv.FormatInt(ends.Unix(), 10)
-}
-
-// askPatience is how long Slurm may take to say when the allocation ends: managers are not kept waiting by it.
-const askPatience = 2 * time.Second
 
 // lend waits for the managers, says who has registered, and stays until they or ctx end.
 func (l *launching) lend(ctx context.Context, managers *launcher.Launch) error {
