@@ -160,10 +160,22 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))
 	}
 	link := filepath.Join(filepath.Dir(folder), "job-"+submitted.Job.String())
-	if err := os.Symlink(filepath.Base(folder), link); err != nil && !errors.Is(err, os.ErrExist) { // a cluster counts anew some day
+	if err := relink(filepath.Base(folder), link); err != nil {
 		return submitted, fmt.Errorf("submit: job %d is submitted, but %w", submitted.Job, err)
 	}
 	return submitted, nil
+}
+
+// relink makes a link, also in the place of one: a cluster counts its jobs anew some day.
+func relink(target, link string) error {
+	fresh := filepath.Join(filepath.Dir(link), "."+target)
+	if err := os.Symlink(target, fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, link); err != nil {
+		return errors.Join(err, os.Remove(fresh))
+	}
+	return nil
 }
 
 // Folders is where the folders of jobs are in a run directory.

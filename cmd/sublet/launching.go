@@ -75,6 +75,9 @@ func (l *launching) run() error {
   sbatch -N 2 --exclusive --mem=0 --wrap "sublet launch"
   sublet slurm submit -N 2 --time 1h`)
 	}
+	if tasks := os.Getenv("SLURM_STEP_NUM_TASKS"); tasks != "" && tasks != "1" { // each would start managers on all nodes
+		return usagef("launch: srun has started it as %s tasks, and one starts managers on all nodes: start it without srun, or by srun --overlap --ntasks=1 --nodes=1", tasks)
+	}
 	if l.log, err = newLogger(l.stderr, "launch", slog.LevelInfo); err != nil {
 		return err
 	}
