@@ -184,7 +184,7 @@ const Folders = "slurm"
 // makeFolder makes a folder of its own for a job.
 func makeFolder(directory string, now time.Time) (string, error) {
 	parent := filepath.Join(directory, Folders)
-	if err := os.MkdirAll(parent, 0o700); err != nil {
+	if err := MakeFolder(parent); err != nil {
 		return "", fmt.Errorf("submit: the folder of the job: %w", err)
 	}
 	name := now.UTC().Format("20060102-150405")

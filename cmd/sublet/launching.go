@@ -137,7 +137,11 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	l.options.Cores, l.options.Memory = l.part.cores, int64(l.part.memory)
 	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.ends(ctx)}
 	if l.options.Logs == "" {
-		l.options.Logs = filepath.Join(directory, launcher.Folders, l.options.Allocation.Job.String())
+		folders := filepath.Join(directory, launcher.Folders)
+		if err := launcher.MakeFolder(folders); err != nil {
+			return fmt.Errorf("launch: the directory of the managers' logs: %w", err)
+		}
+		l.options.Logs = filepath.Join(folders, l.options.Allocation.Job.String())
 	}
 	if l.options.Logs, err = filepath.Abs(l.options.Logs); err != nil {
 		return err
