@@ -48,7 +48,7 @@ func TestMakeFolder(t *testing.T) {
 	mode(path, 0o703)
 	refused("a folder that everybody can write to", path, "chmod o-w "+path)
 	if os.Getuid() != 0 {
-		refused("somebody else's", "/proc/sys", "belongs to user 0")
+		refused("one in somebody else's", "/usr/slurm", "/usr belongs to user 0")
 		return
 	}
 	mode(path, 0o700)
@@ -61,4 +61,8 @@ func TestMakeFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("somebody else's folder", path, "belongs to user 65534")
+	refused("one in somebody else's", filepath.Join(path, "harvest"), path+" belongs to user 65534")
+	if left, err := os.ReadDir(path); err != nil || len(left) > 0 {
+		t.Errorf("in somebody else's folder there are %v, %v", left, err)
+	}
 }
