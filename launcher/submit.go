@@ -51,6 +51,7 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		"--nodes=" + strconv.Itoa(s.Nodes),
 		"--ntasks-per-node=1",
 		"--propagate=NONE",
+		"--no-kill", // else all of the job ends, or is requeued, when one node dies
 		"--open-mode=append",
 		"--output=" + filepath.Join(folder, "stdout"),
 		"--error=" + filepath.Join(folder, "stderr"),

@@ -20,7 +20,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"--nodes=4", "--time=0-01:30:00", "--partition=batch", "--exclusive", "--mem=0", "--propagate=NONE", "--open-mode=append",
+		"--nodes=4", "--time=0-01:30:00", "--partition=batch", "--exclusive", "--mem=0", "--propagate=NONE", "--no-kill", "--open-mode=append",
 		"--output=/shared/run/slurm/x/stdout", "--error=/shared/run/slurm/x/stderr", "--comment=sublet launch /shared/run",
 	} {
 		if !slices.Contains(script.Options, want) {
