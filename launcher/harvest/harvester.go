@@ -80,6 +80,7 @@ func Open(options Options) (*Harvester, error) {
 		return nil, errors.Join(err, h.lock.Close())
 	}
 	h.file = File{Version: fileVersion, Host: host, PID: os.Getpid(), Started: time.Now().Round(0), Policy: options.Policy, State: before.State}
+	_ = h.save() // Run says so where that fails; nodes can be given back all the same
 	return h, nil
 }
 
