@@ -125,7 +125,7 @@ func TestTail(t *testing.T) {
 
 // The environment is the job's, without what srun would take as wishes, and with one run directory.
 func TestEnvironment(t *testing.T) {
-	got := environment([]string{"A=1", "SLURM_MEM_PER_CPU=5", "SLURM_JOB_ID=7", "SUBLET_DIR=/elsewhere", "SLURM_EXACT=1"}, "/run/sublet")
+	got := environment([]string{"A=1", "SLURM_MEM_PER_CPU=5", "SLURM_JOB_ID=7", "SUBLET_DIR=/elsewhere", "SLURM_EXACT=1", "SRUN_EXPORT_ENV=NONE", "SRUN_CPUS_PER_TASK=9", "SLURM_NTASKS_PER_GPU=1"}, "/run/sublet")
 	if want := []string{"A=1", "SLURM_JOB_ID=7", "SUBLET_DIR=/run/sublet"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

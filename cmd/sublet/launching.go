@@ -75,6 +75,9 @@ func (l *launching) run() error {
   sbatch -N 2 --exclusive --mem=0 --wrap "sublet launch"
   sublet slurm submit -N 2 --time 1h`)
 	}
+	if tasks := os.Getenv("SLURM_STEP_NUM_TASKS"); tasks != "" && tasks != "1" { // each would start managers on all nodes
+		return usagef("launch: srun has started it as %s tasks, and one starts managers on all nodes: start it without srun, or by srun --overlap --ntasks=1 --nodes=1", tasks)
+	}
 	if l.log, err = newLogger(l.stderr, "launch", slog.LevelInfo); err != nil {
 		return err
 	}
@@ -134,7 +137,11 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	l.options.Cores, l.options.Memory = l.part.cores, int64(l.part.memory)
 	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.end.first(ctx, l.options.Allocation, slurm.New(slurm.Options{Log: l.log}))}
 	if l.options.Logs == "" {
-		l.options.Logs = filepath.Join(directory, launcher.Folders, l.options.Allocation.Job.String())
+		folders := filepath.Join(directory, launcher.Folders)
+		if err := launcher.MakeFolder(folders); err != nil {
+			return fmt.Errorf("launch: the directory of the managers' logs: %w", err)
+		}
+		l.options.Logs = filepath.Join(folders, l.options.Allocation.Job.String())
 	}
 	if l.options.Logs, err = filepath.Abs(l.options.Logs); err != nil {
 		return err

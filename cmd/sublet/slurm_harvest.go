@@ -203,7 +203,9 @@ func (h *harvesting) harvest(ctx context.Context, options harvest.Options) error
 		defer listener.Close()
 	}
 	options.Log.Info("harvesting", "partition", h.policy.Partition, "max_nodes", h.policy.MaxNodes, "interval", h.policy.Interval)
-	harvester.Run(ctx)
+	if err := harvester.Run(ctx); err != nil {
+		return err
+	}
 	if running, pending, _ := harvester.State().Counts(); running+pending > 0 {
 		options.Log.Info("jobs go on until their time limit; to end them: sublet slurm harvest --give-back", "jobs", running+pending)
 	}

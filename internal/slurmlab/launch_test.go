@@ -85,6 +85,22 @@ func TestSubmittedJob(t *testing.T) {
 	}
 }
 
+// A node of a submitted job dies, and not its first: when Slurm notices, the others go on lending.
+func TestSubmittedJobLosesANode(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c := lab.NewCluster(t)
+	job := submit(t, lab, c, "-N", "3", "--time", "10", "-p", "harvest", "--", "--nodelist=n[1-3]")
+	c.AwaitNodes(t, "n1", "n2", "n3")
+	lab.Crash(t, "n3")
+	slurmlab.Eventually(t, "Slurm has taken the node from the job, and it goes on", func() bool {
+		return lab.Run(t, slurmlab.Login, "squeue", "--noheader", "--jobs="+job.ID, "--format=%T %N") == "RUNNING n[1-2]"
+	})
+	slurmlab.Eventually(t, "the launch says so", func() bool { return strings.Contains(job.Printed(), "Slurm says that it has failed") })
+	c.AwaitNodes(t, "n1", "n2")
+	job.Cancel(t)
+	lab.AwaitClean(t, 20*time.Second, "n1", "n2")
+}
+
 // Whoever launches is killed: the managers end all the same, and so does the step.
 func TestLauncherKilled(t *testing.T) {
 	lab := slurmlab.Open(t)
