@@ -358,14 +358,24 @@ func (s *Split) conclude(seconds float64) {
 	case s.mode == tentative && idle:
 		s.worth.stop()
 	case s.mode == tentative:
-		s.worth.tried(s.stepWork, s.predict())
+		s.worth.tried(s.without(), s.predict())
 		s.noteOff()
-	case s.worth.judge(s.stepWork, seconds, idle):
+	case s.worth.judge(s.without(), seconds, idle):
 		s.noteOff()
 	}
 	if !s.dealing {
 		s.reconsider()
 	}
+}
+
+// without is how many seconds the step would take the caller alone. Beside executors it is no faster than without: what
+// was measured of that bounds what was measured of a little.
+func (s *Split) without() float64 {
+	each := s.local.value
+	if s.worth.alone.count > 0 && (s.local.count == 0 || s.worth.alone.value < each) {
+		each = s.worth.alone.value
+	}
+	return each * s.stepWork
 }
 
 // predict is how many seconds the step would take by what is known of everybody.
@@ -385,7 +395,7 @@ func (s *Split) noteOff() {
 	if !s.worth.off {
 		return
 	}
-	here := s.worth.alone.value * s.stepWork
+	here := s.without()
 	with := here * s.worth.ratio()
 	if s.mode == tentative {
 		with = s.predict()
@@ -398,7 +408,7 @@ func (s *Split) noteOff() {
 		}
 	}
 	if best > 0 {
-		s.off += fmt.Sprintf(", which answer after %s and do %.3g units of work a second, the caller %.3g", inSeconds(latency), best, 1/max(s.worth.alone.value, tiny))
+		s.off += fmt.Sprintf(", which answer after %s and do %.3g units of work a second, the caller %.3g", inSeconds(latency), best, s.stepWork/max(here, tiny))
 	}
 	if s.worth.pause > firstPause {
 		s.sayOff()

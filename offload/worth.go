@@ -31,10 +31,9 @@ const (
 	aloneMost = 64
 )
 
-// judge notes a step with executors, and tells whether it turns offloading off.
-func (w *worth) judge(work, seconds float64, idle bool) bool {
-	would := w.alone.value * work
-	if w.alone.count == 0 || !(would > 0) {
+// judge notes a step with executors that would have taken so long without, and tells whether it turns offloading off.
+func (w *worth) judge(would, seconds float64, idle bool) bool {
+	if !(would > 0) {
 		return false
 	}
 	w.ratios[w.steps%window] = min(seconds/would, 2)
@@ -77,9 +76,9 @@ func (w *worth) trial() bool {
 	return w.rest < 0
 }
 
-// tried notes what a step would take by all that is known after a trial.
-func (w *worth) tried(work, predicted float64) {
-	if would := w.alone.value * work; w.alone.count > 0 && predicted > (1-worthwhile)*would {
+// tried notes what a step would take, with executors and without, by all that is known after a trial.
+func (w *worth) tried(would, predicted float64) {
+	if predicted > (1-worthwhile)*would {
 		w.stop()
 		return
 	}

@@ -11,7 +11,6 @@ import (
 func TestWorth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var w worth
-		w.alone.add(1)
 		pays := rapid.Bool().Draw(t, "pays")
 		for step := range 500 {
 			seconds := rapid.Float64Range(0.5, 0.9).Draw(t, "seconds")
