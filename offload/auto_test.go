@@ -464,4 +464,7 @@ func TestPlans(t *testing.T) {
 	if err := split(t, s, offload.Plan{Items: 2, Weights: []int{1, 2}}).StepN(within(t), 3, offload.Work{}); err == nil {
 		t.Error("more items than weights")
 	}
+	if err := split(t, s, offload.Plan{Items: 2, Resident: true}).StepN(within(t), 3, offload.Work{}); err == nil {
+		t.Error("more items than were divided")
+	}
 }

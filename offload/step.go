@@ -55,12 +55,13 @@ const (
 // their buffers stay lent.
 func (s *Split) Step(ctx context.Context, work Work) error { return s.StepN(ctx, s.plan.Items, work) }
 
-// StepN is Step with another number of items than Plan.Items, no more than there are Plan.Weights if there are any.
+// StepN is Step with another number of items than Plan.Items, no more than that with Plan.Weights or
+// Plan.Resident.
 func (s *Split) StepN(ctx context.Context, items int, work Work) error {
 	if s.closed {
 		return classify(ErrClosed, "offload: the split is closed")
 	}
-	if items < 0 || s.scale.sums != nil && items > s.plan.Items {
+	if items < 0 || (s.scale.sums != nil || s.plan.Resident) && items > s.plan.Items {
 		return fmt.Errorf("offload: a step of %d items by a split of %d", items, s.plan.Items)
 	}
 	began := s.now()
