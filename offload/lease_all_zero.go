@@ -85,21 +85,19 @@ func whose(manager string) string {
 
 // judge makes the verdict, on rank 0: there is another attempt if that can help all who have failed.
 func (a *joint[S]) judge(outcomes []outcome, unread error) []outcome {
-	verdict := outcome{Again: true}
+	var verdict outcome
 	for _, o := range outcomes {
 		if o.Failure == nil {
 			continue
 		}
-		verdict.Again = verdict.Again && o.Again
-		verdict.Pause = max(verdict.Pause, o.Pause)
-		if verdict.Failure == nil {
-			verdict.Failure = o.Failure
+		if verdict.Failure == nil || verdict.Again && !o.Again { // rather what does not pass
+			verdict.Failure, verdict.Again = o.Failure, o.Again
 		}
+		verdict.Pause = max(verdict.Pause, o.Pause)
 	}
 	if unread != nil {
 		verdict = outcome{Failure: tell(allRanks, unread)}
 	}
-	verdict.Again = verdict.Again && verdict.Failure != nil
 	verdicts := make([]outcome, a.size)
 	for rank := range verdicts {
 		verdicts[rank] = verdict

@@ -237,6 +237,7 @@ func TestRanksEndAlone(t *testing.T) {
 
 // Without a resource manager each rank asks its node's helper, and all agree as well.
 func TestWithoutResourceManager(t *testing.T) {
+	hosts.New(t) // mpirun wants a network
 	dir := t.TempDir()
 	for _, its := range ranksOf(t, 3, "plain", dir) {
 		if its.Error != "" || its.Results != 2 {
