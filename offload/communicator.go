@@ -80,11 +80,8 @@ type failure struct {
 	Class string // by which errors.Is finds it; empty: none
 }
 
-// failureClasses are those of errors that stay what they are on other ranks.
-var failureClasses = map[string]error{
-	"closed": ErrClosed, "no capacity": ErrNoCapacity, "version": ErrVersion,
-	"canceled": context.Canceled, "deadline": context.DeadlineExceeded,
-}
+// failureClasses are those of errors that stay what they are on other ranks, by their texts.
+var failureClasses = []error{ErrClosed, ErrNoCapacity, ErrVersion, context.Canceled, context.DeadlineExceeded}
 
 // allRanks is a failure's Rank.
 const allRanks = -1
@@ -95,9 +92,10 @@ func tell(rank int, err error) *failure {
 		return nil
 	}
 	f := &failure{Rank: rank, Text: err.Error()}
-	for name, class := range failureClasses {
+	for _, class := range failureClasses {
 		if errors.Is(err, class) {
-			f.Class = name
+			f.Class = class.Error()
+			break
 		}
 	}
 	return f
@@ -109,7 +107,13 @@ func (f *failure) error(size int, own error) error {
 	if f.Rank != allRanks {
 		text = fmt.Sprintf("LeaseAll: rank %d of %d: %s", f.Rank, size, f.Text)
 	}
-	return &classified{class: failureClasses[f.Class], text: text, cause: own}
+	told := &classified{text: text, cause: own}
+	for _, class := range failureClasses {
+		if class.Error() == f.Class {
+			told.class = class
+		}
+	}
+	return told
 }
 
 // first is the failure of the lowest rank that has one.

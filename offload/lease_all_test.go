@@ -36,6 +36,20 @@ func group(size int) []member {
 	return members
 }
 
+// sessionsOf connects members; when the test is over nothing of them is left.
+func sessionsOf(t *testing.T, members int) []*offload.Session {
+	t.Helper()
+	session(t) // looks when the others have been closed
+	sessions := make([]*offload.Session, members)
+	for i := range sessions {
+		var err error
+		sessions[i], err = offload.Connect(within(t))
+		check(t, err)
+		t.Cleanup(func() { check(t, sessions[i].Close()) })
+	}
+	return sessions
+}
+
 // together has all members call LeaseAll, each with a session of its own.
 func together(t *testing.T, sessions []*offload.Session, want func(rank int) (context.Context, offload.Want)) ([]*offload.Lease, []error) {
 	t.Helper()
@@ -53,7 +67,7 @@ func together(t *testing.T, sessions []*offload.Session, want func(rank int) (co
 
 // Ranks need not be MPI's. What each gets is its own, and may be of another size.
 func TestLeaseAll(t *testing.T) {
-	sessions := []*offload.Session{session(t), session(t), session(t)}
+	sessions := sessionsOf(t, 3)
 	leases, errs := together(t, sessions, func(rank int) (context.Context, offload.Want) {
 		return within(t), offload.Want{Executors: 1 + rank, Library: library, Oversubscribe: true, HotTimeout: offload.NeverHot}
 	})
@@ -82,7 +96,7 @@ func TestLeaseAllFailsEverywhere(t *testing.T) {
 		class error
 		text  string
 	}{
-		"a context that has ended": {func(_ context.Context, w offload.Want) (context.Context, offload.Want) { return ended, w }, context.Canceled, "context canceled"},
+		"a context that has ended": {func(_ context.Context, w offload.Want) (context.Context, offload.Want) { return ended, w }, context.Canceled, "cancel"},
 		"no executors": {func(ctx context.Context, w offload.Want) (context.Context, offload.Want) {
 			w.Executors = 0
 			return ctx, w
@@ -93,7 +107,7 @@ func TestLeaseAllFailsEverywhere(t *testing.T) {
 		}, offload.ErrNoCapacity, "1000 executors"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sessions := []*offload.Session{session(t), session(t), session(t)}
+			sessions := sessionsOf(t, 3)
 			_, errs := together(t, sessions, func(rank int) (context.Context, offload.Want) {
 				ctx, want := within(t), offload.Want{Executors: 1, Library: library, Oversubscribe: true}
 				if rank == 2 {
@@ -112,7 +126,7 @@ func TestLeaseAllFailsEverywhere(t *testing.T) {
 		})
 	}
 	// A session that was closed is a failure like any other.
-	sessions := []*offload.Session{session(t), session(t)}
+	sessions := sessionsOf(t, 2)
 	check(t, sessions[0].Close())
 	_, errs := together(t, sessions, func(int) (context.Context, offload.Want) {
 		return within(t), offload.Want{Executors: 1, Library: library, Oversubscribe: true}
