@@ -199,3 +199,29 @@ func TestLeasesForRanksAreLikeOne(t *testing.T) {
 		}
 	})
 }
+
+// A manager's ledger has leases in the order in which their clients come, which need not be that in which they were placed.
+func TestWhoHasACoreMayComeAfterWhoSharesIt(t *testing.T) {
+	s := cluster(t, 1)
+	adopt := func(lease string, shares bool) error {
+		placed := api.Placed{Executor: api.Executor{Node: "n1", Core: 0, Oversubscribed: shares}}
+		_, err := ledger.Apply(s, ledger.Adopt{Lease: api.Lease{ID: lease, UID: 7}, Executors: []api.Placed{placed}})
+		return err
+	}
+	if err := errors.Join(adopt("shares", true), adopt("has", false)); err != nil {
+		t.Fatal(err)
+	}
+	if core := s.Nodes["n1"].Core(0); core.Lease != "has" || core.Shared != 1 {
+		t.Errorf("%+v", core)
+	}
+	var missing *ledger.NoCapacity
+	if err := adopt("has too", false); !errors.As(err, &missing) {
+		t.Errorf("a second one: %v", err)
+	}
+	apply(t, s, ledger.Release{Lease: "has"})
+	apply(t, s, ledger.Occupy{Node: "n1", Core: 0, By: "rank pid 1"})
+	if err := adopt("late", false); !errors.As(err, &missing) {
+		t.Errorf("beside a rank: %v", err)
+	}
+	apply(t, s, ledger.Release{Lease: "shares"})
+}

@@ -235,6 +235,27 @@ func TestRanksEndAlone(t *testing.T) {
 	nothingIsLeft(t, c)
 }
 
+// Four ranks whose executors share one core have a quarter of it each while all compute, within 5 % of the core.
+func TestRanksShareACoreFairly(t *testing.T) {
+	c := hosts.NewCluster(t, bin)
+	hosts.New(t) // mpirun wants a network
+	here := exec.Command(filepath.Join(bin, "sublet"), "executor-manager", "--cores", "1", "--name", "here")
+	here.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.Start(t, here)
+	hosts.Eventually(t, "its core", func() bool { free, _ := c.Free(t); return free == 1 })
+	reports := ranksOf(t, 4, "fair", c.Dir)
+	all := 0
+	for _, its := range reports {
+		all += its.CPU
+	}
+	for _, its := range reports {
+		if its.Error != "" || its.Nodes[0] != reports[0].Nodes[0] || 100*its.CPU < 20*all || 100*its.CPU > 30*all {
+			t.Errorf("of %d ticks of %s it had %d: %+v", all, reports[0].Nodes[0], its.CPU, its)
+		}
+		t.Logf("rank %d: %.1f %%", its.Rank, 100*float64(its.CPU)/float64(max(all, 1)))
+	}
+}
+
 // Without a resource manager each rank asks its node's helper, and all agree as well.
 func TestWithoutResourceManager(t *testing.T) {
 	hosts.New(t) // mpirun wants a network

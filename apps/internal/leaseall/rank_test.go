@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,6 +28,7 @@ type report struct {
 	Node     string   // where it runs
 	Nodes    []string // of its executors
 	Results  int      // how many of its executors have answered as they should
+	CPU      int      // that its executor has used under load, in the kernel's ticks
 	Error    string   // of LeaseAll
 	Capacity bool     // that is offload.ErrNoCapacity
 }
@@ -68,6 +71,8 @@ func wanted(comm *mpi.Communicator, part string) offload.Want {
 	want := offload.Want{Executors: 2, Library: os.Getenv(libraryVariable), HotTimeout: offload.NeverHot, Oversubscribe: true}
 	last := comm.Rank() == comm.Size()-1
 	switch part {
+	case "fair":
+		want.Executors = 1
 	case "too many":
 		want.Oversubscribe = false
 	case "waits":
@@ -104,6 +109,9 @@ func use(ctx context.Context, comm *mpi.Communicator, s *offload.Session, lease 
 			return nil
 		}
 	}
+	if part == "fair" {
+		return load(ctx, comm, s, lease, its)
+	}
 	in, out := offload.Alloc[float64](s, 1), offload.Alloc[float64](s, 1)
 	for i, e := range lease.Executors() {
 		its.Nodes = append(its.Nodes, e.Node())
@@ -116,6 +124,57 @@ func use(ctx context.Context, comm *mpi.Communicator, s *offload.Session, lease 
 		}
 	}
 	return nil
+}
+
+// loadTime is how long executors have to do with.
+const loadTime = 3 * time.Second
+
+// load keeps the rank's executor busy, as all ranks do at the same time, and looks how much of its core it gets.
+func load(ctx context.Context, comm *mpi.Communicator, s *offload.Session, lease *offload.Lease, its *report) error {
+	e := lease.Executors()[0]
+	its.Nodes = []string{fmt.Sprintf("%s core %d", e.Node(), e.Core())}
+	in, out := offload.Alloc[float64](s, 1), offload.Alloc[float64](s, 1)
+	keepBusy := func(until time.Time) error {
+		for time.Now().Before(until) {
+			if _, err := e.Invoke(ctx, "compute", in, out).Wait(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	comm.Barrier()
+	begun := time.Now()
+	if err := keepBusy(begun.Add(loadTime / 6)); err != nil { // until all are busy
+		return err
+	}
+	before, err := ticks(e.PID())
+	if err != nil {
+		return err
+	}
+	if err := keepBusy(begun.Add(loadTime)); err != nil {
+		return err
+	}
+	after, err := ticks(e.PID())
+	its.CPU = after - before
+	if err != nil {
+		return err
+	}
+	return keepBusy(begun.Add(loadTime * 7 / 6)) // until nobody measures
+}
+
+// ticks is the CPU time of a process, as the kernel counts it.
+func ticks(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, err := strconv.Atoi(fields[11])
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.Atoi(fields[12])
+	return user + system, err
 }
 
 func say(its report) error {
