@@ -17,7 +17,7 @@
 //
 // Who has nothing else to compute uses [Lease.Call], which is both in one and cheaper; who has many small
 // calls, [Lease.CallAll], which costs a fraction of that for each. None of them allocates memory in the
-// long run. A result is taken once: a second Wait for it returns [ErrWaited].
+// long run. [Lease.Each] invokes a function on all executors, each with its piece of a buffer ([Scatter], [Gather], [Broadcast]). A result is taken once: a second Wait for it returns [ErrWaited].
 //
 // Without anything else the executors are on spare cores of the program's own node. With a run directory
 // (docs/run-directory.md) a resource manager lends those of all its nodes. With an executors database
@@ -30,7 +30,8 @@
 //	                   ▲                    │ refused               ▲                          │ now and then
 //	                   └─── after a pause ──┘                       └── it would pay ── tried with little
 //
-// No MPI is needed, and none is in the way: each rank has its own session. How functions are
+// No MPI is needed, and none is in the way: each rank has its own session. [LeaseAll] leases for all ranks at once, through a
+// [Communicator] such as gompi's. How functions are
 // written is in docs/functions.md.
 //
 // # Memory

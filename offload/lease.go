@@ -135,6 +135,30 @@ type Lease struct {
 // Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
 // those that say why the function library can not be loaded or the transport not be had.
 func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
+	l, err := s.plan(want)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := l.settleAgain(ctx, l.executors, l.want.Wait); err != nil {
+		return nil, errors.Join(err, l.Release())
+	}
+	l.start()
+	return l, nil
+}
+
+// start is for when all executors are there.
+func (l *Lease) start() {
+	l.limit.start(l.want.TimeLimit)
+	l.session.add(l)
+}
+
+// plan makes a lease that has no executors yet, if what is wanted makes sense.
+func (s *Session) plan(want Want) (*Lease, error) {
 	if want.Executors < 1 {
 		return nil, fmt.Errorf("offload: a lease of %d executors; at least 1", want.Executors)
 	}
@@ -173,18 +197,8 @@ func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, done, err := s.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	l := newLease(s, want)
 	l.wish = wished
-	if err := l.settleAgain(ctx, l.executors, want.Wait); err != nil {
-		return nil, errors.Join(err, l.Release())
-	}
-	l.limit.start(want.TimeLimit)
-	s.add(l)
 	return l, nil
 }
 

@@ -161,6 +161,20 @@ func (c *Client) Grant(ctx context.Context, request GrantRequest) (Grant, error)
 	return grant, err
 }
 
+// GrantAll asks for leases of several clients, this one perhaps among them, and waits for cores as long as the request says.
+func (c *Client) GrantAll(ctx context.Context, request GrantAllRequest) ([]Grant, error) {
+	var all GrantAll
+	request.Each.Owner = c.owner.Public()
+	err := c.call(ctx, RoleClient, request.Each.Wait, http.MethodPost, "/v1/leases/batch", request, &all)
+	if err == nil && len(all.Grants) != len(request.Members) {
+		err = Because(ErrVersion, "the resource manager at %s was asked for %d leases and has granted %d; use one version of Sublet everywhere", c.Access().URL, len(request.Members), len(all.Grants))
+	}
+	return all.Grants, err
+}
+
+// Owner is the public half of the key by which this client shows that tickets are its own, for who asks on its behalf.
+func (c *Client) Owner() []byte { return c.owner.Public() }
+
 // Renew makes a lease last longer.
 func (c *Client) Renew(ctx context.Context, lease string) (Renewed, error) {
 	var renewed Renewed

@@ -13,6 +13,7 @@
 //	POST   /v1/nodes/{name}/resume
 //	POST   /v1/nodes/{name}/remove     RemoveRequest
 //	POST   /v1/leases                  GrantRequest → Grant         waits if asked to
+//	POST   /v1/leases/batch            GrantAllRequest → GrantAll   for all ranks of a program; so does this
 //	POST   /v1/leases/{id}/renew       Renewed
 //	POST   /v1/leases/{id}/end
 //	DELETE /v1/leases/{id}

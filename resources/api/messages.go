@@ -109,6 +109,29 @@ type Grant struct {
 	TTL time.Duration `json:"ttl"`
 }
 
+// GrantAllRequest asks for leases that are alike, one for each rank of a program, say: all of them, or none.
+type GrantAllRequest struct {
+	// Each is what each of them is like. How many executors it has, and whose it is, its member says instead.
+	Each GrantRequest `json:"each"`
+	// Members get a lease each.
+	Members []Member `json:"members"`
+}
+
+// Member is one of those for whom leases are asked together.
+type Member struct {
+	// Executors is how many it gets, at least 1.
+	Executors int `json:"executors"`
+	// Node is where it runs; as many of its executors are there as there is room for, the others as the placement says.
+	Node string `json:"node,omitempty"`
+	// Owner is the public half of the key by which it shows managers that tickets are its own (Client.Owner).
+	Owner []byte `json:"owner"`
+}
+
+// GrantAll are the leases, in the order of the members.
+type GrantAll struct {
+	Grants []Grant `json:"grants"`
+}
+
 // Access is what a client needs to have a lease's executors of one node.
 type Access struct {
 	Node string `json:"node"`

@@ -100,7 +100,8 @@ func (c Adopt) check(s *State) error {
 				return err
 			}
 			if at := (place{placed.Node, id}); !placed.Oversubscribed {
-				free = free && core.Free() && !taken[at]
+				// Who shares it may have come first: the other ledger has placed them beside this one.
+				free = free && core.Occupant == "" && core.Lease == "" && !taken[at]
 				taken[at] = true
 			}
 		}

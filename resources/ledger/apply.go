@@ -3,8 +3,8 @@ package ledger
 import "github.com/sublet-hpc/sublet/resources/api"
 
 // Command is one of this package's: RegisterNode, DrainNode, ResumeNode, RemoveNode, ForgetNode, BoundNode, Occupy, Vacate,
-// Occupants, Grant, Adopt, Expire, Replace, Lose, ReleasePart, Release, EndLease, Remember, Forget, Book, Settle, Written,
-// ForgetParts.
+// Occupants, Foresee, Grant, GrantAll, Adopt, Expire, Replace, Lose, ReleasePart, Release, EndLease, Remember, Forget, Book, Settle,
+// Written, ForgetParts.
 type Command interface {
 	// apply checks everything before it changes anything.
 	apply(*State) (Result, error)

@@ -34,6 +34,8 @@
 //	                  │   └─ Adopt: executors return   │ of the last executors
 //	                  └───── Lose, ReleasePart, RemoveNode: executors are lost
 //
+// GrantAll is Grant for several leases that are alike, all or none, with executors near those that want them.
+//
 // Meanwhile each of its executors can be replaced any number of times on its cores, until it is
 // lost, which gives them back. Expire ends leases by their names: when a lease was last renewed is
 // known to whoever keeps the book, and not worth a command. Names of what has ended are kept as long as a

@@ -44,47 +44,42 @@ func (c Grant) apply(s *State) (Result, error) {
 	if c.Lease == "" || c.Executors < 1 {
 		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("a lease %q of %d executors; it needs a name and at least one", c.Lease, c.Executors)}
 	}
-	if c.CoresPerExecutor < 0 || c.CoresPerExecutor > api.MaxCoresPerExecutor {
-		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("executors of %d cores each; 1 to %d", c.CoresPerExecutor, api.MaxCoresPerExecutor)}
-	}
-	if c.CoresPerExecutor > 1 && c.Oversubscribe {
-		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("oversubscribed executors of %d cores each; threads that share their cores with others hold each other up: ask for executors that have theirs to themselves, or for oversubscribed ones of one core", c.CoresPerExecutor)}
-	}
-	if c.Memory < 0 || c.Memory > 0 && c.Memory < api.MinMemory {
-		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("executors with %d bytes of memory; at least %d, or 0 for a share of the node's", c.Memory, api.MinMemory)}
-	}
-	if !c.Placement.Known() {
-		return Result{}, &refusal{ErrInvalid, fmt.Sprintf("placement %q; there are %q, the default, and %q", c.Placement, api.Pack, api.Spread)}
+	if err := c.validate(); err != nil {
+		return Result{}, err
 	}
 	if s.Leases[c.Lease] != nil {
 		return Result{}, &refusal{ErrExists, fmt.Sprintf("there is a lease %q already", c.Lease)}
 	}
-	nodes, err := c.candidates(s)
+	p, err := c.look(s)
 	if err != nil {
 		return Result{}, err
 	}
-	able := slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
-	open := slices.DeleteFunc(slices.Clone(able), c.keeps)
-	spare := c.spare(open)
-	if len(able) == 0 || !c.Oversubscribe && spare < int64(c.Executors) {
-		refused := noCapacity(nodes, c.Executors, c.each(), c.kept(nodes))
-		if c.Node == "" {
-			refused.Draining = s.Draining(c.At)
-		}
-		return Result{}, refused
-	}
-	next := c.turns(open)
-	lease := &api.Lease{ID: c.Lease, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires, Until: c.Until}
-	for i := range c.Executors {
-		if (c.Keep > 0 || len(open) < len(able)) && int64(i) >= spare {
-			// A share would keep its core from being free when the one that has it gives it back.
-			lease.Executors = append(lease.Executors, unpinned(able, i, c.Memory))
-		} else {
-			lease.Executors = append(lease.Executors, place(next(i), c.Lease, i, c.each()))
-		}
-	}
+	lease := c.begin(c.Lease)
+	p.fill(c.Executors, func(int) *api.Lease { return lease })
 	s.Leases[c.Lease] = lease
 	return one(lease), nil
+}
+
+// begin is a lease without executors yet.
+func (c Grant) begin(name string) *api.Lease {
+	return &api.Lease{ID: name, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires, Until: c.Until}
+}
+
+// validate refuses what nobody can ask for, but for names and how many.
+func (c Grant) validate() error {
+	if c.CoresPerExecutor < 0 || c.CoresPerExecutor > api.MaxCoresPerExecutor {
+		return &refusal{ErrInvalid, fmt.Sprintf("executors of %d cores each; 1 to %d", c.CoresPerExecutor, api.MaxCoresPerExecutor)}
+	}
+	if c.CoresPerExecutor > 1 && c.Oversubscribe {
+		return &refusal{ErrInvalid, fmt.Sprintf("oversubscribed executors of %d cores each; threads that share their cores with others hold each other up: ask for executors that have theirs to themselves, or for oversubscribed ones of one core", c.CoresPerExecutor)}
+	}
+	if c.Memory < 0 || c.Memory > 0 && c.Memory < api.MinMemory {
+		return &refusal{ErrInvalid, fmt.Sprintf("executors with %d bytes of memory; at least %d, or 0 for a share of the node's", c.Memory, api.MinMemory)}
+	}
+	if !c.Placement.Known() {
+		return &refusal{ErrInvalid, fmt.Sprintf("placement %q; there are %q, the default, and %q", c.Placement, api.Pack, api.Spread)}
+	}
+	return nil
 }
 
 // Cores is how many cores its executors take together.

@@ -282,13 +282,21 @@ func anyCommand(t *rapid.T) ledger.Command {
 	if rapid.Bool().Draw(t, "any node") {
 		nodeName = ""
 	}
-	return ledger.Grant{
+	all := rapid.IntRange(0, 3).Draw(t, "all at once") == 0
+	if all {
+		lease, nodeName = "", ""
+	}
+	command := ledger.Grant{
 		Lease: lease, Node: nodeName, UID: 7, Executors: index, Oversubscribe: rapid.Bool().Draw(t, "oversubscribe"),
 		CoresPerExecutor: max(rapid.IntRange(-2, 4).Draw(t, "cores per executor"), 0),
 		Placement:        rapid.SampledFrom([]api.Placement{api.Pack, api.Spread}).Draw(t, "placement"),
 		Memory:           anyMemory(t, 4), Keep: rapid.IntRange(0, 2).Draw(t, "keep"), KeepMemory: anyMemory(t, 4), KeepNodes: max(rapid.IntRange(-4, 4).Draw(t, "keep nodes"), 0),
 		At: at, Expires: at.Add(time.Minute),
 	}
+	if all {
+		return anyGrantAll(t, command)
+	}
+	return command
 }
 
 // Whatever happens in whatever order: the books agree, a refusal changes nothing, and a replay

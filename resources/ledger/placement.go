@@ -6,6 +6,52 @@ import (
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
+// places are where the executors of a grant can be.
+type places struct {
+	grant Grant
+	able  []*Node // that may have one of its size
+	open  []*Node // of which nothing is left to one who has waited longer
+	spare int64   // how many executors can have cores to themselves
+	taken int64   // of spare
+}
+
+// look finds the places of a grant, or says why they are too few.
+func (c Grant) look(s *State) (*places, error) {
+	nodes, err := c.candidates(s)
+	if err != nil {
+		return nil, err
+	}
+	p := &places{grant: c}
+	p.able = slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.mayHold(c.Memory) })
+	p.open = slices.DeleteFunc(slices.Clone(p.able), c.keeps)
+	p.spare = c.spare(p.open)
+	if len(p.able) == 0 || !c.Oversubscribe && p.spare < int64(c.Executors) {
+		refused := noCapacity(nodes, c.Executors, c.each(), c.kept(nodes))
+		if c.Node == "" {
+			refused.Draining = s.Draining(c.At)
+		}
+		return nil, refused
+	}
+	return p, nil
+}
+
+// fill places so many executors, each of the lease that has its turn.
+func (p *places) fill(executors int, lease func(turn int) *api.Lease) {
+	c := p.grant
+	c.Executors = executors
+	next := c.turns(p.open)
+	for i := range executors {
+		its := lease(i)
+		if (c.Keep > 0 || len(p.open) < len(p.able)) && p.taken >= p.spare {
+			// A share would keep its core from being free when the one that has it gives it back.
+			its.Executors = append(its.Executors, unpinned(p.able, i, c.Memory))
+		} else {
+			its.Executors = append(its.Executors, place(next(i), its.ID, len(its.Executors), c.each()))
+			p.taken++
+		}
+	}
+}
+
 // turns says on which nodes the executor of an index is to be, those that come first rather than the others.
 // It sorts the nodes.
 func (c Grant) turns(nodes []*Node) func(index int) []*Node {

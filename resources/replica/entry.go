@@ -84,6 +84,7 @@ var kinds = []kind{
 	newKind[ledger.ForgetParts](22),
 	newKind[ledger.BoundNode](23),
 	newKind[ledger.Foresee](24),
+	newKind[ledger.GrantAll](25),
 }
 
 var (

@@ -65,6 +65,10 @@ var samples = []ledger.Command{
 	ledger.RegisterNode{Node: api.Node{Name: "n", UID: 7, Cores: []int{0, 1}, NUMA: map[int]int{0: 0, 1: 1}}, Instance: "i"},
 	ledger.Grant{Lease: "l", UID: 7, User: "ann", Executors: 1, KeepNodes: 4, At: noon, Expires: noon},
 	ledger.Foresee{Node: "n", Outlook: api.Outlook{Ends: noon, LendsUntil: noon, Leaving: "why", Since: noon}},
+	ledger.GrantAll{
+		Grant:  ledger.Grant{UID: 7, User: "ann", Account: "a", Executors: 3, Placement: api.Spread, At: noon, Expires: noon},
+		Shares: []ledger.Share{{Lease: "l", Executors: 2, Near: "n"}, {Lease: "m", Executors: 1}},
+	},
 }
 
 const entriesFile = "testdata/entries-1.txt"

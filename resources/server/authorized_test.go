@@ -18,7 +18,7 @@ var rights = map[string]api.Role{
 	"status": api.RoleClient, "listNodes": api.RoleClient, "showNode": api.RoleClient,
 	"drainNode": api.RoleAdmin, "resumeNode": api.RoleAdmin, "removeNode": api.RoleAdmin,
 	"register": api.RoleManager, "heartbeat": api.RoleManager, "deregister": api.RoleManager,
-	"listLeases": api.RoleClient, "grant": api.RoleClient, "showLease": api.RoleClient, "explain": api.RoleClient,
+	"listLeases": api.RoleClient, "grant": api.RoleClient, "grantAll": api.RoleClient, "showLease": api.RoleClient, "explain": api.RoleClient,
 	"renew": api.RoleClient, "release": api.RoleClient, "endLease": api.RoleAdmin,
 	"bill":     api.RoleClient,
 	"describe": "",

@@ -141,6 +141,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	refused(api.ErrUnknownAccount, err)
 	_, err = c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid()})
 	refused(api.ErrNoCapacity, err)
+	_, err = c.GrantAll(ctx, forMembers(c, 1, 1))
+	refused(api.ErrNoCapacity, err)
 	waited := make(chan error, 1)
 	go func() {
 		_, err := c.Grant(ctx, api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "bob", Wait: time.Minute})
@@ -199,6 +201,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	check(t, err)
 	check(t, c.Release(ctx, grant.Lease.ID))
 	refused(api.ErrUnknownLease, c.Release(ctx, grant.Lease.ID))
+	grants, err := c.GrantAll(ctx, forMembers(c, 1))
+	check(t, err)
+	check(t, c.Release(ctx, grants[0].Lease.ID))
 	check(t, c.Remove(ctx, "n1", true))
 	_, err = c.Heartbeat(ctx, "n1", api.Heartbeat{Instance: "i", Beat: 5, State: api.State{Held: []api.Held{}}})
 	refused(api.ErrRemoved, err)

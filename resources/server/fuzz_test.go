@@ -34,6 +34,10 @@ func FuzzHandler(f *testing.F) {
 	seed("GET", "/v1/nodes", nil)
 	seed("POST", "/v1/leases", api.GrantRequest{Executors: 1, UID: os.Getuid(), User: "ann", Owner: api.NewOwner().Public()})
 	seed("POST", "/v1/leases", api.GrantRequest{Executors: 1 << 40, UID: -1, Oversubscribe: true})
+	seed("POST", "/v1/leases/batch", api.GrantAllRequest{
+		Each: api.GrantRequest{UID: os.Getuid(), User: "ann"}, Members: []api.Member{{Executors: 1, Node: "n", Owner: api.NewOwner().Public()}, {Executors: 1, Owner: api.NewOwner().Public()}},
+	})
+	seed("POST", "/v1/leases/batch", api.GrantAllRequest{Members: []api.Member{{Executors: 1 << 40}}})
 	seed("POST", "/v1/leases/l/renew", nil)
 	seed("DELETE", "/v1/leases/l", nil)
 	seed("GET", "/v1/leases", nil)

@@ -166,38 +166,50 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &request); err != nil {
 		return nil, err
 	}
-	if len(request.Owner) != api.OwnerSize {
-		return nil, api.Because(api.ErrInvalid, "a lease has an owner, a public key of %d bytes by which its tickets are shown; this is one of %d", api.OwnerSize, len(request.Owner))
-	}
-	if request.Wait < 0 || request.Wait > maxWait {
-		return nil, api.Because(api.ErrInvalid, "a lease can be waited for from 0 to %v, not %v", maxWait, request.Wait)
+	if err := checkOwner(request.Owner); err != nil {
+		return nil, err
 	}
 	waiter, err := s.book.ask(request, now())
 	if err != nil {
 		return nil, err
 	}
-	if request.Wait > 0 {
-		if err := s.await(w, r, waiter, request.Wait); err != nil {
-			return nil, err
-		}
-	}
-	if waiter.err != nil {
-		return nil, waiter.err
-	}
-	if r.Context().Err() != nil { // nobody will use it
-		_ = s.book.release(waiter.lease.ID, now())
-		return nil, r.Context().Err()
+	if err := s.awaitGrant(w, r, waiter, request.Wait); err != nil {
+		return nil, err
 	}
 	if conn, ok := r.Context().Value(connectionKey{}).(net.Conn); ok {
 		s.book.send(waiter.lease.ID, conn)
 	}
 	tickets, err := s.book.tickets(waiter.lease, request.Owner)
 	if err != nil {
-		_ = s.book.release(waiter.lease.ID, now())
+		s.takeBack(waiter)
 		return nil, err
 	}
 	s.log.Info("lease granted", "lease", waiter.lease.ID, "executors", len(waiter.lease.Executors), "nodes", waiter.lease.Nodes())
 	return api.Grant{Lease: waiter.lease, Tickets: tickets, TTL: TTL}, nil
+}
+
+func checkOwner(owner []byte) error {
+	if len(owner) == api.OwnerSize {
+		return nil
+	}
+	return api.Because(api.ErrInvalid, "a lease has an owner, a public key of %d bytes by which its tickets are shown; this is one of %d", api.OwnerSize, len(owner))
+}
+
+// awaitGrant returns when a request is granted, or with the reason why it is not.
+func (s *Server) awaitGrant(w http.ResponseWriter, r *http.Request, waiter *waiter, patience time.Duration) error {
+	if patience > 0 {
+		if err := s.await(w, r, waiter, patience); err != nil {
+			return err
+		}
+	}
+	if waiter.err != nil {
+		return waiter.err
+	}
+	if r.Context().Err() != nil { // nobody will use it
+		s.takeBack(waiter)
+		return r.Context().Err()
+	}
+	return nil
 }
 
 func (s *Server) await(w http.ResponseWriter, r *http.Request, waiter *waiter, patience time.Duration) error {

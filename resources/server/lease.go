@@ -33,11 +33,11 @@ func (b *book) tickets(lease api.Lease, owner []byte) ([]api.Access, error) {
 	return tickets, nil
 }
 
-// send notes over which connection a lease is on its way.
+// send notes over which connection a lease is on its way; nil: it is bound to none.
 func (b *book) send(lease string, conn net.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, lasts := b.state.Leases[lease]; lasts && conn != nil {
+	if _, lasts := b.state.Leases[lease]; lasts {
 		b.onTheWay[lease] = conn
 	}
 }

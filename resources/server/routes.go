@@ -79,6 +79,10 @@ func (s *Server) routes() []route {
 			request: api.GrantRequest{}, reply: api.Grant{}, refusals: []*api.Error{api.ErrNoCapacity, api.ErrQuota, api.ErrUnavailable}, answer: s.grant,
 		},
 		{
+			method: "POST", path: "/v1/leases/batch", role: api.RoleClient, operation: "grantAll", summary: "ask for leases of all ranks of a program, all or none; answers when they are granted, or when waiting is over",
+			request: api.GrantAllRequest{}, reply: api.GrantAll{}, refusals: []*api.Error{api.ErrNoCapacity, api.ErrQuota, api.ErrUnavailable}, answer: s.grantAll,
+		},
+		{
 			method: "GET", path: "/v1/leases/{id}", role: api.RoleClient, operation: "showLease", summary: "one lease",
 			reply: api.Lease{}, refusals: unknownLease,
 			answer: func(_ http.ResponseWriter, r *http.Request) (any, error) { return s.book.oneLease(r.PathValue("id")) },

@@ -13,17 +13,28 @@ import (
 
 // waiter is a grant that waits for cores.
 type waiter struct {
-	command ledger.Grant
+	command ledger.Grant   // of all leases, named by the first
+	shares  []ledger.Share // of each, where several are asked for together
 	since   time.Time
 	until   time.Time
 	limit   time.Duration // of the lease's time; 0: none
 	done    chan struct{} // closed when lease and err do not change any more
-	lease   api.Lease
-	err     error // why not yet
+	lease   api.Lease     // the first
+	leases  []api.Lease   // all
+	err     error         // why not yet
 }
 
 // ask grants a lease at once, or returns who waits for it.
 func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
+	w, err := b.newWaiter(request, at)
+	if err != nil {
+		return nil, err
+	}
+	return w, b.admit(w, at)
+}
+
+// newWaiter checks a request.
+func (b *book) newWaiter(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if request.UID != b.uid {
 		return nil, api.Because(api.ErrUnauthorized, "user %s (%d) asks for a lease; this resource manager serves user %d alone", request.User, request.UID, b.uid)
 	}
@@ -36,6 +47,9 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if request.CoresPerExecutor == 1 {
 		request.CoresPerExecutor = 0 // as in all logs
 	}
+	if request.Wait < 0 || request.Wait > maxWait {
+		return nil, api.Because(api.ErrInvalid, "a lease can be waited for from 0 to %v, not %v", maxWait, request.Wait)
+	}
 	if request.TimeLimit < 0 {
 		return nil, api.Because(api.ErrInvalid, "a time limit of %v; it is above 0, or 0 for none", request.TimeLimit)
 	}
@@ -45,25 +59,35 @@ func (b *book) ask(request api.GrantRequest, at time.Time) (*waiter, error) {
 	if err := api.CheckAccount(request.Account); err != nil {
 		return nil, err
 	}
-	id := make([]byte, 6)
-	_, _ = rand.Read(id) // never fails
 	w := &waiter{since: at, until: at.Add(request.Wait), limit: request.TimeLimit, done: make(chan struct{}), command: ledger.Grant{
-		Lease: hex.EncodeToString(id), UID: request.UID, User: request.User, Account: request.Account,
+		Lease: newName(), UID: request.UID, User: request.User, Account: request.Account,
 		Executors: request.Executors, CoresPerExecutor: request.CoresPerExecutor, Memory: request.Memory,
 		Oversubscribe: request.Oversubscribe, Placement: request.Placement,
 	}}
+	return w, nil
+}
+
+// newName is a lease's.
+func newName() string {
+	id := make([]byte, 6)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
+// admit serves a request, or has it wait.
+func (b *book) admit(w *waiter, at time.Time) error {
 	b.lock(at)
 	defer b.mu.Unlock()
-	if err := b.checkAccount(request.Account); err != nil {
-		return nil, err
+	if err := b.checkAccount(w.command.Account); err != nil {
+		return err
 	}
 	b.waiting = append(b.waiting, w) // those who came before are served before
 	b.serveWaiting(at)
-	if last := len(b.waiting) - 1; request.Wait <= 0 && last >= 0 && b.waiting[last] == w {
+	if last := len(b.waiting) - 1; !w.until.After(at) && last >= 0 && b.waiting[last] == w {
 		b.waiting = b.waiting[:last]
 		close(w.done)
 	}
-	return w, nil
+	return nil
 }
 
 // mayWait tells whether time can heal a refusal.
@@ -93,10 +117,12 @@ func (b *book) try(w, first *waiter, at time.Time) {
 		w.command.Keep = first.command.Cores()
 		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
 	}
-	result, err := b.apply(w.command)
+	result, err := b.apply(w.granting())
 	if w.err = err; err == nil {
-		w.lease = result.Leases[0]
-		b.expires[w.lease.ID] = w.lease.Expires
+		w.lease, w.leases = result.Leases[0], result.Leases
+		for _, lease := range w.leases {
+			b.expires[lease.ID] = lease.Expires
+		}
 		b.counts.waited.Observe(at.Sub(w.since).Seconds())
 	}
 }
