@@ -25,7 +25,7 @@
 #define MAGIC 0x1.8p52      /* added to a small integer it leaves that in the last bits */
 #define LN2_HIGH 0x1.62e42fefa3800p-1 /* times an exponent it is exact */
 #define LN2_LOW 5.4979230187083711747e-14
-#define SMALLEST 1e-290     /* v √T is taken for as much */
+#define SMALLEST 1e-290     /* v √T, S and K are taken for as much */
 #define FARTHEST 37.0       /* φ of it is no subnormal number; N of it is 1 */
 #define STEEPEST 700.0      /* |rT| counts up to this: exp of it is finite, and of its negative not 0 */
 #define LARGEST 0x1p1023
@@ -133,7 +133,8 @@ INLINE V NAME(price)(V spot, V strike, V rate, V volatility, V time, U put) {
     const U top = (U)ALL(-0.0);
     const V spread = MOST(volatility * ROOT(time), ALL(SMALLEST));
     const V drift = MULTIPLY_ADD(volatility * volatility, ALL(0.5), rate);
-    const V d1 = MULTIPLY_ADD(drift, time, NAME(log_ratio)(spot, strike)) / spread;
+    const V log = NAME(log_ratio)(MOST(spot, ALL(SMALLEST)), MOST(strike, ALL(SMALLEST)));
+    const V d1 = MULTIPLY_ADD(drift, time, log) / spread;
     const V d2 = d1 - spread;
 
     /* Both us, s / (1 + s), by one division. */
