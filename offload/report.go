@@ -74,3 +74,7 @@ func (s *Split) Report() Report {
 	}
 	return r
 }
+
+// Lease is the lease whose executors are used: the caller's, or the Split's own; nil while there is none. Between steps it may
+// be asked what its executors are and which were lost.
+func (s *Split) Lease() *Lease { return s.lease }

@@ -32,14 +32,13 @@ type pricer[T portfolio.Float] struct {
 	trace   io.WriteCloser
 	work    offload.Work
 	batch   *batch[T] // that is being priced
-	sent    map[int]int64
 }
 
 // newPricer connects to Sublet, if executors may be wanted. They are leased by begin.
 func newPricer[T portfolio.Float](ctx context.Context, world *collective.World, o *options.Options) (*pricer[T], error) {
 	p := &pricer[T]{
 		world: world, o: o, function: pricing.FunctionName[T](pricing.Kernel(o.Kernel)),
-		passes: make([]float64, o.Repeat), sent: map[int]int64{},
+		passes: make([]float64, o.Repeat),
 	}
 	p.work = offload.Work{Remote: p.remote, Local: p.local}
 	var err error
@@ -124,7 +123,6 @@ func (p *pricer[T]) pass(ctx context.Context, b *batch[T], pass int) error {
 
 // remote has an executor price the options of some blocks.
 func (p *pricer[T]) remote(ctx context.Context, part offload.Part) offload.Future {
-	p.sent[part.Executor.Index()] += int64(min(part.Hi*portfolio.Lanes, p.batch.options) - part.Lo*portfolio.Lanes)
 	return part.Executor.Invoke(ctx, p.function, p.batch.in.Sub(part.Lo, part.Hi), p.batch.out.Sub(part.Lo*portfolio.Lanes, part.Hi*portfolio.Lanes))
 }
 
@@ -137,19 +135,26 @@ func (p *pricer[T]) local(lo, hi int) error {
 // describe says which executors the rank has had.
 func (p *pricer[T]) describe(s *rankSummary) {
 	s.Passes, s.Leasing = p.passes, p.leasing.Seconds()
-	if p.lease == nil {
+	did := p.split.Report()
+	s.Leasing += did.LeaseSeconds
+	s.Off = did.Off
+	lease := p.split.Lease()
+	if lease == nil {
 		return
 	}
-	s.Lost = p.lease.Lost()
-	for _, loss := range p.lease.Losses() {
+	s.Lost = lease.Lost()
+	for _, loss := range lease.Losses() {
 		s.Losses = append(s.Losses, report.Loss{Rank: p.world.Rank(), Text: loss.Error()})
 	}
-	for _, e := range p.lease.Executors() {
+	for _, e := range lease.Executors() {
 		path := e.Path()
 		s.Leased = append(s.Leased, report.Executor{
 			Rank: p.world.Rank(), Index: e.Index(), Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(),
-			Transport: path.Transport, Provider: path.Provider, Options: p.sent[e.Index()],
+			Transport: path.Transport, Provider: path.Provider,
 		})
+	}
+	for _, e := range did.Executors {
+		s.Leased[e.Index].Options, s.Leased[e.Index].Seconds = e.Items*portfolio.Lanes, e.Seconds
 	}
 }
 

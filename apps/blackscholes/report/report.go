@@ -30,6 +30,8 @@ type Report struct {
 	Offload string `json:"offload"`
 	// Share is the part of the options, 0 to 1, that executors priced.
 	Share float64 `json:"share"`
+	// NotOffloaded is why, with auto, nothing was offloaded at the end.
+	NotOffloaded string `json:"not_offloaded,omitempty"`
 	// Executors of all ranks.
 	Executors int `json:"executors"`
 	// Transport and Provider that executors were reached by, null if there were none; where
