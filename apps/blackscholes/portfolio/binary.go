@@ -17,7 +17,8 @@ import (
 //	24  count       uint64: of options or prices
 //	32  checksum    uint64: of what follows, but for the reference prices
 //	40  checksum    uint64: of the reference prices
-//	48  zeros       16 bytes
+//	48  zeros       12 bytes
+//	60  checksum    uint32: CRC-32C of the 60 bytes in front of it
 //
 // Options follow as blocks of [Lanes], as [Block] has them; the last is padded. Behind them are the
 // reference prices, if any, as float32, as many as there are places in the blocks. Prices are in
@@ -52,7 +53,14 @@ func (h *header) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.count))
 	b = binary.LittleEndian.AppendUint64(b, h.checksum)
 	b = binary.LittleEndian.AppendUint64(b, h.column)
-	return b[:headerSize]
+	b = b[:headerSize]
+	seal(b)
+	return b
+}
+
+// seal sets the checksum of a header.
+func seal(b []byte) {
+	binary.LittleEndian.PutUint32(b[headerSize-4:], crc32.Checksum(b[:headerSize-4], castagnoli))
 }
 
 // decode reads a header that begins with the magic, and says what is wrong with it.
@@ -73,17 +81,14 @@ func (h *header) decode(b []byte, contents uint32) string {
 	switch {
 	case number(8) != version:
 		return fmt.Sprintf("the binary file is of version %d: this program reads version %d", number(8), version)
+	case number(60) != crc32.Checksum(b[:headerSize-4], castagnoli):
+		return "the binary file's header is damaged: its checksum is another"
 	case h.contents != contents && what[h.contents] != "":
 		return fmt.Sprintf("the binary file has %s: one with %s is expected", what[h.contents], what[contents])
 	case h.contents != contents, h.precision != 4 && h.precision != 8, number(20) > 1, h.reference && contents != holdsOptions:
-		return "the binary file's header is damaged"
+		return fmt.Sprintf("the binary file's header is wrong: contents %d, precision %d, reference %d", h.contents, number(16), number(20))
 	case h.count < 0 || h.count > maxCount:
-		return fmt.Sprintf("the binary file's header is damaged: it says that there are %d", uint64(h.count))
-	}
-	for _, zero := range b[48:headerSize] {
-		if zero != 0 {
-			return "the binary file's header is damaged"
-		}
+		return fmt.Sprintf("the binary file's header is wrong: it says that there are %d", uint64(h.count))
 	}
 	return ""
 }

@@ -3,14 +3,18 @@ package portfolio
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sublet-hpc/sublet/internal/endurance"
 )
 
 // floor compiles testdata/floor.c.
@@ -37,65 +41,137 @@ func seconds(t testing.TB, program string, arguments ...string) float64 {
 	return s
 }
 
-func TestRatiosX(t *testing.T) {
-	n := 1_000_000
-	program := floor(t)
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.txt")
-	text := AppendGenerated(AppendCount(nil, int64(n)), 0, n, 1)
-	if err := os.WriteFile(in, text, 0o600); err != nil {
+// readSeconds is how long one goroutine takes to read a file.
+func readSeconds(t testing.TB, path string, columns Columns) float64 {
+	t.Helper()
+	blocks, reference := make([]Block[float32], 4096), make([]float32, 4096*Lanes)
+	began := time.Now()
+	f, err := Open(path, columns)
+	if err != nil {
 		t.Fatal(err)
 	}
-	blocks, prices := make([]Block[float32], 65536/Lanes), make([]float32, n+Lanes)
-	blocks2 := make([]Block[float32], Blocks(n))
-	Generate(blocks2, prices, 0, n, 1)
-	prices = prices[:n]
-	raw := filepath.Join(dir, "raw")
-	if err := os.WriteFile(raw, bytesOf(prices), 0o600); err != nil {
+	defer f.Close()
+	r, err := NewReader[float32](f, 0, 1)
+	for err == nil {
+		_, err = r.Read(blocks, reference)
+	}
+	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
-	reference := make([]float32, 65536)
-	for range 3 {
-		c := seconds(t, program, "scan", in)
-		for _, columns := range []Columns{Inputs, WithReference} {
-			began := time.Now()
-			f, err := Open(in, columns)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := NewReader[float32](f, 0, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for err == nil {
-				_, err = r.Read(blocks, reference)
-			}
-			if !errors.Is(err, io.EOF) {
-				t.Fatal(err)
-			}
-			f.Close()
-			s := time.Since(began).Seconds()
-			t.Logf("read %.1f ns, C %.1f: %.2f", 1e9*s/float64(n), 1e9*c/float64(n), c/s)
-		}
-		c = seconds(t, program, "print", raw, out)
-		began := time.Now()
-		file, err := os.Create(out + "2")
-		if err != nil {
+	return time.Since(began).Seconds()
+}
+
+// writeSeconds is how long one goroutine takes to write prices.
+func writeSeconds(t testing.TB, path string, prices []float32) float64 {
+	t.Helper()
+	began := time.Now()
+	out, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	text := AppendCount(nil, int64(len(prices)))
+	for len(prices) > 0 {
+		n := min(len(prices), 1<<14)
+		text = AppendPrices(text, prices[:n])
+		prices = prices[n:]
+		if _, err := out.Write(text); err != nil {
 			t.Fatal(err)
 		}
-		buf := AppendCount(nil, int64(n))
-		for at := 0; at < n; at += 8192 {
-			buf = AppendPrices(buf, prices[at:min(at+8192, n)])
-			file.Write(buf)
-			buf = buf[:0]
+		text = text[:0]
+	}
+	if err := out.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return time.Since(began).Seconds()
+}
+
+// TestEnduranceText compares one core's reading and writing of PARSEC's text with what fscanf and fprintf
+// take, in turns. It has to be five times as fast.
+func TestEnduranceText(t *testing.T) {
+	n := endurance.Count(100_000, 2_000_000)
+	program, dir := floor(t), t.TempDir()
+	in, raw := filepath.Join(dir, "in.txt"), filepath.Join(dir, "raw")
+	theirs, ours := filepath.Join(dir, "theirs.txt"), filepath.Join(dir, "ours.txt")
+	if err := WriteGenerated(in, Generated{Count: int64(n), Seed: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	prices := make([]float32, Blocks(n)*Lanes)
+	Generate(make([]Block[float32], Blocks(n)), prices, 0, n, 1)
+	if err := os.WriteFile(raw, bytesOf(prices[:n]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kinds := []struct {
+		name    string
+		c, mine func() float64
+	}{
+		{"reading", func() float64 { return seconds(t, program, "scan", in) }, func() float64 { return readSeconds(t, in, Inputs) }},
+		{"reading with references", func() float64 { return seconds(t, program, "scan", in) }, func() float64 { return readSeconds(t, in, WithReference) }},
+		{"writing", func() float64 { return seconds(t, program, "print", raw, theirs) }, func() float64 { return writeSeconds(t, ours, prices[:n]) }},
+	}
+	var line []string
+	for _, kind := range kinds {
+		var c, mine []float64
+		for range endurance.Count(1, 5) {
+			c, mine = append(c, kind.c()), append(mine, kind.mine())
 		}
-		file.Close()
-		s := time.Since(began).Seconds()
-		t.Logf("write %.1f ns, C %.1f: %.2f", 1e9*s/float64(n), 1e9*c/float64(n), c/s)
+		slices.Sort(c)
+		slices.Sort(mine)
+		a, b := c[len(c)/2], mine[len(mine)/2]
+		line = append(line, fmt.Sprintf("%s %.0f ns an option, in C %.0f: %.1f times as fast", kind.name, 1e9*b/float64(n), 1e9*a/float64(n), a/b))
+		if endurance.InFull() && a < 5*b {
+			t.Errorf("%s is %.1f times as fast as in C; at least 5 is expected", kind.name, a/b)
+		}
 	}
-	a, _ := os.ReadFile(out)
-	b, _ := os.ReadFile(out + "2")
-	if !bytes.Equal(a, b) {
-		t.Error("differ")
+	endurance.Report(t, "%d options on one core: %s", n, strings.Join(line, "; "))
+	a, err := os.ReadFile(theirs)
+	b, err2 := os.ReadFile(ours)
+	if err := errors.Join(err, err2); err != nil || !bytes.Equal(a, b) {
+		t.Errorf("the files are not the same: %v", err)
 	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	const n = 100_000
+	content := AppendGenerated(AppendCount(nil, n), 0, n, 1)
+	blocks := make([]Block[float32], 1024)
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	for b.Loop() {
+		f, err := memory(content, Inputs)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, err := NewReader[float32](f, 0, 1)
+		for err == nil {
+			_, err = r.Read(blocks, nil)
+		}
+		if !errors.Is(err, io.EOF) {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/option")
+}
+
+func BenchmarkAppendPrices(b *testing.B) {
+	const n = 100_000
+	prices := make([]float32, Blocks(n)*Lanes)
+	Generate(make([]Block[float32], Blocks(n)), prices, 0, n, 1)
+	var text []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		text = AppendPrices(text[:0], prices[:n])
+	}
+	b.SetBytes(int64(len(text)))
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/price")
+}
+
+func BenchmarkAppendGenerated(b *testing.B) {
+	const n = 100_000
+	var text []byte
+	for b.Loop() {
+		text = AppendGenerated(text[:0], 0, n, 1)
+	}
+	b.SetBytes(int64(len(text)))
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/option")
 }

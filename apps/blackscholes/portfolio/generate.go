@@ -42,8 +42,8 @@ func pick(random, n uint64) uint64 { return random * n >> 32 }
 // hold n options, see [Blocks]; the values are exactly those that readers read in the text of
 // [AppendGenerated].
 //
-// Unless reference is nil, it gets their prices, rounded to float32, and 0 for what is padded; there
-// are Lanes places for each block. They are what the closed form of Black and Scholes ("The Pricing
+// Unless reference is nil, it gets their prices as float32, and 0 for what is padded; there are Lanes
+// places for each block. The prices are, rounded to 18 decimals as in text, what the closed form of Black and Scholes ("The Pricing
 // of Options and Corporate Liabilities", Journal of Political Economy 81, 1973, equation 13) gives
 // in exact arithmetic, to 1e-11:
 //
@@ -64,7 +64,7 @@ func Generate[T Float](blocks []Block[T], reference []float32, first int64, n in
 			b.Put[lane] = 1
 		}
 		if reference != nil {
-			reference[i] = float32(g.price())
+			reference[i] = g.reference()
 		}
 	}
 	if used := n % Lanes; used != 0 {

@@ -150,3 +150,14 @@ func narrowed(f float64) (x float32, sure bool) {
 	sure = low-(half-doubt) > 2*doubt && f >= 0x1p-126 && f < math.MaxFloat32
 	return float32(f), sure
 }
+
+// together is the float32 that is nearest to whole + fraction × 10⁻¹⁸, and whether it is sure; whole is
+// less than 2⁵³, and fraction less than 10¹⁸.
+func together(whole, fraction uint64) (x float32, sure bool) {
+	if fraction == 0 {
+		return float32(int64(whole)), true
+	}
+	// Three roundings, each by half a unit in the last place of the result or less: of fraction, if it is
+	// above 2⁵³, of its quotient, and of the sum.
+	return narrowed(float64(int64(whole)) + float64(int64(fraction))/1e18)
+}

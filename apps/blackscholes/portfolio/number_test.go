@@ -37,6 +37,9 @@ func agree(t interface {
 			t.Errorf("%q is read as the float%d %x, %v; want %x, %v", word, bits, got, err, want, wantErr)
 		}
 	}
+	if strings.ContainsFunc(word, func(r rune) bool { return r < 0x80 && isBlank(byte(r)) }) {
+		return
+	}
 	// As a reference price, and as the spot price, in the way that most lines go.
 	var o option[float32]
 	text := []byte(word + "\n" + strings.Repeat(" ", lookahead))
@@ -99,9 +102,9 @@ func TestNumbersAsInC(t *testing.T) {
 		x := math.Float32frombits(uint32(a))
 		switch b % 4 {
 		case 0:
-			text = append(text, strconv.FormatFloat(float64(a>>40)/(1<<(b>>8%24)), 'f', 18, 64))
+			text = append(text, strconv.FormatFloat(float64(a>>40)/float64(uint64(1)<<(b>>8%24)), 'f', 18, 64))
 		case 1:
-			text = append(text, strconv.FormatFloat(float64(a>>40)/(1<<(b>>8%24))+0x1p-26, 'g', 17, 64))
+			text = append(text, strconv.FormatFloat(float64(a>>40)/float64(uint64(1)<<(b>>8%24))+0x1p-26, 'g', 17, 64))
 		case 2:
 			text = append(text, fmt.Sprintf("%d.%02d", a%200, b>>8%100))
 		default:

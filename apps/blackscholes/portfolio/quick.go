@@ -136,9 +136,8 @@ func quickReference(o *float32, text []byte, at int) int {
 		return 0
 	}
 	decimals := (joined(first-'0'*ones)*1e8+joined(second-'0'*ones))*100 + uint64(tens)*10 + uint64(units)
-	// Each of these is rounded by half a unit in its last place, and decimals, if above 2⁵³, too.
-	x, sure := narrowed(float64(int64(joined(front))) + float64(int64(decimals))/1e18)
-	if !sure && decimals != 0 {
+	x, sure := together(joined(front), decimals)
+	if !sure {
 		return 0
 	}
 	*o = x

@@ -22,6 +22,18 @@ func (g *generated) price() float64 {
 	return max(0, float64(s*normal(d1))-float64(k*normal(d2)))
 }
 
+// reference is the float32 that is read where text has the price.
+func (g *generated) reference() float32 {
+	price := g.price()
+	whole, fraction, _, _ := fixed(price)
+	x, sure := together(whole, fraction)
+	if !sure {
+		text := appendPrice(make([]byte, 0, maxPrice), price)
+		x, _ = number[float32](text[:len(text)-1]) // which is a number
+	}
+	return x
+}
+
 // logNear1 is the natural logarithm of a number from 0.7 to 1.4: the series of the area hyperbolic
 // tangent, of which the first power left out is below 1e-17.
 func logNear1(x float64) float64 {
