@@ -96,6 +96,7 @@ func (r *job[T]) fill(c chunks, whole *batch[T]) {
 		portfolio.Generate(whole.blocks[at/portfolio.Lanes:], reference, first, n, r.o.Seed)
 		at += n
 	}
+	whole.touch()
 	r.reading = time.Since(start)
 }
 

@@ -118,7 +118,9 @@ func (r *job[T]) create() error {
 	}
 	var err error
 	var name []byte
-	if r.world.Rank() == 0 {
+	if info, missing := os.Stat(r.o.Output); missing == nil && !info.Mode().IsRegular() && !info.IsDir() && r.world.Size() > 1 {
+		err = fmt.Errorf("--output %s: it is no regular file, which alone several ranks can write together; use one rank, or name a file", r.o.Output)
+	} else if r.world.Rank() == 0 {
 		if r.output, err = portfolio.Create(r.o.Output); err == nil {
 			name = []byte(r.output.Temporary())
 		}

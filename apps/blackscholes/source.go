@@ -11,7 +11,7 @@ import (
 
 // Options are read in parts of about partBytes bytes, each by one rank, and priced in batches of at most batchOptions.
 const (
-	partBytes    = 64 << 20
+	partBytes    = 48 << 20 // of text in PARSEC's form these are 800,000
 	batchOptions = 1 << 20
 	// batches that a rank has: one is being read, one priced, one formatted.
 	batches = 3

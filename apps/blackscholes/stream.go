@@ -63,6 +63,7 @@ func (r *job[T]) stream(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			b.touch()
 			source.free <- b
 		}
 		if r.file != nil {
