@@ -76,6 +76,9 @@ func open(name string, source io.ReaderAt, size int64, columns Columns) (*File, 
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	head = head[:n]
+	if size != streamed {
+		f.size = max(size, int64(n)) // some files, as those of /proc, say that they are empty
+	}
 	switch {
 	case bytes.HasPrefix(head, []byte(magic)):
 		return f, f.openBinary(head)

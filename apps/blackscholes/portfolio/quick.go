@@ -75,9 +75,9 @@ func quickLine[T Float](o *option[T], text []byte, at int) int {
 		end := (word - '!'*ones) &^ word & highs
 		points := word ^ '.'*ones
 		point := (points - ones) &^ points & highs
-		length := bits.TrailingZeros64(end) >> 3   // of the number; 8 if it is longer
-		whole := bits.TrailingZeros64(point) &^ 7  // bits in front of the point
-		digits := length - 1                       // without the point
+		length := bits.TrailingZeros64(end) >> 3  // of the number; 8 if it is longer
+		whole := bits.TrailingZeros64(point) &^ 7 // bits in front of the point
+		digits := length - 1                      // without the point
 		if length > 7 || whole>>3 > digits || digits < 1 {
 			x, next := awkward[T](text, at)
 			if next == 0 {

@@ -325,3 +325,17 @@ func (f *failing) ReadAt(p []byte, offset int64) (int, error) {
 	}
 	return copy(p, f.content[offset:]), nil
 }
+
+// Files that the kernel makes up say that they have no bytes.
+func TestFileOfUnknownSize(t *testing.T) {
+	f, err := open("in", strings.NewReader("0\n"), 0, Inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if options, _, err := read[float32](f, 0, 1, 1); err != nil || len(options) != 0 {
+		t.Errorf("%v, %v", options, err)
+	}
+	if _, err := open("in", strings.NewReader(four), 0, Inputs); err == nil || !strings.Contains(err.Error(), "says 4 options, but ") {
+		t.Errorf("%v", err)
+	}
+}
