@@ -48,7 +48,7 @@ LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=
 PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 
 # The tests that count and time, which take long and want an idle machine.
-ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi
+ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes ./apps/internal/pricing
 
 PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/blackscholes bin/pingpong
 LIBRARIES := bin/libjacobi.so bin/libblackscholes.so bin/libfunctions.so bin/libbench.so
@@ -94,7 +94,7 @@ SANITIZE_NOT := ^(TestLargest|TestManyInvocations|TestOrderAndPipelining|TestSha
 sanitize: TESTER := $(SANITIZED) build/tools/gotestsum
 sanitize: | deps ## run the tests of the C under the address, leak and undefined behaviour sanitizers
 	@GOBIN=$(CURDIR)/build/tools go install $(lastword $(GOTESTSUM))
-	@$(call run_tests,-asan -skip '$(SANITIZE_NOT)',./internal/fabric ./apps/jacobi/linear)
+	@$(call run_tests,-asan -skip '$(SANITIZE_NOT)',./internal/fabric ./apps/jacobi/linear ./apps/internal/pricing)
 
 # An input that breaks something is kept in the package's testdata/fuzz, for every later test.
 FUZZTIME ?= 30s

@@ -39,6 +39,7 @@ func TestFailures(t *testing.T) {
 		"no such transport":     {"", []string{"--offload", "50"}, []string{"SUBLET_TRANSPORT=pigeon"}, 1, []string{"pigeon", "ring"}},
 		"no folder to write to": {"", []string{"--output", missing + "/prices"}, nil, 1, []string{missing}},
 		"a device for many":     {"", []string{"--output", "/dev/full"}, nil, 1, []string{"/dev/full", "one rank"}},
+		"a device in binary":    {"", []string{"--output", "/dev/null", "--binary"}, nil, 1, []string{"/dev/null", "--binary"}},
 		"no memory":             {"", []string{"--offload", "50", "--size", "3000000", "--executor-memory", "16MiB"}, nil, 1, []string{"--executor-memory", "16 MiB"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +78,6 @@ func TestFailures(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	for _, args := range [][]string{
 		{"--size", "3000000", "--output", "/dev/full"},
-		{"--size", "3000000", "--output", "/dev/full", "--binary"},
 		{"--generate", "300000", "--output", "/dev/full"},
 	} {
 		result := mpitest.Run(t, 1, nil, path("blackscholes"), args...)

@@ -118,8 +118,8 @@ func (r *job[T]) create() error {
 	}
 	var err error
 	var name []byte
-	if info, missing := os.Stat(r.o.Output); missing == nil && !info.Mode().IsRegular() && !info.IsDir() && r.world.Size() > 1 {
-		err = fmt.Errorf("--output %s: it is no regular file, which alone several ranks can write together; use one rank, or name a file", r.o.Output)
+	if (r.world.Size() > 1 || r.o.Binary) && inOrder(r.o.Output) {
+		err = fmt.Errorf("--output %s: it is no regular file, so one rank alone can write it, and only text; use one rank and leave out --binary, or name a file", r.o.Output)
 	} else if r.world.Rank() == 0 {
 		if r.output, err = portfolio.Create(r.o.Output); err == nil {
 			name = []byte(r.output.Temporary())
@@ -135,6 +135,12 @@ func (r *job[T]) create() error {
 		r.output, err = portfolio.Join(string(name), r.o.Output)
 	}
 	return r.world.Agree(err)
+}
+
+// inOrder tells whether a file can be written from its beginning to its end only, as a pipe.
+func inOrder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 // soleRank is an error of what one rank does for all of them: its number would only confuse.
