@@ -48,7 +48,7 @@ LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=
 PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 
 # The tests that count and time, which take long and want an idle machine.
-ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes ./apps/internal/pricing
+ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes/... ./apps/internal/pricing
 
 PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/blackscholes bin/pingpong
 LIBRARIES := bin/libjacobi.so bin/libblackscholes.so bin/libfunctions.so bin/libbench.so
@@ -80,7 +80,7 @@ test: build ## run all tests, after vet
 endurance: | deps ## run in full what make test runs briefly: kills, a million calls, thousands of leases
 	@$(MPI) scripts/endurance $(ENDURING)
 
-integration: | deps ## run the tests that start programs alone, or those of PACKAGES
+integration: | deps ## run the tests that start programs alone, or those of PACKAGES (SHORT=1: over fewer transports)
 	@$(call run_all,$(PACKAGES))
 
 vet: | deps ## run go vet
@@ -146,7 +146,7 @@ TESTER  = $(MPI) $(GOTESTSUM)
 define run_tests
 $(TESTER) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary=skipped,output \
 	$(if $(filter-out 0,$(RERUNS)),--rerun-fails=$(RERUNS) --rerun-fails-max-failures=10 --rerun-fails-run-root-test --rerun-fails-abort-on-data-race) \
-	--packages "$(2)" -- -timeout 15m $(1)
+	--packages "$(2)" -- -timeout 15m $(if $(SHORT),-short) $(1)
 endef
 
 # Tests of packages run beside each other: those of the package that takes longest begin first. Alone run

@@ -81,11 +81,16 @@ func open(name string, source io.ReaderAt, size int64, columns Columns) (*File, 
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte(magic)):
-		return f, f.openBinary(head)
+		err = f.openBinary(head)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return nil, f.errorf("the file is compressed with gzip: unpack it first, with gunzip")
+		err = f.errorf("the file is compressed with gzip: unpack it first, with gunzip")
+	default:
+		err = f.openText(head)
 	}
-	return f, f.openText(head)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // openText reads the number of options, in the first line that is not blank.

@@ -122,7 +122,7 @@ func TestErrorsStay(t *testing.T) {
 	blocks := make([]Block[float32], 1)
 	_, first := r.Read(blocks, nil)
 	n, second := r.Read(blocks, nil)
-	if first == nil || n != 0 || second != first {
+	if first == nil || n != 0 || !errors.Is(second, first) {
 		t.Errorf("%v, then %d, %v", first, n, second)
 	}
 }
