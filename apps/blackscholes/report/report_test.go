@@ -56,7 +56,7 @@ func TestTableDoesNotPretend(t *testing.T) {
 		{func(r *Report) { r.Mismatches, r.LargestDifference = ptr(int64(3)), ptr(0.5) }, "WRONG: 3 are 0.0001 or more from the reference, the worst 0.5", "checked"},
 		{func(r *Report) { r.Lost = 2 }, "2 executors; their options were priced again", ""},
 		{func(r *Report) { r.Seed, r.Input = nil, "a.txt" }, "1000, a.txt", "seed"},
-		{func(r *Report) { r.Transport, r.Leased = nil, nil }, "none: no executors", "ring"},
+		{func(r *Report) { r.Transport, r.Leased = nil, nil }, "none: no executors", "provider"},
 	} {
 		r := sample()
 		test.change(r)
