@@ -201,7 +201,7 @@ func TestSplitNoticesShortOutputs(t *testing.T) {
 	s := session(t)
 	l := lease(t, s, 1)
 	out := offload.Alloc[byte](s, 10)
-	split := offload.NewSplit(l, 10, 1)
+	split := split(t, s, offload.Plan{Items: 10, Share: 1, Lease: l})
 	err := split.Step(within(t), offload.Work{
 		Remote: func(ctx context.Context, p offload.Part) offload.Future {
 			return p.Executor.Invoke(ctx, "echo", out.Sub(0, 3), out.Sub(p.Lo, p.Hi))

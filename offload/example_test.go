@@ -54,7 +54,10 @@ func ExampleSplit() {
 	for i := range in.Slice() {
 		in.Slice()[i] = float64(i)
 	}
-	split := offload.NewSplit(lease, n, 0.5)
+	split, err := session.Split(ctx, offload.Plan{Items: n, Share: 0.5, Lease: lease})
+	if err != nil {
+		panic(err)
+	}
 	err = split.Step(ctx, offload.Work{
 		Remote: func(ctx context.Context, part offload.Part) offload.Future {
 			return part.Executor.Invoke(ctx, "square", in.Sub(part.Lo, part.Hi), out.Sub(part.Lo, part.Hi))

@@ -33,7 +33,7 @@ func TestTimeLimit(t *testing.T) {
 	_, err = l.Invoke(within(t), "echo", in, out).Wait(within(t))
 	wantOver(t, "an invocation afterwards", err)
 	items := 0
-	err = offload.NewSplit(l, 10, 0.5).Step(within(t), offload.Work{
+	err = split(t, s, offload.Plan{Items: 10, Share: 0.5, Lease: l}).Step(within(t), offload.Work{
 		Remote: func(ctx context.Context, p offload.Part) offload.Future {
 			return p.Executor.Invoke(ctx, "echo", in, out)
 		},

@@ -3,7 +3,6 @@ package offload
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -173,7 +172,7 @@ func TestSplitCoversEveryItemOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(0, 1000).Draw(rt, "n")
 		executors := rapid.IntRange(0, 20).Draw(rt, "executors")
-		share := rapid.Float64Range(-0.5, 1.5).Draw(rt, "share")
+		share := rapid.Float64Range(0, 1).Draw(rt, "share")
 		lease := &Lease{}
 		for i := range executors {
 			lease.executors = append(lease.executors, &Executor{lease: lease, index: i})
@@ -181,7 +180,10 @@ func TestSplitCoversEveryItemOnce(t *testing.T) {
 		if executors == 0 {
 			lease = nil
 		}
-		s := NewSplit(lease, n, share)
+		s, err := (*Session)(nil).Split(t.Context(), Plan{Items: n, Share: share, Lease: lease})
+		if err != nil {
+			rt.Fatal(err)
+		}
 		next, at := s.Local()
 		if next != 0 {
 			rt.Fatalf("local items start at %d", next)
@@ -214,25 +216,5 @@ func TestErrorsAreFoundByTheirClass(t *testing.T) {
 	}
 	if want := `step 3: function library libx.so has no function "f"; it has g, h`; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
-	}
-}
-
-func TestSplitAt(t *testing.T) {
-	lease := &Lease{}
-	for i := range 3 {
-		lease.executors = append(lease.executors, &Executor{lease: lease, index: i})
-	}
-	s, err := NewSplitAt(lease, []int{4, 6, 6, 11})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []Part{{Lo: 4, Hi: 6, Executor: lease.executors[0]}, {Lo: 6, Hi: 11, Executor: lease.executors[2], Index: 1}}
-	if _, local := s.Local(); local != 4 || !slices.Equal(s.Parts(), want) {
-		t.Errorf("%d local items, %v", local, s.Parts())
-	}
-	for _, bad := range [][]int{nil, {-1, 3}, {3, 2}, {0, 1, 2, 3, 4}} {
-		if _, err := NewSplitAt(lease, bad); err == nil {
-			t.Errorf("%v was taken", bad)
-		}
 	}
 }

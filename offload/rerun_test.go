@@ -106,7 +106,7 @@ func TestNotRepeatable(t *testing.T) {
 		if _, err := f.Wait(within(t)); !errors.As(err, &lost) || lost.Signal != syscall.SIGKILL || errors.Is(err, offload.ErrPoison) {
 			t.Errorf("a loss that must be reported: %v", err)
 		}
-		split := offload.NewSplit(l, 1, 1)
+		split := split(t, s, offload.Plan{Items: 1, Share: 1, Lease: l})
 		err = split.Step(within(t), offload.Work{
 			Remote: func(ctx context.Context, p offload.Part) offload.Future {
 				return p.Executor.Invoke(ctx, "crash", nil, nil)
@@ -180,7 +180,7 @@ func TestSplitPastDeadline(t *testing.T) {
 	l := lease(t, s, 2)
 	in, out := offload.Alloc[uint32](s, 2), offload.Alloc[uint32](s, 2)
 	in.Slice()[0], in.Slice()[1] = 60_000, 20
-	split := offload.NewSplit(l, 1, 1)
+	split := split(t, s, offload.Plan{Items: 1, Share: 1, Lease: l})
 	calls := 0
 	check(t, split.Step(within(t), offload.Work{
 		Remote: func(ctx context.Context, p offload.Part) offload.Future {
@@ -200,7 +200,7 @@ func TestSplitPastDeadline(t *testing.T) {
 func TestSplitPoison(t *testing.T) {
 	s := session(t)
 	l := lease(t, s, 2)
-	err := offload.NewSplit(l, 2, 0.5).Step(within(t), offload.Work{
+	err := split(t, s, offload.Plan{Items: 2, Share: 0.5, Lease: l}).Step(within(t), offload.Work{
 		Remote: func(ctx context.Context, p offload.Part) offload.Future {
 			return p.Executor.Invoke(ctx, "crash", nil, nil)
 		},

@@ -447,7 +447,7 @@ func TestSplit(t *testing.T) {
 			in.Slice()[i] = float64(i)
 		}
 		for _, share := range []float64{0, 0.5, 1} {
-			split := offload.NewSplit(l, n, share)
+			split := split(t, s, offload.Plan{Items: n, Share: share, Lease: l})
 			crashed := false
 			for step := range 5 {
 				clear(out.Slice())

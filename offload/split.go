@@ -2,87 +2,186 @@ package offload
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
-	"slices"
+	"io"
+	"log/slog"
 )
 
-// Part is the items from Lo up to Hi that one executor gets in each step.
+// Auto is the share of a [Plan] that is found by measuring.
+const Auto = -1.0
+
+// Plan says what a [Split] divides, and among whom.
+type Plan struct {
+	// Items is how many there are in each step.
+	Items int
+	// Grain is what items are divided at multiples of. 0: 1.
+	Grain int
+	// Share is the part of the work that executors do: 0 to 1, or [Auto].
+	Share float64
+	// Lease is whose executors are used. It stays the caller's. nil: Split leases Want, with a fixed share at once, with
+	// Auto when that is worth it, and gives it back in Close.
+	Lease *Lease
+	// Want is what Split leases. With neither Lease nor Want.Executors everything is local.
+	Want Want
+	// Weights are the work of each item, in any unit, where items are not all the same: rows of a sparse matrix, say.
+	Weights []int
+	// Resident says that executors have something of their items: constants that are sent once. Then each has one
+	// part, the same in each step, until moving boundaries is worth what it costs.
+	Resident bool
+	// Steps is how many steps are to come. 0: nobody knows.
+	Steps int
+	// Say is told, once, with the numbers, that offloading does not pay, or that there are no executors to be had. nil:
+	// slog's default logger is.
+	Say func(text string)
+	// Trace gets a timeline of the last steps when the Split is closed, in Chrome's trace format: who did what when.
+	// nil: none is kept.
+	Trace io.Writer
+}
+
+// Span is the items from Lo up to Hi.
+type Span struct {
+	Lo int `json:"lo"`
+	Hi int `json:"hi"`
+}
+
+// Len is how many items these are.
+func (s Span) Len() int { return s.Hi - s.Lo }
+
+// Part is the items from Lo up to Hi, for one executor to do in a step.
 type Part struct {
 	Lo, Hi   int
 	Executor *Executor
-	// Index counts the parts, from 0: for the constants that belong to each.
+	// Index counts the parts of a step, from 0. With Plan.Resident it is that of Piece, and the same in each step.
 	Index int
+	// Piece, with Plan.Resident, is what constants are made for: items that came to an executor together, of which the
+	// part is all, or some when others have gone elsewhere. No other piece has the same Index. Without Resident it is
+	// the part.
+	Piece Span
 }
 
 // Work is one step of a program's work on its items.
 type Work struct {
 	// Remote sends a part to its executor. It must not wait for the result, which must fill the
-	// output: Step fails if it does not. It is called again, with another executor, for a part that was
-	// lost.
+	// output: Step fails if it does not. It is called several times in a step, with other parts, and again, with
+	// another executor, for a part that was lost.
 	Remote func(ctx context.Context, part Part) Future
-	// Local computes the items from lo up to hi here. It is also called for parts that were lost
-	// and that no other executor takes.
+	// Local computes the items from lo up to hi here. It is called several times in a step, and also for parts that were
+	// lost and that no other executor takes.
 	Local func(lo, hi int) error
 }
 
-// Split divides n items between the caller and the executors of a lease. A program written with it
+// Split divides the items of steps between the caller and the executors of a lease. A program written with it
 // gives the right answer with any number of executors, including none, and including those that
 // vanish half way.
 //
-// The first items are local, the last ones remote; executors get equal parts,
-// or those that the caller chooses (NewSplitAt). A Split is used by
-// one goroutine.
+// The first items are local, the last ones remote. A Split is used by one goroutine.
 type Split struct {
-	lease  *Lease
-	local  int // items from 0 up to local are the caller's
-	items  int
-	parts  []Part
-	redone int
+	session *Session
+	plan    Plan
+	lease   *Lease // nil: there is none, or none yet
+	own     bool   // the lease is the Split's
+	scale   scale
+	redone  int
+	closed  bool
 }
 
-// NewSplit gives the share (0 to 1) of n items to the executors of lease, rounded to whole items.
-// With no lease (nil) everything is local. Executors for which there are no items get no part.
-func NewSplit(lease *Lease, n int, share float64) *Split {
-	s := &Split{lease: lease, items: n, local: n}
-	if lease == nil || n <= 0 || !(share > 0) {
-		return s
+// Split makes a Split. A nil Session has no executors: everything is local. With a fixed share and no Lease, its
+// executors are leased here, and errors are those of [Session.Lease]; ctx governs nothing else.
+func (s *Session) Split(ctx context.Context, plan Plan) (*Split, error) {
+	if err := plan.check(s); err != nil {
+		return nil, err
 	}
-	remote := int(math.Round(min(share, 1) * float64(n)))
-	s.local = n - remote
-	workers := min(len(lease.executors), remote)
-	for i := range workers {
-		lo, hi := s.local+remote*i/workers, s.local+remote*(i+1)/workers
-		s.parts = append(s.parts, Part{Lo: lo, Hi: hi, Executor: lease.executors[i], Index: i})
+	if plan.Say == nil {
+		plan.Say = func(text string) { slog.Warn(text) }
 	}
-	return s
+	split := &Split{session: s, plan: plan, lease: plan.Lease, scale: newScale(plan.Items, plan.Grain, plan.Weights)}
+	if plan.Lease == nil && plan.Share > 0 && plan.Want.Executors > 0 {
+		lease, err := s.Lease(ctx, plan.Want)
+		if err != nil {
+			return nil, err
+		}
+		split.lease, split.own = lease, true
+	}
+	return split, nil
 }
 
-// NewSplitAt divides items where the caller says, for items that are not all the same work: those
-// before bounds[0] are local, and executor k gets the ones from bounds[k] up to bounds[k+1]. There
-// are as many items as the last boundary says. Executors without items get no part.
-func NewSplitAt(lease *Lease, bounds []int) (*Split, error) {
-	if len(bounds) == 0 || bounds[0] < 0 || !slices.IsSorted(bounds) {
-		return nil, fmt.Errorf("offload: %v are no boundaries of items: at least one is needed, and they must ascend from 0", bounds)
+// check finds what makes no sense.
+func (p *Plan) check(s *Session) error {
+	switch {
+	case p.Items < 0:
+		return fmt.Errorf("offload: a split of %d items (Plan.Items)", p.Items)
+	case p.Grain < 0:
+		return fmt.Errorf("offload: a split at multiples of %d items (Plan.Grain); at least 1, or 0 for 1", p.Grain)
+	case p.Share != Auto && !(p.Share >= 0 && p.Share <= 1):
+		return fmt.Errorf("offload: a share of %g (Plan.Share); 0 to 1, or offload.Auto", p.Share)
+	case p.Steps < 0:
+		return fmt.Errorf("offload: %d steps to come (Plan.Steps); 0 if nobody knows", p.Steps)
+	case p.Weights != nil && len(p.Weights) != p.Items:
+		return fmt.Errorf("offload: %d weights for %d items (Plan.Weights)", len(p.Weights), p.Items)
+	case p.Lease != nil && p.Want.Executors > 0:
+		return errors.New("offload: a split has a lease (Plan.Lease) and wants another one (Plan.Want); leave out one of them")
+	case p.Lease != nil && p.Lease.session != s:
+		return errors.New("offload: a split's lease (Plan.Lease) is another session's; use the session that has it")
+	case s == nil && p.Want.Executors > 0:
+		return errors.New("offload: a split without a session can lease no executors (Plan.Want); Connect first")
 	}
-	if executors := len(lease.executors); len(bounds)-1 > executors {
-		return nil, fmt.Errorf("offload: %d parts for %d executors", len(bounds)-1, executors)
-	}
-	s := &Split{lease: lease, items: bounds[len(bounds)-1], local: bounds[0]}
-	for i, lo := range bounds[:len(bounds)-1] {
-		if hi := bounds[i+1]; lo < hi {
-			s.parts = append(s.parts, Part{Lo: lo, Hi: hi, Executor: lease.executors[i], Index: len(s.parts)})
+	for i, weight := range p.Weights {
+		if weight < 0 {
+			return fmt.Errorf("offload: item %d has weight %d (Plan.Weights)", i, weight)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // Local is the range of the caller's own items.
-func (s *Split) Local() (lo, hi int) { return 0, s.local }
+func (s *Split) Local() (lo, hi int) { return 0, s.bounds(s.plan.Items)[0] }
 
-// Parts are the executors' parts.
-func (s *Split) Parts() []Part { return s.parts }
+// Parts are what executors have: with Plan.Resident in each step, else what they begin with.
+func (s *Split) Parts() []Part { return s.parts(s.plan.Items) }
 
 // Redone is how many times a part was computed once more, here or by another executor, because its
 // executor was lost.
 func (s *Split) Redone() int { return s.redone }
+
+// Close gives the lease back if the Split has it from Plan.Want, and writes the trace. It is called between steps; a
+// second call does nothing.
+func (s *Split) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.own {
+		return s.lease.Release()
+	}
+	return nil
+}
+
+// bounds are where parts begin and end: the caller's at the first, the executors' from there on.
+func (s *Split) bounds(items int) []int {
+	executors, share := 0, s.plan.Share
+	if s.lease != nil {
+		executors = len(s.lease.executors)
+	}
+	if share == Auto {
+		share = 0.5
+	}
+	if executors == 0 {
+		share = 0
+	}
+	shares := []float64{1 - share}
+	for range executors {
+		shares = append(shares, share/float64(executors))
+	}
+	return s.scale.divide(items, shares)
+}
+
+func (s *Split) parts(items int) (parts []Part) {
+	bounds := s.bounds(items)
+	for i, lo := range bounds[:len(bounds)-1] {
+		if hi := bounds[i+1]; lo < hi {
+			parts = append(parts, Part{Lo: lo, Hi: hi, Executor: s.lease.executors[i], Index: len(parts), Piece: Span{lo, hi}})
+		}
+	}
+	return parts
+}

@@ -40,14 +40,24 @@ const (
 // A function's own error, that of Local, and a loss under Want.NotRepeatable end the step when nothing
 // of it is in flight any more. The end of ctx ends it at once: parts that were sent may still run, and
 // their buffers stay lent.
-func (s *Split) Step(ctx context.Context, work Work) error {
-	attempts := make([]attempt, len(s.parts))
-	for i, part := range s.parts {
+func (s *Split) Step(ctx context.Context, work Work) error { return s.StepN(ctx, s.plan.Items, work) }
+
+// StepN is Step with another number of items than Plan.Items, no more than there are Plan.Weights if there are any.
+func (s *Split) StepN(ctx context.Context, items int, work Work) error {
+	if s.closed {
+		return classify(ErrClosed, "offload: the split is closed")
+	}
+	if items < 0 || s.scale.sums != nil && items > s.plan.Items {
+		return fmt.Errorf("offload: a step of %d items by a split of %d", items, s.plan.Items)
+	}
+	parts := s.parts(items)
+	attempts := make([]attempt, len(parts))
+	for i, part := range parts {
 		attempts[i] = attempt{part: part, future: work.Remote(ctx, part), sent: 1}
 	}
 	var errs []error
-	if s.local > 0 {
-		errs = append(errs, work.Local(0, s.local))
+	if local := s.bounds(items)[0]; local > 0 {
+		errs = append(errs, work.Local(0, local))
 	}
 	for len(attempts) > 0 {
 		lost := attempts[:0]

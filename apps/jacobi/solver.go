@@ -126,19 +126,12 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64,
 			return err
 		}
 	}
-	if s.split, err = s.divide(percent / 100); err != nil {
+	plan := offload.Plan{Items: s.hi - s.lo, Share: percent / 100, Lease: s.lease, Weights: s.problem.weights, Resident: true}
+	if s.split, err = s.session.Split(ctx, plan); err != nil {
 		return err
 	}
 	s.work = offload.Work{Remote: s.remote, Local: s.local}
 	return s.place()
-}
-
-// divide divides the rank's rows between itself and its executors.
-func (s *solver) divide(share float64) (*offload.Split, error) {
-	if s.lease == nil || s.problem.weights == nil {
-		return offload.NewSplit(s.lease, s.hi-s.lo, share), nil
-	}
-	return offload.NewSplitAt(s.lease, linear.Share(s.problem.weights, len(s.lease.Executors()), share))
 }
 
 // place makes the rank's own rows and the constants that its executors get theirs by.

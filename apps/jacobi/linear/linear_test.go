@@ -3,7 +3,6 @@ package linear
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,37 +83,6 @@ func TestDivide(t *testing.T) {
 		}
 		if len(bounds) != parts+1 || bounds[0] != 0 || bounds[parts] != n || least < 0 || most-least > 1 {
 			t.Fatalf("%v", bounds)
-		}
-	})
-}
-
-// Everybody's weight is off by no more than the heaviest item, and nothing is forgotten.
-func TestShare(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		weights := rapid.SliceOfN(rapid.IntRange(1, 30), 0, 100).Draw(t, "weights")
-		executors := rapid.IntRange(1, 8).Draw(t, "executors")
-		share := rapid.SampledFrom([]float64{0.01, 0.3, 0.5, 1}).Draw(t, "share")
-		bounds := Share(weights, executors, share)
-		if len(bounds) != executors+1 || bounds[executors] != len(weights) || !slices.IsSorted(bounds) || bounds[0] < 0 {
-			t.Fatalf("%v of %d items", bounds, len(weights))
-		}
-		if share == 1 && bounds[0] != 0 {
-			t.Fatalf("the owner keeps %d items", bounds[0])
-		}
-		sum := func(lo, hi int) (sum float64) {
-			for _, weight := range weights[lo:hi] {
-				sum += float64(weight)
-			}
-			return sum
-		}
-		total := sum(0, len(weights))
-		if off := math.Abs(sum(0, bounds[0]) - (1-share)*total); off > 16 {
-			t.Fatalf("the owner's weight is off by %v of %v", off, total)
-		}
-		for k := range executors {
-			if got, equal := sum(bounds[k], bounds[k+1]), sum(bounds[0], len(weights))/float64(executors); got > equal+30 {
-				t.Fatalf("executor %d has %v instead of %v", k, got, equal)
-			}
 		}
 	})
 }
