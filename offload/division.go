@@ -60,21 +60,26 @@ func (s *scale) cut(lo, hi int, work float64) int {
 	return below
 }
 
+// next is the first boundary after at, no later than hi.
+func (s *scale) next(at, hi int) int { return min(at/s.grain*s.grain+s.grain, hi) }
+
 // divide returns where the parts of all but the first begin, and where the last one ends, if each is to have its
 // share of the items. Shares sum to 1.
 func (s *scale) divide(items int, shares []float64) []int {
-	total, sum := s.work(0, items), 0.0
-	bounds := make([]int, len(shares))
+	return s.divideInto(make([]int, len(shares)), items, shares)
+}
+
+// divideInto is divide into memory that there is.
+func (s *scale) divideInto(bounds []int, items int, shares []float64) []int {
+	total, sum, last := s.work(0, items), 0.0, 0
 	for i, share := range shares {
 		sum += share
 		at := items
 		if i < len(shares)-1 {
 			at = s.cut(0, items, sum*total)
 		}
-		if i > 0 {
-			at = max(at, bounds[i-1])
-		}
-		bounds[i] = at
+		last = max(at, last)
+		bounds[i] = last
 	}
 	return bounds
 }

@@ -111,6 +111,7 @@ type ending struct {
 	inCall   time.Duration
 	function *function // nil if there is none of that name
 	capacity int       // of its output
+	bytes    int       // of input and output
 	crashes  int
 }
 
@@ -123,9 +124,47 @@ func (f Future) wait(ctx context.Context) (end ending, err error) {
 		i.leave(0)
 		return end, err
 	}
-	end, err = ending{i.size, i.inCall, i.function, i.request.Output.Size, i.crashes}, i.err
+	end, err = ending{i.size, i.inCall, i.function, i.request.Output.Size, i.request.Input.Size + i.size, i.crashes}, i.err
 	i.leave(taken)
 	return end, err
+}
+
+// Ended tells, without waiting, whether Wait would return at once.
+func (f Future) Ended() bool { return f.poll(0) }
+
+// poll looks for so long whether the invocation has ended, and files what has come.
+func (f Future) poll(budget time.Duration) bool {
+	i := f.invocation
+	if i == nil || !i.enter(f.use) {
+		return true
+	}
+	defer i.leave(0)
+	if i.hasEnded() {
+		return true
+	}
+	if c := i.connection.Load(); c != nil && c.mu.TryLock() {
+		if !c.closed && !i.hasEnded() {
+			c.harvest(i.id, budget)
+		}
+		c.mu.Unlock()
+	}
+	return i.hasEnded()
+}
+
+// doze returns when the invocation or ctx has ended. It does not spin.
+func (f Future) doze(ctx context.Context) {
+	i := f.invocation
+	if i == nil || !i.enter(f.use) {
+		return
+	}
+	defer i.leave(0)
+	if c := i.connection.Load(); c != nil && !i.hasEnded() {
+		_ = c.sleep(ctx, i)
+	}
+	select { // it may be on its way elsewhere
+	case <-i.done():
+	case <-ctx.Done():
+	}
 }
 
 // await returns when the invocation or ctx has ended.

@@ -21,6 +21,7 @@ type Session struct {
 	helpers   []*link     // to managers on this host; they say that this rank is there
 	node      string
 	regions   regions
+	leaseCost costs
 
 	mu        sync.Mutex
 	leases    map[*Lease]struct{}

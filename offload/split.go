@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"time"
 )
 
 // Auto is the share of a [Plan] that is found by measuring.
@@ -79,11 +81,53 @@ type Work struct {
 type Split struct {
 	session *Session
 	plan    Plan
+	scale   scale
+	dealing bool      // parts are dealt out within a step; else everybody has its own from the beginning
+	epoch   time.Time // what times count from
+
 	lease   *Lease // nil: there is none, or none yet
 	own     bool   // the lease is the Split's
-	scale   scale
-	redone  int
-	closed  bool
+	leasing leasing
+	crews   []crew
+
+	// Of the step that is being done.
+	ctx      context.Context
+	work     Work
+	mode     mode
+	items    int
+	stepWork float64
+	dealer   dealer
+	shares   []float64
+	limits   []int
+	ownSpans []Span    // that the caller is still to compute, where they are not dealt out
+	again    []attempt // lost, and to be done again
+	errs     []error
+	flying   int // parts in flight
+	index    int // of the next part
+	computed effort
+	remote   float64 // work that executors have done
+
+	// What was learned.
+	local smooth // seconds of the caller for each unit of work
+	worth worth
+	price smooth // seconds to bring a unit of work to an executor, with Plan.Resident
+
+	// Who has what, with Plan.Resident.
+	current []int
+	held    [][]piece // by executor
+	made    int       // pieces
+
+	// For the report.
+	steps     int
+	seconds   float64
+	lastShare float64
+	done      Effort // by the caller
+	redone    int
+	moved     int64
+	off       string // why offloading does not pay
+	said      bool
+	timeline  timeline
+	closed    bool
 }
 
 // Split makes a Split. A nil Session has no executors: everything is local. With a fixed share and no Lease, its
@@ -95,7 +139,12 @@ func (s *Session) Split(ctx context.Context, plan Plan) (*Split, error) {
 	if plan.Say == nil {
 		plan.Say = func(text string) { slog.Warn(text) }
 	}
-	split := &Split{session: s, plan: plan, lease: plan.Lease, scale: newScale(plan.Items, plan.Grain, plan.Weights)}
+	split := &Split{
+		session: s, plan: plan, lease: plan.Lease, scale: newScale(plan.Items, plan.Grain, plan.Weights), epoch: time.Now(),
+		dealing: plan.Share == Auto && !plan.Resident, shares: make([]float64, 1), limits: make([]int, 1),
+		timeline: newTimeline(plan.Trace != nil),
+	}
+	split.dealer = dealer{scale: &split.scale, workers: make([]worker, 1)}
 	if plan.Lease == nil && plan.Share > 0 && plan.Want.Executors > 0 {
 		lease, err := s.Lease(ctx, plan.Want)
 		if err != nil {
@@ -103,6 +152,7 @@ func (s *Session) Split(ctx context.Context, plan Plan) (*Split, error) {
 		}
 		split.lease, split.own = lease, true
 	}
+	split.muster()
 	return split, nil
 }
 
@@ -134,11 +184,34 @@ func (p *Plan) check(s *Session) error {
 	return nil
 }
 
-// Local is the range of the caller's own items.
-func (s *Split) Local() (lo, hi int) { return 0, s.bounds(s.plan.Items)[0] }
+// Local is the range of the caller's own items: with Auto and without Plan.Resident what it begins with.
+func (s *Split) Local() (lo, hi int) { return 0, s.begins()[0] }
 
-// Parts are what executors have: with Plan.Resident in each step, else what they begin with.
-func (s *Split) Parts() []Part { return s.parts(s.plan.Items) }
+// Parts are what executors have: with Plan.Resident in each step until boundaries move, with Auto and without Resident
+// what they begin with.
+func (s *Split) Parts() (parts []Part) {
+	bounds := slices.Clone(s.begins())
+	index := s.index
+	s.index = 0
+	for i := range s.crews {
+		if bounds[i] < bounds[i+1] {
+			parts = s.partsOf(i, Span{bounds[i], bounds[i+1]}, parts)
+		}
+	}
+	s.index = index
+	return parts
+}
+
+// begins is where parts begin and end at the beginning of a step.
+func (s *Split) begins() []int {
+	if !s.dealing {
+		return s.division(s.plan.Items)
+	}
+	s.mode = together
+	s.stepWork = s.scale.work(0, s.plan.Items)
+	s.deal(s.plan.Items)
+	return s.limits
+}
 
 // Redone is how many times a part was computed once more, here or by another executor, because its
 // executor was lost.
@@ -151,37 +224,13 @@ func (s *Split) Close() error {
 		return nil
 	}
 	s.closed = true
-	if s.own {
-		return s.lease.Release()
+	err := s.endLeasing()
+	if s.plan.Trace == nil {
+		return err
 	}
-	return nil
-}
-
-// bounds are where parts begin and end: the caller's at the first, the executors' from there on.
-func (s *Split) bounds(items int) []int {
-	executors, share := 0, s.plan.Share
-	if s.lease != nil {
-		executors = len(s.lease.executors)
+	names := []string{"rank"}
+	for i := range s.crews {
+		names = append(names, s.crews[i].executor.String())
 	}
-	if share == Auto {
-		share = 0.5
-	}
-	if executors == 0 {
-		share = 0
-	}
-	shares := []float64{1 - share}
-	for range executors {
-		shares = append(shares, share/float64(executors))
-	}
-	return s.scale.divide(items, shares)
-}
-
-func (s *Split) parts(items int) (parts []Part) {
-	bounds := s.bounds(items)
-	for i, lo := range bounds[:len(bounds)-1] {
-		if hi := bounds[i+1]; lo < hi {
-			parts = append(parts, Part{Lo: lo, Hi: hi, Executor: s.lease.executors[i], Index: len(parts), Piece: Span{lo, hi}})
-		}
-	}
-	return parts
+	return errors.Join(err, s.timeline.write(s.plan.Trace, names))
 }

@@ -4,9 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
+// A step goes round in one goroutine, the caller's, until nothing is left:
+//
+//	take what executors have answered ──▶ send them what comes next ──▶ compute a part here
+//	  ▲                                                                    │ nothing is left to compute
+//	  └────────────────────────────────────────────────────────────────────┴──▶ wait for an answer
+//
 // A step's parts, each by itself:
 //
 //	sent ── answered ──▶ done
@@ -15,23 +22,29 @@ import (
 //	lost ── no executor is ready ──▶ computed locally
 //	    └── it has ended, or held up, two executors ──▶ the step fails
 
-// attempt is a part that was sent.
-type attempt struct {
-	part   Part
-	future Future
-	sent   int // times
-	blamed int // executors that ended, or had to be ended, while they ran it
-}
-
 const (
 	// maxSent is how often a part is sent before it is computed locally.
 	maxSent = 3
 	// replacementPatience is how long a part that has ended its executor waits for a replacement: what
 	// ends an executor might end the program that computes it locally.
 	replacementPatience = 2 * time.Second
+	// ahead is how many parts an executor has at once, where they are dealt out: one to compute and one to go on with.
+	ahead = 2
+	// shortStep is for how many seconds of a step nobody minds that executors do nothing, to measure the caller alone.
+	shortStep = 1e-3
 )
 
-// Step does one step: it sends the parts, computes the local items, waits, and has lost parts done
+// mode is who takes part in a step.
+type mode int
+
+const (
+	together  mode = iota
+	leading        // executors, after the caller has computed a part alone, to be measured
+	tentative      // executors get little, to see whether they are worth it
+	alone          // no executor
+)
+
+// Step does one step: it sends parts, computes items here meanwhile, waits, and has lost parts done
 // again: by another executor of the lease that is ready, else locally. Executors
 // that are killed, or go away with their node, cost nothing else. A part that was running when its
 // executor ended of its own accord, or that ran past a deadline that Remote gave it, is only given to
@@ -50,96 +63,265 @@ func (s *Split) StepN(ctx context.Context, items int, work Work) error {
 	if items < 0 || s.scale.sums != nil && items > s.plan.Items {
 		return fmt.Errorf("offload: a step of %d items by a split of %d", items, s.plan.Items)
 	}
-	parts := s.parts(items)
-	attempts := make([]attempt, len(parts))
-	for i, part := range parts {
-		attempts[i] = attempt{part: part, future: work.Remote(ctx, part), sent: 1}
+	began := s.now()
+	s.begin(ctx, items, work)
+	err := s.loop()
+	s.ctx, s.work = nil, Work{}
+	seconds := s.now() - began
+	s.seconds += seconds
+	s.steps++
+	if err == nil {
+		s.conclude(seconds)
 	}
-	var errs []error
-	if local := s.bounds(items)[0]; local > 0 {
-		errs = append(errs, work.Local(0, local))
+	return err
+}
+
+// begin decides who takes part in a step, and what each is to do.
+func (s *Split) begin(ctx context.Context, items int, work Work) {
+	s.ctx, s.work = ctx, work
+	s.errs, s.again, s.flying, s.index = nil, s.again[:0], 0, 0
+	s.computed, s.remote = effort{}, 0
+	s.stepWork = s.scale.work(0, items)
+	s.items = items
+	for i := range s.crews {
+		s.crews[i].sent, s.crews[i].queue, s.crews[i].given = s.crews[i].sent[:0], s.crews[i].queue[:0], false
 	}
-	for len(attempts) > 0 {
-		lost := attempts[:0]
-		for _, a := range attempts {
-			again, err := s.await(ctx, &a)
-			errs = append(errs, err)
-			if again {
-				lost = append(lost, a)
+	if s.wants() {
+		s.seekLease(s.toCome())
+	}
+	s.mode = s.choose()
+	if s.dealing {
+		s.deal(items)
+	} else {
+		s.assign(items)
+	}
+}
+
+// choose decides who takes part.
+func (s *Split) choose() mode {
+	switch {
+	case s.plan.Share != Auto:
+		return together
+	case len(s.crews) == 0 || !s.ready():
+		return alone
+	case s.worth.off && s.worth.trial():
+		return tentative
+	case s.worth.off:
+		return alone
+	case s.dealing && s.worth.measuresAlone():
+		if s.local.count > 0 && s.local.value*s.stepWork < shortStep {
+			return alone
+		}
+		return leading
+	}
+	return together
+}
+
+// deal divides items by what is known of everybody.
+func (s *Split) deal(items int) {
+	s.dealer.workers[0] = worker{rate: s.pace()}
+	for i := range s.crews {
+		c, w := &s.crews[i], &s.dealer.workers[1+i]
+		*w = worker{rate: c.pace.rate(), latency: c.pace.delay(), delay: c.pace.delay(), risk: c.pace.overrun}
+		w.out = s.mode == alone
+		if s.mode == tentative {
+			w.rate = 0
+		}
+	}
+	s.dealer.expecting = s.wants()
+	s.dealer.begin(items, s.shares, s.limits)
+}
+
+// pace is the caller's work per second, 0 if it is unknown: in this step as soon as it has been at work for a while.
+func (s *Split) pace() float64 {
+	if s.computed.work > 0 && (s.computed.seconds > shortStep || s.local.count == 0) {
+		return s.computed.work / max(s.computed.seconds, tiny)
+	}
+	if s.local.count == 0 {
+		return 0
+	}
+	return 1 / max(s.local.value, tiny)
+}
+
+func (s *Split) loop() error {
+	for {
+		for i := range s.crews {
+			s.gather(&s.crews[i])
+		}
+		if hasEnded(s.ctx) {
+			return s.abandon()
+		}
+		if len(s.errs) == 0 {
+			if s.mode != leading {
+				s.feed()
+			}
+			if span := s.ownPart(); span.Len() > 0 {
+				s.compute(span)
+				continue
 			}
 		}
-		if err := errors.Join(errs...); err != nil {
-			return err
+		switch {
+		case s.flying > 0:
+			s.await()
+		case len(s.errs) > 0:
+			return errors.Join(s.errs...)
+		case len(s.again) > 0:
+			s.redo()
+		case s.dealing && s.dealer.items > 0: // executors that can not, or do not want
+			for i := range s.crews {
+				s.dealer.workers[1+i].out = true
+			}
+		default:
+			return nil
 		}
-		attempts = s.redo(ctx, work, lost, &errs)
 	}
-	return errors.Join(errs...)
 }
 
-// await returns when a part has been answered, and whether it has to be done again.
-func (s *Split) await(ctx context.Context, a *attempt) (again bool, _ error) {
-	end, err := a.future.wait(ctx)
-	var gone *ExecutorLost
-	switch {
-	case ctx.Err() != nil && err != nil:
-		return false, err
-	case errors.Is(err, ErrPoison):
-		return false, err
-	case errors.As(err, &gone):
-		if s.lease.want.NotRepeatable {
-			return false, err
-		}
-		if end.crashes > 0 {
-			a.blamed++
-		}
-		if a.blamed >= maxCrashes {
-			return false, poison(end.function.name, gone)
-		}
-		return true, nil
-	case errors.Is(err, ErrDeadline):
-		a.blamed++
-		if s.lease.want.NotRepeatable || a.blamed >= maxCrashes {
-			return false, err
-		}
-		return true, nil
-	case err != nil:
-		return false, err
-	case end.size != end.capacity:
-		return false, fmt.Errorf("function %s on %s returned %d bytes for items %d to %d, whose output has %d",
-			end.function.name, a.part.Executor, end.size, a.part.Lo, a.part.Hi-1, end.capacity)
+// abandon ends a step whose context has ended: what is in flight goes on.
+func (s *Split) abandon() error {
+	for i := range s.crews {
+		s.crews[i].sent = s.crews[i].sent[:0]
 	}
-	return false, nil
+	return errors.Join(append(s.errs, overdue(s.ctx, "a step", "before it was done"))...)
 }
 
-// redo sends lost parts to executors that are ready, and computes the others here. It returns those
-// that were sent.
-func (s *Split) redo(ctx context.Context, work Work, lost []attempt, errs *[]error) []attempt {
-	var sent, local []attempt
+// feed sends executors what they can take.
+func (s *Split) feed() {
+	if s.dealing {
+		if s.dealer.items > 0 {
+			s.feedDealt()
+		}
+		return
+	}
+	for i := range s.crews {
+		c := &s.crews[i]
+		for _, part := range c.queue {
+			s.send(c, attempt{part: part, fresh: s.isFresh(part)})
+		}
+		c.queue = c.queue[:0]
+	}
+}
+
+// feedDealt keeps executors busy with parts that the dealer gives them.
+func (s *Split) feedDealt() {
+	now := s.now()
+	s.dealer.workers[0].rate = s.pace()
+	for i := range s.crews {
+		c, w := &s.crews[i], &s.dealer.workers[1+i]
+		if s.mode != tentative {
+			w.rate, w.latency = c.pace.rate(), c.pace.delay()
+		}
+		w.delay = max(c.until-now, 0)
+		if len(c.sent) == 0 {
+			w.delay = w.latency
+		}
+	}
+	for i := range s.crews {
+		c, w := &s.crews[i], &s.dealer.workers[1+i]
+		for !w.out && len(c.sent) < ahead {
+			if w.rate == 0 && c.given && (len(c.sent) > 0 || s.mode == tentative) { // what it had was to learn from
+				break
+			}
+			if c.executor.usable() == nil {
+				break
+			}
+			span := s.dealer.take(1 + i)
+			if span.Len() == 0 {
+				break
+			}
+			s.send(c, attempt{part: Part{Lo: span.Lo, Hi: span.Hi, Index: s.index, Piece: span}})
+			s.index++
+			w.delay = max(c.until-s.now(), 0)
+		}
+	}
+}
+
+// ownPart is what the caller computes next.
+func (s *Split) ownPart() Span {
+	if !s.dealing {
+		if len(s.ownSpans) == 0 {
+			return Span{}
+		}
+		span := s.ownSpans[0]
+		s.ownSpans = s.ownSpans[1:]
+		return span
+	}
+	if s.dealer.items == 0 {
+		return Span{}
+	}
+	s.dealer.workers[0].rate = s.pace()
+	return s.dealer.take(0)
+}
+
+// effort is work, and the seconds that it took.
+type effort struct{ work, seconds float64 }
+
+// compute computes items here.
+func (s *Split) compute(span Span) {
+	began := s.now()
+	err := s.work.Local(span.Lo, span.Hi)
+	ended := s.now()
+	work := s.scale.work(span.Lo, span.Hi)
+	s.computed.work += work
+	s.computed.seconds += ended - began
+	if s.mode == leading {
+		s.mode = together
+		s.worth.alone.add((ended - began) / max(work, tiny))
+	}
+	s.done.Items += int64(span.Len())
+	s.done.Parts++
+	s.done.Seconds += ended - began
+	s.leasing.spent += ended - began
+	s.timeline.add(0, began, ended, span.Lo, span.Hi, s.steps)
+	if err != nil {
+		s.errs = append(s.errs, err)
+		return
+	}
+	if s.wants() {
+		s.seekLease(s.toCome())
+		if s.dealing && s.lease != nil { // it has just come
+			for i := range s.crews {
+				s.dealer.workers[1+i] = worker{latency: likely, delay: likely}
+			}
+			s.mode, s.dealer.expecting = together, false
+		}
+	}
+}
+
+// toCome is how many seconds of work are known to come: the rest of the step, and Plan.Steps.
+func (s *Split) toCome() float64 {
+	rate := s.pace()
+	if rate == 0 {
+		return 0
+	}
+	return (s.stepWork*float64(max(s.plan.Steps-s.steps, 1)) - s.computed.work) / rate
+}
+
+// redo sends lost parts to executors that are ready, and computes the others here.
+func (s *Split) redo() {
+	lost := s.again
+	s.again = nil
+	var local []Span
 	for _, a := range lost {
-		s.redone++
-		e := s.substitute(ctx, &a)
-		if e == nil {
-			local = append(local, a)
-			continue
+		if e := s.substitute(&a); e != nil {
+			s.send(&s.crews[e.index], a)
+		} else {
+			local = append(local, Span{a.part.Lo, a.part.Hi})
 		}
-		a.part.Executor = e
-		a.future = work.Remote(ctx, a.part)
-		a.sent++
-		sent = append(sent, a)
 	}
-	for _, a := range local {
-		*errs = append(*errs, work.Local(a.part.Lo, a.part.Hi))
+	for _, span := range local {
+		s.compute(span)
 	}
-	return sent
+	s.again = append(lost[:0], s.again...)
 }
 
 // substitute finds an executor for a part that was lost; nil: the caller itself.
-func (s *Split) substitute(ctx context.Context, a *attempt) *Executor {
+func (s *Split) substitute(a *attempt) *Executor {
 	if a.sent >= maxSent {
 		return nil
 	}
 	if a.blamed > 0 {
-		ctx, cancel := context.WithTimeout(ctx, replacementPatience)
+		ctx, cancel := context.WithTimeout(s.ctx, replacementPatience)
 		defer cancel()
 		if c, err := s.lease.awaitReplacement(ctx, a.part.Executor); err == nil {
 			return c.berth.executor
@@ -149,4 +331,74 @@ func (s *Split) substitute(ctx context.Context, a *attempt) *Executor {
 		return c.berth.executor
 	}
 	return nil
+}
+
+// conclude learns from a step that is done.
+func (s *Split) conclude(seconds float64) {
+	if s.computed.work > 0 {
+		s.local.add(s.computed.seconds / s.computed.work)
+	}
+	s.lastShare = 0
+	if s.stepWork > 0 {
+		s.lastShare = s.remote / s.stepWork
+	}
+	if s.plan.Share != Auto || s.stepWork == 0 {
+		return
+	}
+	idle := s.remote == 0
+	switch s.mode {
+	case alone:
+		if s.computed.work > 0 {
+			s.worth.alone.add(s.computed.seconds / s.computed.work)
+		}
+	case tentative:
+		if !idle {
+			s.worth.tried(s.stepWork, s.predict())
+		} else {
+			s.worth.stop()
+		}
+	case together, leading:
+		if s.worth.judge(s.stepWork, seconds, idle) {
+			s.sayOff(seconds)
+		}
+	}
+	if !s.dealing {
+		s.reconsider()
+	}
+}
+
+// predict is how many seconds the step would take by what is known of everybody.
+func (s *Split) predict() float64 {
+	workers := s.dealer.workers
+	workers[0] = worker{rate: s.pace()}
+	for i := range s.crews {
+		p := &s.crews[i].pace
+		workers[1+i] = worker{rate: p.rate(), delay: p.delay() + p.overrun, out: s.crews[i].executor.usable() == nil}
+	}
+	return finish(workers, s.stepWork)
+}
+
+// sayOff says, once, that offloading does not pay, and why.
+func (s *Split) sayOff(seconds float64) {
+	here := s.worth.alone.value * s.stepWork
+	text := fmt.Sprintf("offload: offloading does not pay: a step of %d items takes %s here and took %s with executors", s.items, inSeconds(here), inSeconds(seconds))
+	best, latency := 0.0, math.Inf(1)
+	for i := range s.crews {
+		if p := &s.crews[i].pace; p.known() {
+			best, latency = max(best, p.rate()), min(latency, p.delay())
+		}
+	}
+	if best > 0 {
+		text += fmt.Sprintf(", which answer after %s and do %.3g units of work a second, the caller %.3g", inSeconds(latency), best, 1/max(s.worth.alone.value, tiny))
+	}
+	s.off = text
+	if !s.said {
+		s.said = true
+		s.plan.Say(text + "; all is computed here, and now and then it is tried again")
+	}
+}
+
+// inSeconds writes seconds as people read them.
+func inSeconds(seconds float64) string {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Duration(max(math.Pow(10, math.Floor(math.Log10(max(seconds, 1e-9)))-2)*1e9, 1))).String()
 }
