@@ -72,8 +72,8 @@ func (s *Split) send(c *crew, a attempt) {
 	a.sent++
 	if a.first {
 		c.looked, c.answered = a.at, [2]float64{a.at, a.at}
-		c.until = a.at + c.pace.delay()
 	}
+	c.until = max(c.until, a.at+c.pace.delay())
 	if rate := c.pace.rate(); rate > 0 {
 		c.until += a.work / rate
 	}

@@ -24,7 +24,6 @@ type worker struct {
 	rate    float64 // work per second; 0: unknown
 	delay   float64 // seconds from now until it can begin with what it is given
 	latency float64 // seconds that it needs besides for what it is given alone
-	risk    float64 // seconds by which it is usually late
 	out     bool    // gets nothing more
 }
 
@@ -148,7 +147,7 @@ func (d *dealer) portion(p int) float64 {
 		}
 		return caller.rate * min(max(d.work/caller.rate/32, likely), 1e-3)
 	}
-	available := finish(d.workers, d.work) - w.delay - w.risk
+	available := finish(d.workers, d.work) - w.delay
 	if p > 0 && available < instant {
 		return 0
 	}
@@ -156,7 +155,7 @@ func (d *dealer) portion(p int) float64 {
 	if p == 0 {
 		parts *= 2 // while it computes it does not look
 	}
-	seconds := max(available/parts, crumb, w.latency)
+	seconds := max(available/parts, crumb, 2*w.latency) // it goes on while an answer and the next part travel
 	if available-seconds < crumb {
 		seconds = available
 	}

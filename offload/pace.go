@@ -31,12 +31,12 @@ func (p *pace) rate() float64 {
 // tiny keeps rates finite.
 const tiny = 1e-15
 
-// delay is the latency, or what is likely.
+// delay is the latency to reckon with, or what is likely.
 func (p *pace) delay() float64 {
 	if !p.met {
 		return likely
 	}
-	return p.latency
+	return p.latency + p.overrun
 }
 
 // ran notes that the function took so long for a part.

@@ -122,7 +122,7 @@ func (s *Split) deal(items int) {
 	s.dealer.workers[0] = worker{rate: s.pace()}
 	for i := range s.crews {
 		c, w := &s.crews[i], &s.dealer.workers[1+i]
-		*w = worker{rate: c.pace.rate(), latency: c.pace.delay(), delay: c.pace.delay(), risk: c.pace.overrun}
+		*w = worker{rate: c.pace.rate(), latency: c.pace.delay(), delay: c.pace.delay()}
 		w.out = s.mode == alone
 		if s.mode == tentative {
 			w.rate = 0
@@ -211,10 +211,7 @@ func (s *Split) feedDealt() {
 		if s.mode != tentative {
 			w.rate, w.latency = c.pace.rate(), c.pace.delay()
 		}
-		w.delay = max(c.until-now, 0)
-		if len(c.sent) == 0 {
-			w.delay = w.latency
-		}
+		w.delay = max(c.until-now, w.latency)
 	}
 	for i := range s.crews {
 		c, w := &s.crews[i], &s.dealer.workers[1+i]
@@ -231,7 +228,7 @@ func (s *Split) feedDealt() {
 			}
 			s.send(c, attempt{part: Part{Lo: span.Lo, Hi: span.Hi, Index: s.index, Piece: span}})
 			s.index++
-			w.delay = max(c.until-s.now(), 0)
+			w.delay = max(c.until-s.now(), w.latency)
 		}
 	}
 }
@@ -373,7 +370,7 @@ func (s *Split) predict() float64 {
 	workers[0] = worker{rate: s.pace()}
 	for i := range s.crews {
 		p := &s.crews[i].pace
-		workers[1+i] = worker{rate: p.rate(), delay: p.delay() + p.overrun, out: s.crews[i].executor.usable() == nil}
+		workers[1+i] = worker{rate: p.rate(), delay: p.delay(), out: s.crews[i].executor.usable() == nil}
 	}
 	return finish(workers, s.stepWork)
 }
