@@ -16,7 +16,11 @@ type crew struct {
 	until    float64   // when it will have done them, by what is known
 	looked   float64   // when nothing had come yet
 	answered [2]float64
-	given    bool // something in this step
+	given    bool    // something in this step
+	late     float64 // seconds by which an answer came late in this step, the most
+	tried    bool    // in this step it gets little, to see how fast it is
+	skipped  int     // steps in which it was given nothing
+	pause    int     // after how many of them it is tried again
 	tally    Effort
 }
 
@@ -31,6 +35,7 @@ type attempt struct {
 	took   float64 // seconds to send it
 	sent   int     // times
 	blamed int     // executors that ended, or had to be ended, while they ran it
+	due    float64 // when the answer is expected; 0: nobody knows
 	called bool    // back
 }
 
@@ -74,8 +79,10 @@ func (s *Split) send(c *crew, a attempt) {
 		c.looked, c.answered = a.at, [2]float64{a.at, a.at}
 	}
 	c.until = max(c.until, a.at+c.pace.delay())
+	a.due = 0
 	if rate := c.pace.rate(); rate > 0 {
 		c.until += a.work / rate
+		a.due = c.until
 	}
 	c.sent = append(c.sent, a)
 	c.given = true
@@ -141,6 +148,9 @@ func (s *Split) answer(c *crew, a *attempt, now float64) (again bool, _ error) {
 func (s *Split) learn(c *crew, a *attempt, now float64, end ending) {
 	inCall := end.inCall.Seconds()
 	looked := max(c.looked, a.at)
+	if a.due > 0 && !a.fresh {
+		c.late = max(c.late, looked-a.due)
+	}
 	switch {
 	case a.fresh:
 		if c.pace.known() && a.work > 0 {
@@ -167,6 +177,32 @@ func (s *Split) learn(c *crew, a *attempt, now float64, end ending) {
 	c.tally.Bytes += int64(end.bytes)
 	s.remote += a.work
 	s.timeline.add(1+c.executor.index, max(now-inCall, a.at), now, a.part.Lo, a.part.Hi, s.steps)
+}
+
+// endStep notes how an executor has done in a step in which it took part or could have.
+func (c *crew) endStep() {
+	switch {
+	case !c.given:
+		c.skipped++
+		return
+	case c.tried && c.late < max(c.pace.latency, crumb): // it is as good as new
+		c.pace.late = smooth{}
+	default:
+		c.pace.late.add(c.late)
+	}
+	if !c.tried {
+		c.pause = 0
+	}
+	c.skipped = 0
+}
+
+// isTried tells whether an executor that was given nothing for long is tried with little in this step.
+func (c *crew) isTried() bool {
+	if c.skipped <= max(c.pause, firstPause) {
+		return false
+	}
+	c.pause = min(2*max(c.pause, firstPause), lastPause)
+	return true
 }
 
 // lose sees to a part that was lost with its executor, of which nothing is known any more.

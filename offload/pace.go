@@ -11,7 +11,7 @@ type pace struct {
 	cost    smooth  // seconds in the function for each unit of work
 	move    float64 // seconds between the answers to parts in flight together, for each unit of work, if that is more
 	latency float64 // seconds of an answer that the function is not to blame for
-	overrun float64 // seconds by which answers came late, in the middle
+	late    smooth  // seconds by which the latest answer of a step came later than that
 	met     bool    // latency has been seen
 }
 
@@ -36,7 +36,7 @@ func (p *pace) delay() float64 {
 	if !p.met {
 		return likely
 	}
-	return p.latency + p.overrun
+	return p.latency + p.late.value
 }
 
 // ran notes that the function took so long for a part.
@@ -55,13 +55,11 @@ func (p *pace) answered(low, high float64) {
 		p.latency = min(max(likely, low), high)
 		return
 	}
-	late := max(low-p.latency, 0)
-	p.overrun += (late - p.overrun) / 4
 	switch {
 	case p.latency < low: // one late answer is no reason to believe that all will be
 		p.latency = min((p.latency+low)/2, 2*p.latency+likely)
 	case p.latency > high:
-		p.latency = (p.latency + high) / 2
+		p.latency = high + (p.latency-high)/4
 	}
 }
 

@@ -84,7 +84,8 @@ func (s *Split) begin(ctx context.Context, items int, work Work) {
 	s.stepWork = s.scale.work(0, items)
 	s.items = items
 	for i := range s.crews {
-		s.crews[i].sent, s.crews[i].queue, s.crews[i].given = s.crews[i].sent[:0], s.crews[i].queue[:0], false
+		c := &s.crews[i]
+		c.sent, c.queue, c.given, c.tried, c.late = c.sent[:0], c.queue[:0], false, false, 0
 	}
 	if s.wants() {
 		s.seekLease(s.toCome())
@@ -124,7 +125,7 @@ func (s *Split) deal(items int) {
 		c, w := &s.crews[i], &s.dealer.workers[1+i]
 		*w = worker{rate: c.pace.rate(), latency: c.pace.delay(), delay: c.pace.delay()}
 		w.out = s.mode == alone
-		if s.mode == tentative {
+		if c.tried = s.mode == tentative || s.mode != alone && c.isTried(); c.tried {
 			w.rate = 0
 		}
 	}
@@ -208,7 +209,7 @@ func (s *Split) feedDealt() {
 	s.dealer.workers[0].rate = s.pace()
 	for i := range s.crews {
 		c, w := &s.crews[i], &s.dealer.workers[1+i]
-		if s.mode != tentative {
+		if !c.tried {
 			w.rate, w.latency = c.pace.rate(), c.pace.delay()
 		}
 		w.delay = max(c.until-now, w.latency)
@@ -216,7 +217,7 @@ func (s *Split) feedDealt() {
 	for i := range s.crews {
 		c, w := &s.crews[i], &s.dealer.workers[1+i]
 		for !w.out && len(c.sent) < ahead {
-			if w.rate == 0 && c.given && (len(c.sent) > 0 || s.mode == tentative) { // what it had was to learn from
+			if w.rate == 0 && c.given && (len(c.sent) > 0 || c.tried) { // what it had was to learn from
 				break
 			}
 			if c.executor.usable() == nil {
@@ -239,8 +240,9 @@ func (s *Split) ownPart() Span {
 		if len(s.ownSpans) == 0 {
 			return Span{}
 		}
-		span := s.ownSpans[0]
-		s.ownSpans = s.ownSpans[1:]
+		last := len(s.ownSpans) - 1
+		span := s.ownSpans[last]
+		s.ownSpans = s.ownSpans[:last]
 		return span
 	}
 	if s.dealer.items == 0 {
@@ -343,6 +345,11 @@ func (s *Split) conclude(seconds float64) {
 		return
 	}
 	idle := s.remote == 0
+	for i := range s.crews {
+		if c := &s.crews[i]; s.mode != alone {
+			c.endStep()
+		}
+	}
 	switch s.mode {
 	case alone:
 		if s.computed.work > 0 {
@@ -356,7 +363,7 @@ func (s *Split) conclude(seconds float64) {
 		}
 	case together, leading:
 		if s.worth.judge(s.stepWork, seconds, idle) {
-			s.sayOff(seconds)
+			s.sayOff()
 		}
 	}
 	if !s.dealing {
@@ -376,9 +383,9 @@ func (s *Split) predict() float64 {
 }
 
 // sayOff says, once, that offloading does not pay, and why.
-func (s *Split) sayOff(seconds float64) {
+func (s *Split) sayOff() {
 	here := s.worth.alone.value * s.stepWork
-	text := fmt.Sprintf("offload: offloading does not pay: a step of %d items takes %s here and took %s with executors", s.items, inSeconds(here), inSeconds(seconds))
+	text := fmt.Sprintf("offload: offloading does not pay: a step of %d items takes %s here and %s with executors", s.items, inSeconds(here), inSeconds(here*s.worth.ratio()))
 	best, latency := 0.0, math.Inf(1)
 	for i := range s.crews {
 		if p := &s.crews[i].pace; p.known() {

@@ -1,5 +1,7 @@
 package offload
 
+import "slices"
+
 // worth judges whether offloading pays, by what steps take and would have taken without executors:
 //
 //	on ── steps took longer than without, or nobody was given anything ──▶ off ── after a while ──▶ tried with little
@@ -8,18 +10,19 @@ package offload
 type worth struct {
 	alone smooth // seconds of the caller for each unit of work while executors do nothing
 
-	took, would float64 // seconds of the last steps, and what they would have taken; the older the less they count
-	steps       int     // since it was on
-	off         bool
-	rest        int // steps until it is tried again
-	pause       int // the next rest
-	until       int // steps until the caller's speed alone is measured again
-	between     int // the next of that
+	ratios  [window]float64 // what the last steps took, by what they would have taken
+	steps   int             // since it was on
+	off     bool
+	rest    int // steps until it is tried again
+	pause   int // the next rest
+	until   int // steps until the caller's speed alone is measured again
+	between int // the next of that
 }
 
 const (
-	// judged is how many steps it takes to be judged.
-	judged = 4
+	// judged is how many steps it takes to be judged by their median, and window by their mean: what disturbs one step says
+	// nothing of the next.
+	judged, window = 5, 16
 	// firstPause and lastPause are after how many steps it is tried again, at first and at last.
 	firstPause, lastPause = 32, 1024
 	// worthwhile is by which part of a step it should gain to be turned on again.
@@ -34,17 +37,32 @@ func (w *worth) judge(work, seconds float64, idle bool) bool {
 	if w.alone.count == 0 || !(would > 0) {
 		return false
 	}
+	w.ratios[w.steps%window] = min(seconds/would, 3)
 	w.steps++
-	w.took = 0.9*w.took + min(seconds, 4*would) // what disturbs one step says nothing of the next
-	w.would = 0.9*w.would + would
-	if w.steps < judged || w.took <= w.would && !idle {
-		if w.steps > 4*lastPause {
-			w.pause = 0
-		}
+	if w.steps > 4*lastPause {
+		w.pause = 0
+	}
+	if w.steps < judged || w.ratio() <= 1 && !idle {
 		return false
 	}
 	w.stop()
 	return true
+}
+
+// ratio is what steps take by what they would take: the median, or the mean if there are enough of them.
+func (w *worth) ratio() float64 {
+	sorted := w.ratios
+	seen := sorted[:min(w.steps, window)]
+	slices.Sort(seen)
+	ratio := seen[len(seen)/2]
+	if len(seen) < window {
+		return ratio
+	}
+	sum := 0.0
+	for _, each := range seen {
+		sum += each
+	}
+	return max(ratio, sum/window)
 }
 
 func (w *worth) stop() {
@@ -65,7 +83,7 @@ func (w *worth) tried(work, predicted float64) {
 		w.stop()
 		return
 	}
-	w.off, w.steps, w.took, w.would = false, 0, 0, 0
+	w.off, w.steps = false, 0
 }
 
 // measuresAlone tells whether the caller is to be measured alone in this step: often at first.
