@@ -113,22 +113,29 @@ func (s *Split) gather(c *crew) {
 // answer deals with a part whose future has ended, and tells whether it has to be done again.
 func (s *Split) answer(c *crew, a *attempt, now float64) (again bool, _ error) {
 	end, err := a.future.wait(s.ctx)
-	var gone *ExecutorLost
 	switch {
-	case err == nil && end.size == end.capacity:
-		s.learn(c, a, now, end)
-		return false, nil
-	case err == nil:
+	case err != nil:
+		return s.fail(a, end, err)
+	case end.size != end.capacity:
 		return false, fmt.Errorf("function %s on %s returned %d bytes for items %d to %d, whose output has %d",
 			end.function.name, a.part.Executor, end.size, a.part.Lo, a.part.Hi-1, end.capacity)
+	}
+	s.learn(c, a, now, end)
+	return false, nil
+}
+
+// fail deals with a part that has failed, and tells whether it has to be done again.
+func (s *Split) fail(a *attempt, end ending, err error) (again bool, _ error) {
+	var gone *ExecutorLost
+	switch {
 	case s.ctx.Err() != nil, errors.Is(err, ErrPoison):
 		return false, err
 	case errors.As(err, &gone):
-		if s.lease.want.NotRepeatable {
-			return false, err
-		}
 		if end.crashes > 0 {
 			a.blamed++
+		}
+		if s.lease.want.NotRepeatable {
+			return false, err
 		}
 		if a.blamed >= maxCrashes {
 			return false, poison(end.function.name, gone)

@@ -223,6 +223,10 @@ func (s *Split) Close() error {
 	if s.closed {
 		return nil
 	}
+	if s.worth.off {
+		s.sayOff()
+	}
+	s.sayUnleased()
 	s.closed = true
 	err := s.endLeasing()
 	if s.plan.Trace == nil {

@@ -350,21 +350,18 @@ func (s *Split) conclude(seconds float64) {
 			c.endStep()
 		}
 	}
-	switch s.mode {
-	case alone:
+	switch {
+	case s.mode == alone:
 		if s.computed.work > 0 {
 			s.worth.alone.add(s.computed.seconds / s.computed.work)
 		}
-	case tentative:
-		if !idle {
-			s.worth.tried(s.stepWork, s.predict())
-		} else {
-			s.worth.stop()
-		}
-	case together, leading:
-		if s.worth.judge(s.stepWork, seconds, idle) {
-			s.sayOff()
-		}
+	case s.mode == tentative && idle:
+		s.worth.stop()
+	case s.mode == tentative:
+		s.worth.tried(s.stepWork, s.predict())
+		s.noteOff()
+	case s.worth.judge(s.stepWork, seconds, idle):
+		s.noteOff()
 	}
 	if !s.dealing {
 		s.reconsider()
@@ -382,10 +379,18 @@ func (s *Split) predict() float64 {
 	return finish(workers, s.stepWork)
 }
 
-// sayOff says, once, that offloading does not pay, and why.
-func (s *Split) sayOff() {
+// noteOff keeps why offloading does not pay, if it does not, and says so when that is sure: when it was tried again in
+// vain. One bad stretch of steps is no reason.
+func (s *Split) noteOff() {
+	if !s.worth.off {
+		return
+	}
 	here := s.worth.alone.value * s.stepWork
-	text := fmt.Sprintf("offload: offloading does not pay: a step of %d items takes %s here and %s with executors", s.items, inSeconds(here), inSeconds(here*s.worth.ratio()))
+	with := here * s.worth.ratio()
+	if s.mode == tentative {
+		with = s.predict()
+	}
+	s.off = fmt.Sprintf("offload: offloading does not pay: a step of %d items takes %s here and %s with executors", s.items, inSeconds(here), inSeconds(with))
 	best, latency := 0.0, math.Inf(1)
 	for i := range s.crews {
 		if p := &s.crews[i].pace; p.known() {
@@ -393,13 +398,29 @@ func (s *Split) sayOff() {
 		}
 	}
 	if best > 0 {
-		text += fmt.Sprintf(", which answer after %s and do %.3g units of work a second, the caller %.3g", inSeconds(latency), best, 1/max(s.worth.alone.value, tiny))
+		s.off += fmt.Sprintf(", which answer after %s and do %.3g units of work a second, the caller %.3g", inSeconds(latency), best, 1/max(s.worth.alone.value, tiny))
 	}
-	s.off = text
-	if !s.said {
-		s.said = true
-		s.plan.Say(text + "; all is computed here, and now and then it is tried again")
+	if s.worth.pause > firstPause {
+		s.sayOff()
 	}
+}
+
+// sayOff says, once, that offloading does not pay.
+func (s *Split) sayOff() {
+	if s.said {
+		return
+	}
+	s.said = true
+	s.plan.Say(s.off + "; all is computed here, and now and then it is tried again")
+}
+
+// sayUnleased says, at the end, that a lease would not have been worth what it costs.
+func (s *Split) sayUnleased() {
+	if !s.wants() || s.leasing.refusal != nil || s.leasing.asking || s.steps == 0 || s.said {
+		return
+	}
+	s.said = true
+	s.plan.Say(fmt.Sprintf("offload: nothing was leased: all items took %s here, and a lease takes about %s", inSeconds(s.leasing.spent), inSeconds(s.session.leaseCost.value())))
 }
 
 // inSeconds writes seconds as people read them.

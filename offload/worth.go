@@ -37,7 +37,7 @@ func (w *worth) judge(work, seconds float64, idle bool) bool {
 	if w.alone.count == 0 || !(would > 0) {
 		return false
 	}
-	w.ratios[w.steps%window] = min(seconds/would, 3)
+	w.ratios[w.steps%window] = min(seconds/would, 2)
 	w.steps++
 	if w.steps > 4*lastPause {
 		w.pause = 0
