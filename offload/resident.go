@@ -129,15 +129,11 @@ func (s *Split) partsOf(i int, span Span, parts []Part) []Part {
 
 // pieceAt is the piece of an executor that has an item, or a new one with it and those up to hi that it has not got.
 func (s *Split) pieceAt(i, at, hi int) piece {
-	for _, p := range s.held[i] {
-		if p.span.Lo <= at && at < p.span.Hi {
-			return p
-		}
-		if at < p.span.Lo {
-			hi = min(hi, p.span.Lo)
-		}
+	p, ok := s.find(i, at, hi)
+	if ok {
+		return p
 	}
-	p := piece{span: Span{at, hi}, index: s.made}
+	p.index = s.made
 	s.made++
 	s.held[i] = append(s.held[i], p)
 	if s.steps > 0 {
@@ -146,17 +142,24 @@ func (s *Split) pieceAt(i, at, hi int) piece {
 	return p
 }
 
-// pieces is in how many of them a span would be.
-func (s *Split) pieces(i int, span Span) (n int) {
-	covered := 0
+// find is the piece of an executor that has an item; else what a new one would be, up to hi.
+func (s *Split) find(i, at, hi int) (p piece, ok bool) {
 	for _, p := range s.held[i] {
-		if lo, hi := max(p.span.Lo, span.Lo), min(p.span.Hi, span.Hi); lo < hi {
-			n++
-			covered += hi - lo
+		if p.span.Lo <= at && at < p.span.Hi {
+			return p, true
+		}
+		if at < p.span.Lo {
+			hi = min(hi, p.span.Lo)
 		}
 	}
-	if covered < span.Len() {
-		n++
+	return piece{span: Span{at, hi}}, false
+}
+
+// pieces is in how many of them a span would be.
+func (s *Split) pieces(i int, span Span) (n int) {
+	for at := span.Lo; at < span.Hi; n++ {
+		p, _ := s.find(i, at, span.Hi)
+		at = p.span.Hi
 	}
 	return n
 }
