@@ -23,6 +23,13 @@
 // (docs/run-directory.md) a resource manager lends those of all its nodes. With an executors database
 // ([FromExecutorsDatabase]) they come from the executor managers in that, without a resource manager.
 //
+// A Split with [Auto] measures what everybody does in a second, and deals out the items of each step by it; it
+// leases executors when that is worth it, and uses none where they do not pay (docs/splitting.md):
+//
+//	here alone ── a lease would pay ──▶ asked for ── granted ──▶ together ── does not pay ──▶ off
+//	                   ▲                    │ refused               ▲                          │ now and then
+//	                   └─── after a pause ──┘                       └── it would pay ── tried with little
+//
 // No MPI is needed, and none is in the way: each rank has its own session. How functions are
 // written is in docs/functions.md.
 //

@@ -24,7 +24,7 @@ func TestKilledWhilePricing(t *testing.T) {
 		for _, program := range []string{"sublet-executor", "sublet"} {
 			t.Run(offload+" "+program, func(t *testing.T) {
 				output := filepath.Join(t.TempDir(), "prices")
-				args := append(long, "--offload", offload, "--binary", "--check", "--report", "json", "--output", output)
+				args := slices.Concat(long, []string{"--offload", offload, "--binary", "--check", "--report", "json", "--output", output})
 				ctx, cancel := context.WithTimeout(t.Context(), mpitest.Limit)
 				defer cancel()
 				command := mpitest.Command(ctx, 1, nil, path("blackscholes"), args...)

@@ -139,7 +139,7 @@ func (o *Options) check(flags *pflag.FlagSet) error {
 	case o.Size < 1 || o.Size > MaxSize:
 		return fmt.Errorf("--size %d: 1 to %d options", o.Size, MaxSize)
 	case given("binary") && o.Output == "":
-		return errors.New("--binary without --output: it is the form of that file; what is read is recognised by itself")
+		return errors.New("--binary without --output: it is the form of that file; what is read is recognized by itself")
 	case o.Precision != Single && o.Precision != Double:
 		return fmt.Errorf("--precision %s: there are single and double", o.Precision)
 	case o.Kernel != Vector && o.Kernel != Parsec && o.Kernel != Go:

@@ -74,6 +74,9 @@ func Eventually(t testing.TB, limit time.Duration, condition func() (bool, strin
 		if time.Now().After(deadline) {
 			t.Fatalf("%v later %s", limit, why)
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-t.Context().Done():
+		}
 	}
 }
