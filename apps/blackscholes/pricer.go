@@ -24,6 +24,7 @@ type pricer[T portfolio.Float] struct {
 	kernel   pricing.Func[T]
 	function string
 	passes   []float64 // seconds of each
+	failed   bool      // the run, so that nothing else is to be said
 	leasing  time.Duration
 
 	session *offload.Session // nil: no executors
@@ -94,7 +95,7 @@ func (p *pricer[T]) traceName() string {
 
 // say tells why nothing is offloaded; of all ranks, which have much the same to say, the first one does.
 func (p *pricer[T]) say(text string) {
-	if p.world.Rank() == 0 {
+	if p.world.Rank() == 0 && !p.failed {
 		fmt.Fprintf(os.Stderr, "blackscholes: %s\n", text)
 	}
 }

@@ -51,6 +51,9 @@ func runIn[T portfolio.Float](ctx context.Context, world *collective.World, o *o
 	if err == nil {
 		rep, err = r.describe(time.Since(start))
 	}
+	if r.pricer != nil {
+		r.pricer.failed = err != nil
+	}
 	closing := r.close()
 	var broken *collective.MPIError
 	if errors.As(err, &broken) {
