@@ -73,20 +73,16 @@ func managersOf(job slurm.Job, registered []api.NodeStatus) []api.NodeStatus {
 	if !job.Running() {
 		return found
 	}
-	_, own := names(job.Nodes, map[string]bool{}, job.ID)
-	taken := map[string]bool{}
-	for _, node := range job.Nodes {
-		taken[node] = true
-	}
-	_, numbered := names(job.Nodes, taken, job.ID)
 	has := map[string]api.NodeStatus{}
 	for _, node := range registered {
-		has[node.Name] = node
+		if node.Job == uint32(job.ID) {
+			has[node.Name] = node
+		}
 	}
 	for _, node := range job.Nodes {
-		if status, is := has[numbered[node]]; is {
+		if status, is := has[node+suffix(job.ID)]; is {
 			found = append(found, status)
-		} else if status, is := has[own[node]]; is {
+		} else if status, is := has[node]; is {
 			found = append(found, status)
 		}
 	}

@@ -174,7 +174,7 @@ func (l *Launch) outcome(found Registered, err error, patience time.Duration) (R
 		return found, fmt.Errorf("launch: the resource manager did not say within %v who has registered: %w", patience, err)
 	}
 	for _, node := range l.options.Allocation.Nodes {
-		if !slices.ContainsFunc(found.Nodes, func(n api.NodeStatus) bool { return n.Name == l.names[node] }) &&
+		if !slices.ContainsFunc(found.Nodes, func(n api.NodeStatus) bool { return n.Name == l.names[node] || n.Name == l.nameIfTaken(node) }) &&
 			!slices.ContainsFunc(found.Failed, func(f Failure) bool { return f.Node == node }) {
 			found.Failed = append(found.Failed, Failure{Node: node, Reason: fmt.Sprintf("its executor manager has not registered within %v", patience)})
 		}
@@ -226,7 +226,7 @@ func (l *Launch) look(ctx context.Context) (Registered, error) {
 	}
 	present := map[string]api.NodeStatus{}
 	for _, node := range nodes {
-		if node.Socket != l.before[node.Name] && node.State != api.NodeSilent && node.State != api.NodeGone {
+		if node.Job == uint32(l.options.Allocation.Job) && node.Socket != l.before[node.Name] && node.State != api.NodeSilent && node.State != api.NodeGone {
 			present[node.Name] = node
 		}
 	}
@@ -235,6 +235,9 @@ func (l *Launch) look(ctx context.Context) (Registered, error) {
 	for _, node := range l.options.Allocation.Nodes {
 		failure, failed := l.failed[node]
 		status, registered := present[l.names[node]]
+		if !registered {
+			status, registered = present[l.nameIfTaken(node)]
+		}
 		reason, ended := gone[node]
 		switch {
 		case failed:
@@ -247,6 +250,9 @@ func (l *Launch) look(ctx context.Context) (Registered, error) {
 	}
 	return found, nil
 }
+
+// nameIfTaken is what a node's manager is called where that of another job, started at the same time, has its name.
+func (l *Launch) nameIfTaken(node string) string { return node + suffix(l.options.Allocation.Job) }
 
 func endingOf(err error) string {
 	if err == nil {

@@ -125,7 +125,7 @@ func TestTail(t *testing.T) {
 
 // The environment is the job's, without what srun would take as wishes, and with one run directory.
 func TestEnvironment(t *testing.T) {
-	got := environment([]string{"A=1", "SLURM_MEM_PER_CPU=5", "SLURM_JOB_ID=7", "SUBLET_DIR=/elsewhere", "SLURM_EXACT=1"}, "/run/sublet")
+	got := environment([]string{"A=1", "SLURM_MEM_PER_CPU=5", "SLURM_JOB_ID=7", "SUBLET_DIR=/elsewhere", "SLURM_EXACT=1", "SRUN_EXPORT_ENV=NONE", "SRUN_CPUS_PER_TASK=9", "SLURM_NTASKS_PER_GPU=1"}, "/run/sublet")
 	if want := []string{"A=1", "SLURM_JOB_ID=7", "SUBLET_DIR=/run/sublet"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -152,15 +152,17 @@ func TestJobsAreJoined(t *testing.T) {
 		{ID: 6, User: "ann", UserID: "1001", State: "RUNNING", Comment: comment("/b"), Nodes: []string{"n5"}},
 		{ID: 5, User: "ann", UserID: "1001", State: "RUNNING", Comment: "theirs"},
 	}
-	node := func(name string) api.NodeStatus { return api.NodeStatus{Node: api.Node{Name: name}} }
-	registered := []api.NodeStatus{node("n1"), node("n2-7"), node("n2"), node("n4")}
+	node := func(name string, job uint32) api.NodeStatus {
+		return api.NodeStatus{Node: api.Node{Name: name, Job: job}}
+	}
+	registered := []api.NodeStatus{node("n1", 7), node("n2-7", 7), node("n2", 4), node("n3", 4), node("n4", 8)}
 
 	jobs := Jobs(queue, "1001", "/a", registered)
 	if len(jobs) != 2 || jobs[0].ID != 7 || jobs[1].ID != 9 {
 		t.Fatalf("ours are %v", jobs)
 	}
 	if got := nodeNames(jobs[0].Managers); !slices.Equal(got, []string{"n1", "n2-7"}) {
-		t.Errorf("job 7 has %v: by its own number first", got)
+		t.Errorf("job 7 has %v: and not those of other jobs on its nodes", got)
 	}
 	if jobs[1].Managers == nil || len(jobs[1].Managers) != 0 {
 		t.Errorf("a job that waits has %v", jobs[1].Managers)

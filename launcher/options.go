@@ -91,13 +91,16 @@ const nodePattern = "%N"
 
 // names are what managers are called, by node: as Slurm calls the node, or, where that is taken, with the job's number.
 func names(nodes []string, taken map[string]bool, job slurm.JobID) (pattern string, byNode map[string]string) {
-	suffix := ""
+	end := ""
 	if slices.ContainsFunc(nodes, func(node string) bool { return taken[node] }) {
-		suffix = fmt.Sprintf("-%d", job)
+		end = suffix(job)
 	}
 	byNode = make(map[string]string, len(nodes))
 	for _, node := range nodes {
-		byNode[node] = node + suffix
+		byNode[node] = node + end
 	}
-	return nodePattern + suffix, byNode
+	return nodePattern + end, byNode
 }
+
+// suffix is what a manager's name has behind that of its node, where that is taken.
+func suffix(job slurm.JobID) string { return fmt.Sprintf("-%d", job) }

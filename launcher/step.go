@@ -25,7 +25,7 @@ import (
 type step struct {
 	group
 	command  *exec.Cmd
-	lifeline io.Closer
+	lifeline io.WriteCloser
 	words    words // of srun, the last
 	logs     func(node string) string
 	before   map[string]int64 // bytes that the logs had before it: those of a job that was requeued
@@ -57,6 +57,9 @@ func (o *Options) arguments(g group, name string) []string {
 		args = append(args, "--overlap")
 	}
 	args = append(args, o.Program, "executor-manager", "--lifeline", "--dir", o.Directory, "--name", name)
+	if name == nodePattern { // another job may take it while this one starts
+		args = append(args, "--name-if-taken", name+suffix(o.Allocation.Job))
+	}
 	if memory := o.Memory; memory > 0 {
 		args = append(args, "--memory", strconv.FormatInt(memory, 10))
 	} else if memory = o.Allocation.Memory; memory > 0 {
@@ -70,17 +73,20 @@ func (o *Options) log(node string) string { return filepath.Join(o.Logs, node+".
 
 // wishes of others that srun would take from the environment, and that contradict ours.
 var wishes = []string{
-	"SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU", "SLURM_CPUS_PER_TASK", "SRUN_CPUS_PER_TASK", "SLURM_TRES_PER_TASK",
+	"SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU", "SLURM_CPUS_PER_TASK", "SLURM_TRES_PER_TASK",
 	"SLURM_EXACT", "SLURM_EXCLUSIVE", "SLURM_OVERLAP", "SLURM_WHOLE", "SLURM_THREADS_PER_CORE", "SLURM_HINT", "SLURM_GRES", "SLURM_GPUS",
-	"SLURM_GPUS_PER_NODE", "SLURM_GPUS_PER_TASK", "SLURM_NTASKS_PER_CORE", "SLURM_NTASKS_PER_SOCKET", "SLURM_EXPORT_ENV", "SLURM_KILL_BAD_EXIT",
+	"SLURM_GPUS_PER_NODE", "SLURM_GPUS_PER_TASK", "SLURM_GPUS_PER_SOCKET", "SLURM_CPUS_PER_GPU", "SLURM_NTASKS_PER_GPU", "SLURM_GPU_BIND", "SLURM_GPU_FREQ",
+	"SLURM_NTASKS_PER_CORE", "SLURM_NTASKS_PER_SOCKET", "SLURM_EXPORT_ENV", "SLURM_KILL_BAD_EXIT",
 	"SLURM_LABELIO", "SLURM_TIMELIMIT", "SLURM_STDERRMODE", "SLURM_IMMEDIATE", "SLURM_MULTI_PROG", "SLURM_DISTRIBUTION", "SLURM_STEP_RELATIVE",
+	"SLURM_NO_KILL", "SLURM_CONSTRAINT", "SLURM_RESV_PORTS", "SLURM_BCAST",
 }
 
 // environment is srun's, and with it the managers'.
 func environment(own []string, directory string) []string {
 	kept := slices.DeleteFunc(slices.Clone(own), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return slices.Contains(wishes, name) || name == api.DirectoryVariable
+		// SRUN_* are options of every srun that the user starts by hand, such as SRUN_EXPORT_ENV and SRUN_CONTAINER.
+		return slices.Contains(wishes, name) || strings.HasPrefix(name, "SRUN_") || name == api.DirectoryVariable
 	})
 	return append(kept, api.DirectoryVariable+"="+directory)
 }

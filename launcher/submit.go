@@ -51,6 +51,7 @@ func (s Submission) Script(folder string) (slurm.Script, error) {
 		"--nodes=" + strconv.Itoa(s.Nodes),
 		"--ntasks-per-node=1",
 		"--propagate=NONE",
+		"--no-kill", // else all of the job ends, or is requeued, when one node dies
 		"--open-mode=append",
 		"--output=" + filepath.Join(folder, "stdout"),
 		"--error=" + filepath.Join(folder, "stderr"),
@@ -92,18 +93,15 @@ var refused = []struct {
 
 // CheckOptions refuses what is no option of sbatch, or the value of one, and options that jobs of ours can not have.
 func CheckOptions(words []string) error {
-	for i, word := range words {
+	for _, word := range words {
 		for _, option := range refused {
 			if option.Is(word) {
 				return fmt.Errorf("%s behind --: %s", word, option.why)
 			}
 		}
-		if strings.HasPrefix(word, "-") && strings.Trim(word, "-") != "" {
-			continue
-		}
-		if i == 0 || !strings.HasPrefix(words[i-1], "-") || strings.Contains(words[i-1], "=") {
-			return fmt.Errorf("%q behind -- is neither an option of sbatch nor the value of one; the script is Sublet's own", word)
-		}
+	}
+	if err := slurm.CheckWords(words); err != nil {
+		return fmt.Errorf("behind --: %w", err)
 	}
 	return nil
 }
@@ -160,10 +158,22 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 		return submitted, fmt.Errorf("%w\nthe script is %s", err, filepath.Join(folder, "script"))
 	}
 	link := filepath.Join(filepath.Dir(folder), "job-"+submitted.Job.String())
-	if err := os.Symlink(filepath.Base(folder), link); err != nil && !errors.Is(err, os.ErrExist) { // a cluster counts anew some day
+	if err := relink(filepath.Base(folder), link); err != nil {
 		return submitted, fmt.Errorf("submit: job %d is submitted, but %w", submitted.Job, err)
 	}
 	return submitted, nil
+}
+
+// relink makes a link, also in the place of one: a cluster counts its jobs anew some day.
+func relink(target, link string) error {
+	fresh := filepath.Join(filepath.Dir(link), "."+target)
+	if err := os.Symlink(target, fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, link); err != nil {
+		return errors.Join(err, os.Remove(fresh))
+	}
+	return nil
 }
 
 // Folders is where the folders of jobs are in a run directory.
@@ -172,7 +182,7 @@ const Folders = "slurm"
 // makeFolder makes a folder of its own for a job.
 func makeFolder(directory string, now time.Time) (string, error) {
 	parent := filepath.Join(directory, Folders)
-	if err := os.MkdirAll(parent, 0o700); err != nil {
+	if err := MakeFolder(parent); err != nil {
 		return "", fmt.Errorf("submit: the folder of the job: %w", err)
 	}
 	name := now.UTC().Format("20060102-150405")

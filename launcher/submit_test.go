@@ -20,7 +20,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"--nodes=4", "--time=0-01:30:00", "--partition=batch", "--exclusive", "--mem=0", "--propagate=NONE", "--open-mode=append",
+		"--nodes=4", "--time=0-01:30:00", "--partition=batch", "--exclusive", "--mem=0", "--propagate=NONE", "--no-kill", "--open-mode=append",
 		"--output=/shared/run/slurm/x/stdout", "--error=/shared/run/slurm/x/stderr", "--comment=sublet launch /shared/run",
 	} {
 		if !slices.Contains(script.Options, want) {
@@ -125,5 +125,28 @@ func TestRefusedSubmissionIsKept(t *testing.T) {
 	again, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: filepath.Join(folder, "missing")}), now)
 	if !errors.Is(err, slurm.ErrNoSlurm) || again.Folder == submitted.Folder {
 		t.Errorf("a second one within the second: %v in %s", err, again.Folder)
+	}
+}
+
+// A cluster that has lost its state counts its jobs anew: the link of a number leads to the last job that had it.
+func TestNumberOfAJobComesAgain(t *testing.T) {
+	folder := t.TempDir()
+	sbatch := filepath.Join(folder, "sbatch")
+	if err := os.WriteFile(sbatch, []byte("#!/bin/sh\ncat >/dev/null\necho 1\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	s := Submission{Nodes: 1, Directory: folder, Program: "/bin/sublet"}
+	for range 2 {
+		submitted, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: sbatch}), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := filepath.EvalSymlinks(filepath.Join(folder, Folders, "job-1"))
+		if want, err2 := filepath.EvalSymlinks(submitted.Folder); err != nil || err2 != nil || there != want {
+			t.Errorf("job-1 leads to %s, %v; want %s", there, err, want)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(folder, Folders, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("there lie %v, %v", left, err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // mostWords is how many of the last lines of a program are told.
@@ -34,7 +36,7 @@ const tailSize = 8 << 10
 
 // tail is the last lines of a file; none if there is nothing to read.
 func tail(path string) []string {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would be waited for
 	if err != nil {
 		return nil
 	}

@@ -87,14 +87,20 @@ func (c *Client) Submit(ctx context.Context, s Script) (JobID, error) {
 	return id, err
 }
 
-// parseSubmitted reads what sbatch --parsable writes: the job's number, and its cluster if there are several.
+// parseSubmitted reads what sbatch --parsable writes: a line with the job's number, and its cluster if there are several. Sites have
+// sbatch write greetings besides.
 func parseSubmitted(out string) (JobID, error) {
-	number, _, _ := strings.Cut(strings.TrimSpace(out), ";")
-	id, err := strconv.ParseUint(number, 10, 32)
-	if err != nil || id == 0 {
+	var found []JobID
+	for line := range strings.Lines(out) {
+		number, _, _ := strings.Cut(strings.TrimSpace(line), ";")
+		if id, err := strconv.ParseUint(number, 10, 32); err == nil && id != 0 {
+			found = append(found, JobID(id))
+		}
+	}
+	if len(found) != 1 {
 		return 0, fmt.Errorf("%s is no number of a job", shown(out))
 	}
-	return JobID(id), nil
+	return found[0], nil
 }
 
 // Cancel ends jobs, or takes them out of the queue. Jobs that have ended already are no error.

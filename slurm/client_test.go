@@ -52,6 +52,7 @@ func TestFailures(t *testing.T) {
 		"deaf":     {"trap '' TERM INT HUP; while :; do sleep 1000; done", ErrTimeout, []string{"within 3s"}},
 		"garbage":  {"echo Submitted batch job 7", ErrOutput, []string{`sbatch wrote what is not understood: "Submitted batch job 7\n" is no number of a job`}},
 		"nothing":  {"cat >/dev/null", ErrOutput, []string{`"" is no number of a job`}},
+		"two":      {"echo 7; echo 8", ErrOutput, []string{"is no number"}},
 		"zero":     {"echo 0", ErrOutput, []string{"is no number"}},
 		"too much": {"yes", ErrOutput, []string{"more than 1 MiB"}},
 		"last words": {

@@ -44,6 +44,10 @@ func (e *faultsError) Error() string { return strings.Join(e.faults, "; ") }
 // faults reads the list of errors of a document.
 func (s *scanner) faults() ([]string, error) {
 	var faults []string
+	if s.peek() == 'n' {
+		_, err := s.scalar()
+		return nil, err
+	}
 	err := s.array(func() error {
 		var short, long, source string
 		err := s.object(func(key []byte) (err error) {

@@ -306,3 +306,52 @@ func TestNoController(t *testing.T) {
 		}
 	}
 }
+
+// What CheckWords takes for options with and without values is what this sbatch does; options that it does not know are of other versions.
+func TestSbatchTakesValuesAsWritten(t *testing.T) {
+	lab(t)
+	says := func(option string) string {
+		out, err := exec.Command("sbatch", option).CombinedOutput() // with an empty script, which is refused
+		if err == nil && !slices.Contains([]string{"--help", "-h", "--usage", "--version", "-V"}, option) {
+			t.Errorf("sbatch %s has submitted something: %s", option, out)
+		}
+		return string(out)
+	}
+	known := 0
+	check := func(option string, want bool) {
+		said := says(option)
+		if strings.Contains(said, "unrecognized option") || strings.Contains(said, "invalid option") {
+			t.Logf("this sbatch has no %s", option)
+			return
+		}
+		known++
+		if needs := strings.Contains(said, "requires an argument"); needs != want {
+			t.Errorf("%s needs a value: %v, and is taken for one with %v; sbatch says %s", option, needs, want, said)
+		}
+	}
+	for _, name := range slurm.LongWithValue {
+		check("--"+name, true)
+	}
+	for _, name := range slurm.LongAlone {
+		check("--"+name, false)
+	}
+	letters := "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for i := range len(letters) {
+		letter := letters[i : i+1]
+		said := says("-" + letter)
+		if strings.Contains(said, "invalid option") {
+			if strings.Contains(slurm.ShortWithValue+slurm.ShortAlone+slurm.ShortMayTake, letter) {
+				t.Logf("this sbatch has no -%s", letter)
+			}
+			continue
+		}
+		known++
+		needs := strings.Contains(said, "requires an argument")
+		if needs != strings.Contains(slurm.ShortWithValue, letter) || !needs && !strings.Contains(slurm.ShortAlone+slurm.ShortMayTake, letter) {
+			t.Errorf("-%s needs a value: %v; sbatch says %s", letter, needs, said)
+		}
+	}
+	if known < 80 {
+		t.Errorf("sbatch knows %d options of those that are checked; is it sbatch?", known)
+	}
+}

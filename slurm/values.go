@@ -73,13 +73,21 @@ func (s *scanner) numberObject() (number, error) {
 	return r, nil
 }
 
-// integer reads a number, of which what is behind a point is left out, or null. What does not fit is as large as can be.
+// integer reads a number, plain or in quotes, of which what is behind a point is left out, or null. What does not fit is as large as can be.
 func (s *scanner) integer() (n int64, null bool, err error) {
+	var text []byte
 	switch s.peek() {
-	case '{', '[', '"', 't', 'f':
+	case '{', '[', 't', 'f':
 		return 0, false, s.unexpected("a number")
+	case '"': // of 64 bits, as some write what JavaScript would round
+		from := s.at
+		if text, err = s.quoted(); err == nil && (len(text) == 0 || strings.Trim(string(text), "-0123456789") != "") {
+			s.at = from
+			err = s.unexpected("a number")
+		}
+	default:
+		text, err = s.scalar()
 	}
-	text, err := s.scalar()
 	if err != nil {
 		return 0, false, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -20,8 +21,9 @@ func lifelineFlag(flags *pflag.FlagSet) *bool {
 	return flags.Bool("lifeline", false, "end when standard input ends")
 }
 
-// untilEnd is a context that ends with SIGTERM, Ctrl-C or, if that is a lifeline, the end of standard input.
-func untilEnd(lifeline bool) (context.Context, context.CancelFunc) {
+// untilEnd is a context that ends with SIGTERM, Ctrl-C or, if that is a lifeline, the end of standard input. said, which may be nil, gets
+// the lines that come before it.
+func untilEnd(lifeline bool, said func(line string)) (context.Context, context.CancelFunc) {
 	ctx, stop := untilSignal()
 	if !lifeline {
 		return ctx, stop
@@ -29,7 +31,13 @@ func untilEnd(lifeline bool) (context.Context, context.CancelFunc) {
 	// A context of its own: after stop a SIGTERM that comes as well, as Slurm's does, would be the end at once.
 	ctx, cut := context.WithCancel(ctx)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end as well
+		lines := bufio.NewScanner(os.Stdin)
+		for lines.Scan() {
+			if said != nil {
+				said(lines.Text())
+			}
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin) // behind a line that is too long; an error is an end as well
 		cut()
 	}()
 	return ctx, func() {

@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/executors/manager"
 	"github.com/sublet-hpc/sublet/internal/cpus"
+	"github.com/sublet-hpc/sublet/launcher"
 )
 
 func executorManagerCommand() *command {
@@ -44,7 +46,8 @@ megabytes each until then.
 With --metrics it serves metrics for Prometheus, to whoever can reach that address. They are counts, and
 name no users, leases or libraries.
 
-With --lifeline it also ends when its standard input does: with whoever holds the other end of that pipe.
+With --lifeline it also ends when its standard input does: with whoever holds the other end of that pipe. A line "ends WHEN"
+there says anew when its allocation ends, in seconds since 1970, or never.
 
 SUBLET_LOG=debug|info|warn|error says what it logs to standard error; info if not set. What functions
 print goes there too, if their client is on another host.`,
@@ -59,6 +62,7 @@ print goes there too, if their client is on another host.`,
 			flags.StringVar(&options.Directory, "dir", "", runDirectoryHelp)
 			flags.StringVar(&options.Listen, "listen", "", "`ADDRESS`, host:port, for clients on other hosts (default: that of -c, else any free port of the interface towards the resource manager)")
 			flags.StringVar(&options.Name, "name", "", "`NAME` of the node; %N in it is what Slurm calls it (default: that of -c, else Slurm's, else this host's)")
+			flags.StringVar(&options.NameIfTaken, "name-if-taken", "", "`NAME` of the node where another executor manager has that one (default: it is waited for 10 s)")
 			file.declare(flags)
 			retirement := retirementFlags{}
 			retirement.declare(flags)
@@ -103,7 +107,19 @@ func runExecutorManager(options manager.DaemonOptions, retirement *retirementFla
 	if options.Retirement, err = retirement.read(options.Log); err != nil {
 		return err
 	}
-	ctx, stop := untilEnd(lifeline)
+	changes := make(chan time.Time, 1)
+	options.Changes = changes
+	ctx, stop := untilEnd(lifeline, func(line string) {
+		ends, is := launcher.ParseWord(line)
+		if !is {
+			return
+		}
+		select {
+		case <-changes: // what nobody has read yet does not count any more
+		default:
+		}
+		changes <- ends
+	})
 	defer stop()
 	if alone {
 		return manager.RunDirect(ctx, manager.DirectOptions{Options: options.Options, Listen: options.Listen, Metrics: options.Metrics, Retirement: options.Retirement})

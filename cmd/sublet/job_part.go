@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"strconv"
 	"strings"
@@ -25,13 +26,20 @@ func (p *jobPart) apply(options *manager.DaemonOptions) error {
 	options.Memory = int64(p.memory)
 	node := os.Getenv("SLURMD_NODENAME") // unset on the node of a salloc, which lends nothing of the job's
 	switch {
-	case strings.Contains(options.Name, "%N") && node == "":
-		return usagef("executor-manager: --name %s: %%N is for jobs of Slurm's, and SLURMD_NODENAME is not set; start it by srun", options.Name)
+	case strings.Contains(options.Name+options.NameIfTaken, "%N") && node == "":
+		return usagef("executor-manager: --name %s: %%N is for jobs of Slurm's, and SLURMD_NODENAME is not set; start it by srun", cmp.Or(options.Name, options.NameIfTaken))
 	case options.Name == "":
 		options.Name = node
 	}
 	options.Name = strings.ReplaceAll(options.Name, "%N", node)
-	if node == "" || options.Cores != nil {
+	options.NameIfTaken = strings.ReplaceAll(options.NameIfTaken, "%N", node)
+	if node == "" {
+		return nil
+	}
+	if job, err := strconv.ParseUint(os.Getenv("SLURM_JOB_ID"), 10, 32); err == nil { // else it is known by its name alone
+		options.Job = uint32(job)
+	}
+	if options.Cores != nil {
 		return nil
 	}
 	if text := os.Getenv("SLURM_CPUS_ON_NODE"); text != "" {

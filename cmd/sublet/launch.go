@@ -8,6 +8,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/resources/api"
+	"github.com/sublet-hpc/sublet/slurm"
 )
 
 func launchCommand() *command {
@@ -112,6 +113,11 @@ func (f *launchFlags) declare(flags *pflag.FlagSet) {
 func (f *launchFlags) check(name string) error {
 	if f.listen != "" && !f.withResourceManager {
 		return usagef("%s: --listen goes with --with-resource-manager; executor managers listen at the address by which they reach the resource manager", name)
+	}
+	for flag, value := range map[string]slurmTime{"drain-before": f.drainBefore, "grace": f.grace} {
+		if value == slurmTime(slurm.Unlimited) { // Slurm kills what is left soon after it has told a job to end
+			return usagef("%s: --%s UNLIMITED: it is a time, such as 25s", name, flag)
+		}
 	}
 	return nil
 }

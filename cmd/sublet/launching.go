@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +32,7 @@ type launching struct {
 	flags          launchFlags
 	options        launcher.Options
 	log            *slog.Logger
+	end            allocationEnd
 }
 
 func newLaunching() *launching { return &launching{} }
@@ -74,6 +74,9 @@ func (l *launching) run() error {
   salloc -N 2 --exclusive --mem=0 sublet launch
   sbatch -N 2 --exclusive --mem=0 --wrap "sublet launch"
   sublet slurm submit -N 2 --time 1h`)
+	}
+	if tasks := os.Getenv("SLURM_STEP_NUM_TASKS"); tasks != "" && tasks != "1" { // each would start managers on all nodes
+		return usagef("launch: srun has started it as %s tasks, and one starts managers on all nodes: start it without srun, or by srun --overlap --ntasks=1 --nodes=1", tasks)
 	}
 	if l.log, err = newLogger(l.stderr, "launch", slog.LevelInfo); err != nil {
 		return err
@@ -132,9 +135,13 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	defer client.Close()
 	l.options.Directory, l.options.Log = directory, l.log
 	l.options.Cores, l.options.Memory = l.part.cores, int64(l.part.memory)
-	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.ends(ctx)}
+	l.options.Arguments = []string{"--drain-before", l.flags.drainBefore.String(), "--grace", l.flags.grace.String(), "--ends", l.end.first(ctx, l.options.Allocation, slurm.New(slurm.Options{Log: l.log}))}
 	if l.options.Logs == "" {
-		l.options.Logs = filepath.Join(directory, launcher.Folders, l.options.Allocation.Job.String())
+		folders := filepath.Join(directory, launcher.Folders)
+		if err := launcher.MakeFolder(folders); err != nil {
+			return fmt.Errorf("launch: the directory of the managers' logs: %w", err)
+		}
+		l.options.Logs = filepath.Join(folders, l.options.Allocation.Job.String())
 	}
 	if l.options.Logs, err = filepath.Abs(l.options.Logs); err != nil {
 		return err
@@ -143,32 +150,19 @@ func (l *launching) withManagers(ctx, force context.Context) error {
 	if err != nil {
 		return err
 	}
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		l.end.watch(watching, time.Duration(l.flags.drainBefore), l.log, managers.Ends)
+	}()
 	err = l.lend(ctx, managers)
+	stop()
+	<-watched
 	draining, cancel := context.WithTimeout(force, time.Duration(l.flags.grace)+endPatience)
 	defer cancel()
 	return errors.Join(err, managers.End(draining))
 }
-
-// ends says when the allocation does, as --ends of executor managers has it. Slurm is asked here, once, and not by every manager; where it
-// does not answer they ask for themselves, until it does.
-func (l *launching) ends(ctx context.Context) string {
-	ends := l.options.Allocation.Ends
-	if ends.IsZero() {
-		asking, cancel := context.WithTimeout(ctx, askPatience)
-		defer cancel()
-		var err error
-		if ends, err = slurm.New(slurm.Options{Log: l.log}).Ends(asking, l.options.Allocation.Job); err != nil {
-			return ""
-		}
-		if ends.IsZero() {
-			return "never"
-		}
-	}
-	return strconv.FormatInt(ends.Unix(), 10)
-}
-
-// askPatience is how long Slurm may take to say when the allocation ends: managers are not kept waiting by it.
-const askPatience = 2 * time.Second
 
 // lend waits for the managers, says who has registered, and stays until they or ctx end.
 func (l *launching) lend(ctx context.Context, managers *launcher.Launch) error {

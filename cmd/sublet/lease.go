@@ -24,11 +24,12 @@ func leaseCommand() *command {
 		name: "lease", summary: "show the leases that last, and end them",
 		details: `
 "sublet lease list" lists the leases of the resource manager, the oldest first. LOST counts executors
-that are gone for good, MEMORY is what each executor may use (of different ones the least), and TIME LEFT
-how long leases with a time limit last at most.
+that are gone for good, MEMORY is what each executor may use (of different ones the least), TIME LEFT
+how long leases with a time limit last at most, and ALLOCATION LEFT how long the first allocation does that they
+have executors in: these they lose then.
 
 "sublet lease show ID" says where each of its executors is, until when it lasts if nobody renews
-it, and how much is left of its time limit. "sublet explain ID" says more about leases, and about requests that wait.
+it, how much is left of its time limit, and when the first of its nodes' allocations ends. "sublet explain ID" says more about leases, and about requests that wait.
 
 "sublet lease release ID..." ends leases: their executors are killed within a second or so, and their
 cores are free then; "sublet explain" calls them ending until then. A program that still runs takes it as a loss, and asks for as many executors anew: to have
@@ -36,7 +37,7 @@ cores for yourself, end the program, or drain the node.
 
 --output json prints one array, and of show one object: id, uid, user, account, executors (node, core, more_cores,
 oversubscribed, memory in bytes, replaced, lost), granted, expires, until (if it
-has a time limit); of release an array of id and
+has a time limit), allocation_ends (the first, if one does); of release an array of id and
 released. --output quiet prints ids.`,
 		examples: []string{
 			"sublet lease list",
@@ -65,7 +66,7 @@ released. --output quiet prints ids.`,
 
 var leaseList = list[api.Lease]{
 	name:   func(l api.Lease) string { return l.ID },
-	header: "LEASE\tUSER\tEXECUTORS\tLOST\tMEMORY\tNODES\tAGE\tTIME LEFT",
+	header: "LEASE\tUSER\tEXECUTORS\tLOST\tMEMORY\tNODES\tAGE\tTIME LEFT\tALLOCATION LEFT",
 	row: func(l api.Lease) []string {
 		lost, memory := 0, int64(math.MaxInt64)
 		for _, e := range l.Executors {
@@ -79,7 +80,7 @@ var leaseList = list[api.Lease]{
 		if lost < len(l.Executors) {
 			each = bytesize.Format(memory)
 		}
-		return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), each, orDash(strings.Join(l.Nodes(), ",")), age(l.Granted), orDash(timeLeft(l))}
+		return []string{l.ID, l.User, strconv.Itoa(len(l.Executors)), strconv.Itoa(lost), each, orDash(strings.Join(l.Nodes(), ",")), age(l.Granted), orDash(timeLeft(l.Until)), orDash(timeLeft(l.AllocationEnds))}
 	},
 }
 
@@ -105,12 +106,24 @@ func showLease(ctx context.Context, client *api.Client, names []string, format o
 	return executorList.write(stdout, outputTable, placed)
 }
 
-// timeLeft is what is left of a lease's time limit; empty: it has none.
-func timeLeft(lease api.Lease) string {
-	if lease.Until.IsZero() {
+// timeLeft is what is left until a time; empty: there is none.
+func timeLeft(until time.Time) string {
+	if until.IsZero() {
 		return ""
 	}
-	return max(time.Until(lease.Until), 0).Round(time.Second).String()
+	return max(time.Until(until), 0).Round(time.Second).String()
+}
+
+// leaseAllocationText says when a lease's first allocation ends; empty: none does.
+func leaseAllocationText(lease api.Lease) string {
+	if lease.AllocationEnds.IsZero() {
+		return ""
+	}
+	text := fmt.Sprintf("ends %s, in %s", lease.AllocationEnds.Local().Format(time.DateTime), timeLeft(lease.AllocationEnds))
+	if len(lease.Nodes()) > 1 {
+		text += " (of several nodes' the first)"
+	}
+	return text
 }
 
 func leaseRows(lease api.Lease) [][2]string {
@@ -138,7 +151,8 @@ func leaseRows(lease api.Lease) [][2]string {
 		{"executors", executors},
 		{"granted", age(lease.Granted) + " ago"},
 		{"expires", expires},
-		{"time left", timeLeft(lease)},
+		{"time left", timeLeft(lease.Until)},
+		{"allocation", leaseAllocationText(lease)},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 )
@@ -36,9 +37,21 @@ func (l list[T]) write(w io.Writer, format outputFormat, records []T) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, l.header)
 	for _, record := range records {
-		fmt.Fprintln(table, strings.Join(l.row(record), "\t"))
+		cells := l.row(record)
+		for i, cell := range cells {
+			cells[i] = strings.Map(printable, cell)
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
 	return table.Flush()
+}
+
+// printable has others write neither lines of ours nor to the terminal: what an administrator says of a node has what he has typed.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // writeRows prints what there is to know of one thing; rows without a value are left out.

@@ -43,7 +43,7 @@ executors there it is refused; --force takes these from them.
 
 Names can be lists of Slurm's: n[1-4].
 
---output json prints one array, and of show one object: name, uid, user, account, cores, numa
+--output json prints one array, and of show one object: name, uid, user, account, job (of Slurm's, if any), cores, numa
 (by core), memory (bytes), address, boot, socket, pid, state, drain (if so: reason, since), free (cores, memory), leases,
 occupants (if any), seen, interval (nanoseconds; of its manager's reports); of remove an array of name and removed. --output quiet prints names.`,
 		examples: []string{
@@ -144,6 +144,7 @@ func showNode(ctx context.Context, client *api.Client, names []string, format ou
 		rows = append(rows, [][2]string{
 			{"user", fmt.Sprintf("%s (%d)", node.User, node.UID)},
 			{"account", node.Account},
+			{"job", jobText(node.Job)},
 			{"address", node.Address},
 			{"process", strconv.Itoa(node.PID)},
 			{"cores", fmt.Sprintf("%d (%s), %d free", len(node.Cores), orDash(cpus.Format(node.Cores)), node.Free[api.Cores])},
@@ -155,6 +156,14 @@ func showNode(ctx context.Context, client *api.Client, names []string, format ou
 		}...)
 	}
 	return writeRows(stdout, rows)
+}
+
+// jobText is the number of Slurm's job; empty: there is none.
+func jobText(job uint32) string {
+	if job == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(job), 10)
 }
 
 // allocationText says when a node's allocation ends, and from when on it takes no new leases.

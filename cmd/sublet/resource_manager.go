@@ -86,7 +86,7 @@ func runResourceManager(options server.Options, lifeline bool, stdout, stderr io
 	if options.Log, err = newLogger(stderr, "resource-manager", slog.LevelInfo); err != nil {
 		return err
 	}
-	ctx, stop := untilEnd(lifeline)
+	ctx, stop := untilEnd(lifeline, nil)
 	defer stop()
 	s, err := server.Open(options)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
+	"github.com/sublet-hpc/sublet/internal/metrics"
 	"github.com/sublet-hpc/sublet/launcher/harvest"
 	"github.com/sublet-hpc/sublet/resources/api"
 	"github.com/sublet-hpc/sublet/slurm"
@@ -36,9 +37,11 @@ With --on-demand jobs are submitted only while leases wait at the resource manag
 that has had no lease for --idle-timeout is drained and given back.
 
 --explain asks Slurm once, says of each node of the partition what would be done with it and why, and does nothing;
-where a harvester runs, by its flags unless others are given. --output json prints one object: partition, at, limit
-(why no more nodes are used), nodes (node, state, use, why, job). USE is one of take, asked-for, harvested,
+where a harvester runs, by its flags unless others are given, and with what was wrong when it asked Slurm last. --output json
+prints one object: partition, at, limit (why no more nodes are used), error (of the harvester's last look, if any), nodes (node, state, use, why, job). USE is one of take, asked-for, harvested,
 give-back, leaving, left-idle, not-usable. --output quiet prints the names of the nodes that would be taken.
+
+With --metrics it serves metrics for Prometheus, to whoever can reach that address.
 
 "sublet status" shows how it is doing. What it knows is harvest.json in the run directory; what jobs that failed have
 written is in harvest there.`,
@@ -63,11 +66,12 @@ type harvesting struct {
 	format            *outputFormat
 	policy            harvest.Policy
 	explain, giveBack bool
-	stdout            io.Writer
+	metrics           *string
+	stdout, stderr    io.Writer
 }
 
 func (h *harvesting) declare() {
-	h.dir, h.format = directoryFlag(h.flags), outputFlag(h.flags)
+	h.dir, h.format, h.metrics = directoryFlag(h.flags), outputFlag(h.flags), metricsFlag(h.flags)
 	p, flags := &h.policy, h.flags
 	flags.StringVarP(&p.Partition, "partition", "p", "", "the `PARTITION` of the jobs, and whose nodes are used")
 	flags.StringVar(&p.QOS, "qos", "", "the `QOS` of the jobs (default: Slurm's)")
@@ -95,7 +99,7 @@ func (h *harvesting) declare() {
 
 func (h *harvesting) run(args []string, stdout, stderr io.Writer) error {
 	const name = "slurm harvest"
-	h.stdout = stdout
+	h.stdout, h.stderr = stdout, stderr
 	if dash := h.flags.ArgsLenAtDash(); len(args) > 0 && dash != 0 {
 		return usagef("%s: unexpected argument %q; options of sbatch go behind --; see: sublet help %s", name, args[0], name)
 	}
@@ -191,8 +195,17 @@ func (h *harvesting) harvest(ctx context.Context, options harvest.Options) error
 		}
 		return errors.Join(writeDone(h.stdout, *h.format, "job", "cancelled", names), err)
 	}
+	if *h.metrics != "" {
+		listener, err := metrics.Listen(*h.metrics, harvest.Metrics(options.Job.Directory, options.Cluster), options.Log)
+		if err != nil {
+			return fmt.Errorf("slurm harvest: %w", err)
+		}
+		defer listener.Close()
+	}
 	options.Log.Info("harvesting", "partition", h.policy.Partition, "max_nodes", h.policy.MaxNodes, "interval", h.policy.Interval)
-	harvester.Run(ctx)
+	if err := harvester.Run(ctx); err != nil {
+		return err
+	}
 	if running, pending, _ := harvester.State().Counts(); running+pending > 0 {
 		options.Log.Info("jobs go on until their time limit; to end them: sublet slurm harvest --give-back", "jobs", running+pending)
 	}
@@ -201,24 +214,29 @@ func (h *harvesting) harvest(ctx context.Context, options harvest.Options) error
 
 // explanation is what --explain prints.
 type explanation struct {
-	Partition string            `json:"partition"`
-	At        time.Time         `json:"at"`
-	Limit     string            `json:"limit,omitempty"`
-	Nodes     []harvest.Verdict `json:"nodes"`
+	Partition string    `json:"partition"`
+	At        time.Time `json:"at"`
+	Limit     string    `json:"limit,omitempty"`
+	// Error is what was wrong with the last look of the harvester that runs.
+	Error string            `json:"error,omitempty"`
+	Nodes []harvest.Verdict `json:"nodes"`
 }
 
 // writeExplanation looks once. Nodes count as idle for as long as a harvester has seen, or, where none has, for long enough.
 func (h *harvesting) writeExplanation(ctx context.Context, options harvest.Options) error {
-	snapshot, err := harvest.TakeSnapshot(ctx, options.Cluster, options.Resources)
-	if err != nil {
-		return err
-	}
 	file, err := harvest.Read(options.Job.Directory)
 	if err != nil && !errors.Is(err, harvest.ErrNotHarvested) {
 		return err
 	}
-	policy := options.Policy
-	if !harvest.Running(options.Job.Directory) && !h.flags.Changed("min-idle") {
+	policy, running := options.Policy, harvest.Running(options.Job.Directory)
+	if !running {
+		file.Error = "" // of a harvester that was
+	}
+	snapshot, err := harvest.TakeSnapshot(ctx, options.Cluster, options.Resources)
+	if err != nil {
+		return errors.Join(err, lastLook(file.Error))
+	}
+	if !running && !h.flags.Changed("min-idle") {
 		policy.MinIdle = 0
 	}
 	state, _ := harvest.Observe(snapshot, file.State, policy)
@@ -228,7 +246,7 @@ func (h *harvesting) writeExplanation(ctx context.Context, options harvest.Optio
 		if decision.Nodes == nil {
 			decision.Nodes = []harvest.Verdict{}
 		}
-		return output.WriteJSON(h.stdout, explanation{Partition: policy.Partition, At: snapshot.At, Limit: decision.Limit, Nodes: decision.Nodes})
+		return output.WriteJSON(h.stdout, explanation{Partition: policy.Partition, At: snapshot.At, Limit: decision.Limit, Error: file.Error, Nodes: decision.Nodes})
 	case outputQuiet:
 		for _, node := range decision.Submit {
 			fmt.Fprintln(h.stdout, node)
@@ -238,7 +256,18 @@ func (h *harvesting) writeExplanation(ctx context.Context, options harvest.Optio
 	if len(decision.Nodes) == 0 {
 		return fmt.Errorf("slurm harvest: no node is in partition %s; sinfo lists partitions and nodes", policy.Partition)
 	}
+	if said := lastLook(file.Error); said != nil {
+		fmt.Fprintln(h.stderr, said)
+	}
 	return verdictList.write(h.stdout, *h.format, decision.Nodes)
+}
+
+// lastLook says what was wrong when the harvester that runs asked Slurm; nil: nothing.
+func lastLook(wrong string) error {
+	if wrong == "" {
+		return nil
+	}
+	return fmt.Errorf("the harvester's last look: %s", wrong)
 }
 
 var verdictList = list[harvest.Verdict]{

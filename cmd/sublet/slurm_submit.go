@@ -117,6 +117,9 @@ func (s *submitting) check(args []string) error {
 	if s.submission.Nodes < 1 {
 		return usagef("%s: how many nodes? -N 4", name)
 	}
+	if s.submission.Nodes > slurm.MaxHosts { // sbatch would take another number for it
+		return usagef("%s: -N %d: Slurm has %d nodes at most", name, s.submission.Nodes, slurm.MaxHosts)
+	}
 	if s.flags.Changed("time") && s.time == 0 { // as for sbatch
 		s.time = slurmTime(slurm.Unlimited)
 	}

@@ -27,6 +27,8 @@ type DaemonOptions struct {
 	// Listen is the address for clients on other hosts, host:port; empty: a free port at the
 	// address by which this host reaches the resource manager.
 	Listen string
+	// NameIfTaken is the node's name where another manager has Name; empty: that is waited for, and then an error.
+	NameIfTaken string
 	// Metrics is an address, host:port, at which Prometheus finds metrics; empty: there are none.
 	Metrics string
 	Retirement
@@ -41,10 +43,27 @@ type DaemonOptions struct {
 //	waiting for access.json ──▶ listening ── register ──▶ lending ──▶ retiring ── deregister ──▶ ended
 //	                                             ▲           │ the resource manager does not answer
 //	                                             └───────────┘   (leases go on meanwhile)
+//
+// Where another manager has the node's name and options have one to fall back to, it begins anew with that.
 func RunDaemon(ctx context.Context, options DaemonOptions) error {
 	if err := widenAffinity(); err != nil {
 		return err
 	}
+	err := lend(ctx, options)
+	if errors.Is(err, api.ErrExists) && options.NameIfTaken != "" {
+		log := options.Log
+		if log == nil {
+			log = slog.New(slog.DiscardHandler)
+		}
+		log.Info("another executor manager has the name of this node; this one takes another", "name", options.Name, "takes", options.NameIfTaken)
+		options.Name, options.NameIfTaken = options.NameIfTaken, ""
+		err = lend(ctx, options)
+	}
+	return err
+}
+
+// lend is the life of a daemon under one name.
+func lend(ctx context.Context, options DaemonOptions) error {
 	changes := make(chan struct{}, 1)
 	changed := func() {
 		select {
@@ -74,7 +93,10 @@ func RunDaemon(ctx context.Context, options DaemonOptions) error {
 			return err
 		}
 	}
-	d := &daemon{manager: m, resources: resources, log: m.log, changes: changes, instance: randomName(16)}
+	d := &daemon{manager: m, resources: resources, log: m.log, changes: changes, instance: randomName(16), namePatience: namePatience}
+	if options.NameIfTaken != "" {
+		d.namePatience = 0
+	}
 	if err := d.listen(options.Listen); err != nil {
 		return err
 	}
@@ -126,6 +148,8 @@ type daemon struct {
 	changes   <-chan struct{}
 	instance  string
 	reach     api.Reach
+
+	namePatience time.Duration
 
 	registered bool
 	draining   bool

@@ -30,6 +30,8 @@ type Options struct {
 	Log *slog.Logger
 	// Name of the node; empty: the host's.
 	Name string
+	// Job is the number of Slurm's job that this is part of; 0: none.
+	Job uint32
 	// Cores says which of the cores that could be lent are; nil: all.
 	Cores func(all []int) ([]int, error)
 	// CPUs is how many this job has; 0: all that it can run on. Where it can run on more, because nothing holds it to its
@@ -117,6 +119,7 @@ func New(options Options) (*Manager, error) {
 	if m.node, err = describeNode(options.Name, cores); err != nil {
 		return nil, err
 	}
+	m.node.Job = options.Job
 	if m.node.Memory, err = lendableMemory(cores, m.cpus); err != nil {
 		return nil, err
 	}

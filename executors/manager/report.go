@@ -25,7 +25,7 @@ const (
 // report keeps the resource manager informed until ctx ends. Then it ends all leases, and says
 // goodbye.
 func (d *daemon) report(ctx context.Context) error {
-	nameless := time.Now().Add(namePatience)
+	nameless := time.Now().Add(d.namePatience)
 	for away := false; ; {
 		err := d.tell(ctx)
 		d.manager.tally.report(err, d.registered, time.Now())

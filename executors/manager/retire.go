@@ -117,6 +117,8 @@ type Retirement struct {
 	// LookUpEnds finds that out where Ends does not say, and shortly before the manager retires once more; nil, or a zero time:
 	// never. It may take long: the node is lent meanwhile.
 	LookUpEnds func(context.Context) (time.Time, error)
+	// Changes are later words about when the allocation ends, by who has started the manager; the zero time: never. Nil: nobody says so.
+	Changes <-chan time.Time
 	// DrainBefore is how long before that the manager retires. Of an allocation that lasts less than twice as long it
 	// is half of what is left.
 	DrainBefore time.Duration
@@ -140,9 +142,15 @@ func (m *Manager) retire(ctx, done context.Context, r Retirement, changed func()
 	var retires, over, again <-chan time.Time // once over is there, the others do not count
 	for told := ctx.Done(); ; {
 		select {
-		case at := <-ends:
+		case <-ends:
 			if over == nil {
-				retires, again = time.After(time.Until(at)), r.lookAgainAfter(at)
+				retires, again = m.awaitRetirement(r)
+			}
+		case end := <-r.Changes:
+			if over == nil { // else it ends already
+				m.foresee(end, r.DrainBefore)
+				retires, again = m.awaitRetirement(r)
+				changed()
 			}
 		case <-again:
 			go m.lookAgain(done, r, ends, changed)
@@ -170,6 +178,16 @@ func (m *Manager) retire(ctx, done context.Context, r Retirement, changed func()
 	}
 }
 
+// awaitRetirement waits for when the manager is to retire, as far as is known now, and for when to look before that whether it still is;
+// nil: never.
+func (m *Manager) awaitRetirement(r Retirement) (retires, again <-chan time.Time) {
+	at := m.tenants.foreseen().LendsUntil
+	if at.IsZero() {
+		return nil, nil
+	}
+	return time.After(time.Until(at)), r.lookAgainAfter(at)
+}
+
 func (m *Manager) beginRetiring(reason string, changed func()) {
 	m.pool.setIdle(true)
 	leases := m.tenants.retire(reason, time.Now())
@@ -177,10 +195,15 @@ func (m *Manager) beginRetiring(reason string, changed func()) {
 	changed()
 }
 
-// foresee notes when the allocation ends, and returns when the manager is to retire.
+// foresee notes when the allocation ends, and returns when the manager is to retire; zero times: never.
 func (m *Manager) foresee(ends time.Time, drainBefore time.Duration) time.Time {
 	if known := m.tenants.foreseen(); known.Ends.Equal(ends) {
 		return known.LendsUntil
+	}
+	if ends.IsZero() {
+		m.tenants.foresee(ends, ends)
+		m.log.Info("this node's allocation has no end any more")
+		return ends
 	}
 	left := time.Until(ends)
 	lendsUntil := ends.Add(-max(0, min(drainBefore, left/2)))

@@ -164,7 +164,7 @@ var onlyImporters = []only{
 	{"gonum.org/v1/gonum/...", []string{"apps/...", "bench/..."}, "the library computes nothing"},
 	{"github.com/hashicorp/...", []string{"resources/replica"}, "what a ledger stands on is nobody else's business; embedded helpers and executors have none of it"},
 	{"go.etcd.io/bbolt/...", []string{"resources/replica"}, "as above"},
-	{"github.com/prometheus/...", []string{"internal/metrics", "resources/server", "executors/manager", "internal/endurance"}, "the daemons have metrics (and endurance, which only tests import, reads /proc by it); programs that link the client library have not"},
+	{"github.com/prometheus/...", []string{"internal/metrics", "resources/server", "executors/manager", "launcher/harvest", "internal/endurance"}, "the daemons have metrics (and endurance, which only tests import, reads /proc by it); programs that link the client library have not"},
 	{"github.com/getkin/...", []string{"resources/server"}, "the description of the interface is checked in tests; what is served is a file"},
 	{"github.com/schollz/progressbar/v3", []string{"apps/...", "cmd/...", "bench/..."}, "a library draws nothing on a terminal"},
 }

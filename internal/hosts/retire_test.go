@@ -105,6 +105,11 @@ func TestAllocationEnds(t *testing.T) {
 	list, err := c.Client(t).Nodes(within(t), "")
 	check(t, err)
 	outlook := list[0].Outlook
+	leases, err := c.Client(t).Leases(within(t))
+	check(t, err)
+	if len(leases) != 1 || !leases[0].AllocationEnds.Equal(ends) {
+		t.Errorf("the allocation ends at %v, and the leases are %+v", ends, leases)
+	}
 	if left := time.Until(outlook.LendsUntil); !outlook.Ends.Equal(ends) || left > 4*time.Second || list[0].Drain != nil {
 		t.Errorf("it lends for %v: %+v", left, list[0])
 	}
@@ -122,6 +127,12 @@ func TestAllocationEnds(t *testing.T) {
 	n.End(t, 0)
 	if at := time.Now(); at.After(ends) {
 		t.Errorf("the manager ended %v after its allocation", at.Sub(ends))
+	}
+	// The lease has gone with it: its program asks for another one elsewhere, under another name or with none left.
+	leases, err = c.Client(t).Leases(within(t))
+	check(t, err)
+	if len(leases) != 0 || time.Now().After(ends) {
+		t.Errorf("%v before the end of the allocation there are the leases %+v", time.Until(ends), leases)
 	}
 	check(t, l.Release())
 }

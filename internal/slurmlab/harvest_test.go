@@ -115,6 +115,36 @@ func TestHarvestEnds(t *testing.T) {
 	c.AwaitNodes(t)
 }
 
+// The run directory's file system is full, and the harvester was killed: its nodes are given back all the same.
+func TestHarvestGivesBackOnAFullDisk(t *testing.T) {
+	lab := slurmlab.Open(t)
+	c := lab.NewCluster(t)
+	// Nodes do not see the small file system, which lies over the run directory for the harvester alone: their jobs write beneath it.
+	if err := os.Mkdir(filepath.Join(c.Dir, "harvest"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	script := `set -e
+cp "$DIR/access.json" "$DIR/../access.kept"
+mount -t tmpfs -o size=128k,mode=700 small "$DIR"
+mv "$DIR/../access.kept" "$DIR/access.json"
+"$SUBLET" slurm harvest --partition harvest --keep-free 0 --min-idle 0 --interval 1s --backlog 4 --dir "$DIR" & harvester=$!
+until squeue --noheader --states=RUNNING --format=%j | grep -q sublet-harvest; do sleep 0.1; done
+kill -KILL $harvester
+wait $harvester || true
+dd if=/dev/zero of="$DIR/fill" bs=4k 2>/dev/null || true
+if "$SUBLET" slurm harvest --partition harvest --dir "$DIR"; then echo "a harvester has started"; fi
+"$SUBLET" slurm harvest --give-back --dir "$DIR" || echo "status $?"
+`
+	command := lab.Command(slurmlab.Login, "unshare", "--mount", "sh", "-c", script)
+	command.Env = append(os.Environ(), "DIR="+c.Dir, "SUBLET="+filepath.Join(lab.Bin, "sublet"))
+	out, err := command.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), " cancelled") || strings.Contains(string(out), "a harvester has started") || !strings.Contains(string(out), "no space left on device") {
+		t.Errorf("it ended so: %v\n%s", err, out)
+	}
+	slurmlab.Eventually(t, "the queue is empty", func() bool { return len(queued(t, lab)) == 0 })
+	lab.AwaitClean(t, 20*time.Second)
+}
+
 // Under --on-demand there is a node as long as a lease needs one.
 func TestHarvestOnDemand(t *testing.T) {
 	lab := slurmlab.Open(t)

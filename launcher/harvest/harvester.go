@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sublet-hpc/sublet/launcher"
 	"github.com/sublet-hpc/sublet/slurm"
 )
 
@@ -68,7 +69,7 @@ func Open(options Options) (*Harvester, error) {
 		return nil, fmt.Errorf("harvest: the name of this host: %w", err)
 	}
 	h := &Harvester{Options: options}
-	if err := os.MkdirAll(options.Job.Logs(), 0o700); err != nil {
+	if err := launcher.MakeFolder(options.Job.Logs()); err != nil {
 		return nil, fmt.Errorf("harvest: the run directory: %w", err)
 	}
 	if h.lock, err = lock(options.Job.Directory, fmt.Sprintf("process %d on %s", os.Getpid(), host)); err != nil {
@@ -79,9 +80,7 @@ func Open(options Options) (*Harvester, error) {
 		return nil, errors.Join(err, h.lock.Close())
 	}
 	h.file = File{Version: fileVersion, Host: host, PID: os.Getpid(), Started: time.Now().Round(0), Policy: options.Policy, State: before.State}
-	if err := h.save(); err != nil {
-		return nil, errors.Join(err, h.lock.Close())
-	}
+	_ = h.save() // Run says so where that fails; nodes can be given back all the same
 	return h, nil
 }
 
@@ -96,15 +95,18 @@ func (h *Harvester) save() error {
 	return h.file.write(h.Job.Directory)
 }
 
-// Run looks and acts, once in each interval, until ctx ends.
-func (h *Harvester) Run(ctx context.Context) {
+// Run looks and acts, once in each interval, until ctx ends. That the state can not be written at the beginning is an error.
+func (h *Harvester) Run(ctx context.Context) error {
+	if err := h.save(); err != nil {
+		return err
+	}
 	for {
 		next := time.After(h.Policy.Interval) // from the beginning of each: one that takes long does not bring the next two closer to each other
 		h.Look(ctx)
 		select {
 		case <-next:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }

@@ -2,6 +2,7 @@ package harvest_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -50,7 +51,12 @@ func run(t *testing.T, seed uint64, span time.Duration, policy *harvest.Policy, 
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		defer func() { stop(); <-done }()
-		go func() { h.Run(ctx); close(done) }()
+		go func() {
+			if err := h.Run(ctx); err != nil {
+				t.Error(err)
+			}
+			close(done)
+		}()
 	}
 	var result work
 	var all []*simulated
@@ -144,7 +150,12 @@ func pass(cluster *simulation, span time.Duration) {
 func start(t *testing.T, h *harvest.Harvester) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { h.Run(ctx); close(done) }()
+	go func() {
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		close(done)
+	}()
 	return func() {
 		cancel()
 		<-done
@@ -245,6 +256,41 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// The clock is set back by a day: what was noted before has been now, and nothing waits for a day.
+func TestClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		directory := t.TempDir()
+		policy := polite(directory)
+		policy.KeepFree = 0
+		cluster := newSimulation(time.Now, "n1", "n2")
+		tomorrow := time.Now().Add(24 * time.Hour)
+		state := harvest.NewState()
+		state.Jobs["lost"] = harvest.Record{Name: "lost", Node: "n1", Asked: tomorrow, Answered: tomorrow}
+		state.Jobs["gone"] = harvest.Record{Name: "gone", Node: "n2", Job: 7, Asked: tomorrow, Answered: tomorrow, Seen: tomorrow, GivenBack: tomorrow}
+		state.IdleSince = map[string]time.Time{"n1": tomorrow, "n2": tomorrow}
+		state.Submissions = []time.Time{tomorrow}
+		state.Failures = harvest.Failures{Count: 1, Last: tomorrow}
+		state.NodeFailures = map[string]harvest.Failures{"n1": {Count: 1, Last: tomorrow}}
+		text, err := json.Marshal(harvest.File{Version: 1, State: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(directory, "harvest.json"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h := open(t, policy, directory, cluster)
+		stop := start(t, h)
+		defer stop()
+		pass(cluster, 10*time.Minute)
+		if running, pending, leaving := h.State().Counts(); running != 2 || pending+leaving != 0 {
+			t.Errorf("ten minutes later %d run, %d pend, %d leave: %+v", running, pending, leaving, h.State())
+		}
+		if n := len(h.State().Submissions); n > 4 {
+			t.Errorf("there were %d submissions", n)
+		}
+	})
+}
+
 func removeState(t *testing.T, directory string) {
 	t.Helper()
 	if err := os.Remove(filepath.Join(directory, "harvest.json")); err != nil {
@@ -311,7 +357,9 @@ func TestLooksAreApartThoughSlurmIsSlow(t *testing.T) {
 		defer h.Close()
 		ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer stop()
-		h.Run(ctx)
+		if err := h.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
 		for i := range len(cluster.asked) - 1 {
 			if apart := cluster.asked[i+1].Sub(cluster.asked[i]); apart < policy.Interval {
 				t.Errorf("look %d comes %v after the one before", i+1, apart)

@@ -22,6 +22,8 @@ type Event struct {
 
 // Observe is the state after a look. It changes nothing but the state, and has no clock beside the snapshot's time.
 func Observe(snapshot Snapshot, before State, policy Policy) (State, []Event) {
+	before = before.clone()
+	before.notAfter(snapshot.At)
 	o := observer{snapshot: snapshot, policy: policy, state: before.clone(), ours: map[string]slurm.Job{}, nodes: map[string]slurm.Node{}}
 	for _, node := range snapshot.Nodes {
 		o.nodes[node.Name] = node

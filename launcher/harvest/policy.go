@@ -80,6 +80,8 @@ func (p Policy) Check() error {
 		return fmt.Errorf("--time-min %v: it is at most --time, which is %v", p.TimeMin, p.Time)
 	case p.Interval < leastInterval:
 		return fmt.Errorf("--interval %v: it is at least %v, so that Slurm has other things to do", p.Interval, leastInterval)
+	case p.Interval > hour:
+		return fmt.Errorf("--interval %v: it is at most %v, for so long others may wait for their nodes; a number alone is minutes", p.Interval, hour)
 	case p.MaxSubmissions < 0:
 		return fmt.Errorf("--max-submissions %d: it is at least 1", p.MaxSubmissions)
 	}

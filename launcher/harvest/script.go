@@ -50,6 +50,7 @@ func (j Job) Script(name, node string, policy Policy) (slurm.Script, error) {
 		return slurm.Script{}, fmt.Errorf("harvest: %s behind --: jobs are known to be ours by their names", j.Options[at])
 	}
 	options := append(append([]string{}, j.Options...),
+		"--no-requeue", // and below: an option of a plugin may take one of these for its value
 		"--partition="+policy.Partition,
 		"--nodes=1", "--ntasks=1", "--nodelist="+node, "--exclusive", "--mem=0",
 		"--time="+slurm.FormatTime(policy.Time),

@@ -22,7 +22,7 @@ func TestScript(t *testing.T) {
 	want := slurm.Script{
 		Name: "sublet-harvest-1",
 		Options: []string{
-			"--account=astro", "--partition=harvest", "--nodes=1", "--ntasks=1", "--nodelist=n7", "--exclusive", "--mem=0",
+			"--account=astro", "--no-requeue", "--partition=harvest", "--nodes=1", "--ntasks=1", "--nodelist=n7", "--exclusive", "--mem=0",
 			"--time=0-01:00:00", "--no-requeue", "--comment=sublet harvest /runs/today's 5%", "--chdir=/runs/today's 5%",
 			"--output=/runs/today's 5%%/harvest/sublet-harvest-1.log", "--open-mode=append", "--propagate=NONE",
 			"--qos=low", "--time-min=0-00:10:00", "--signal=B:TERM@60",

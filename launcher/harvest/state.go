@@ -113,6 +113,34 @@ func (s State) clone() State {
 	return s
 }
 
+// notAfter takes times that are to come for now: the clock was set back since, or was another host's. Nothing would be done until they
+// have come. What Slurm has said is left as it is.
+func (s *State) notAfter(now time.Time) {
+	bound := func(at time.Time) time.Time {
+		if at.After(now) {
+			return now
+		}
+		return at
+	}
+	for _, times := range []map[string]time.Time{s.IdleSince, s.UnleasedSince, s.Drained} {
+		for name, at := range times {
+			times[name] = bound(at)
+		}
+	}
+	for i, at := range s.Submissions {
+		s.Submissions[i] = bound(at)
+	}
+	s.Failures.Last = bound(s.Failures.Last)
+	for node, f := range s.NodeFailures {
+		f.Last = bound(f.Last)
+		s.NodeFailures[node] = f
+	}
+	for name, r := range s.Jobs {
+		r.Asked, r.Answered, r.Seen, r.GivenBack = bound(r.Asked), bound(r.Answered), bound(r.Seen), bound(r.GivenBack)
+		s.Jobs[name] = r
+	}
+}
+
 // fail notes that a job, or the attempt to submit one, has failed.
 func (s *State) fail(node string, at time.Time, reason string) {
 	s.Failures.add(at, reason)

@@ -47,7 +47,7 @@ var ErrNotHarvested = errors.New("nothing was ever harvested for this run direct
 // Read reads a run directory's state file. Where there is none the error is ErrNotHarvested.
 func Read(directory string) (File, error) {
 	path := filepath.Join(directory, fileName)
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would be waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{State: NewState()}, ErrNotHarvested
 	}
@@ -97,13 +97,8 @@ func lock(directory, self string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("harvest: locking %s: %w; two harvesters could not be told apart there: put the run directory on a file system with locks", path, err)
 	}
-	err = file.Truncate(0)
-	if err == nil {
-		_, err = file.WriteAt([]byte(self+"\n"), 0)
-	}
-	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("harvest: writing %s: %w", path, err)
+	if err := file.Truncate(0); err == nil {
+		_, _ = file.WriteAt([]byte(self+"\n"), 0) // for people; where the disk is full nodes can be given back all the same
 	}
 	return file, nil
 }

@@ -23,6 +23,9 @@ type Lease struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Until is when the lease ends however often it is renewed: its time limit is over. Zero: it has none.
 	Until time.Time `json:"until,omitzero"`
+	// AllocationEnds is when the first allocation ends that one of its nodes is in, with which the lease loses its executors there,
+	// as those nodes say now; zero: none ends, or nobody knows.
+	AllocationEnds time.Time `json:"allocation_ends,omitzero"`
 	// Ended is zero while the lease lasts.
 	Ended time.Time `json:"ended,omitzero"`
 }

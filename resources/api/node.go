@@ -13,6 +13,8 @@ type Node struct {
 	UID     int    `json:"uid"`
 	User    string `json:"user"`
 	Account string `json:"account,omitempty"`
+	// Job is the number of Slurm's job that it is part of; 0: none.
+	Job uint32 `json:"job,omitempty"`
 	// Cores are the numbers of the cores that can be lent while nobody else uses them.
 	Cores []int `json:"cores"`
 	// NUMA says on which NUMA node each core is, by the core's number; without it they are all on one.

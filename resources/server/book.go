@@ -351,10 +351,20 @@ func (b *book) forget(at time.Time) {
 	}
 }
 
-// record is a copy of a lease's, with the time at which it ends unless it is renewed. mu is held.
+// record is a copy of a lease's, with the time at which it ends unless it is renewed, and that at which the first of its nodes'
+// allocations does. mu is held.
 func (b *book) record(lease *api.Lease) api.Lease {
 	record := lease.Clone()
 	record.Expires = b.expires[lease.ID]
+	for _, name := range record.Nodes() {
+		node := b.state.Nodes[name]
+		if node == nil || node.Outlook.Ends.IsZero() {
+			continue
+		}
+		if record.AllocationEnds.IsZero() || node.Outlook.Ends.Before(record.AllocationEnds) {
+			record.AllocationEnds = node.Outlook.Ends
+		}
+	}
 	return record
 }
 

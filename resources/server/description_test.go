@@ -109,7 +109,7 @@ func (d *describer) schema(of reflect.Type) object {
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer", "format": "int64"}
-	case reflect.Uint64:
+	case reflect.Uint32, reflect.Uint64:
 		return object{"type": "integer", "minimum": 0}
 	case reflect.Slice:
 		return object{"type": "array", "items": d.schema(of.Elem())}

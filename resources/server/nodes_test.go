@@ -77,6 +77,40 @@ func TestDrainedNode(t *testing.T) {
 	}
 }
 
+// A lease says when the first of its nodes' allocations ends, as they say now.
+func TestLeaseKnowsItsAllocationsEnd(t *testing.T) {
+	b := testBook(t)
+	register(t, b, noon, registration("a", "i", 0))
+	register(t, b, noon, registration("b", "j", 0))
+	lease := granted(t, b, noon, 2)
+	count := uint64(0)
+	says := func(node, instance string, ends time.Time) {
+		t.Helper()
+		count++
+		_, err := b.heartbeat(node, api.Heartbeat{Instance: instance, Beat: count, State: api.State{
+			Held: []api.Held{held(lease, node)}, Outlook: api.Outlook{Ends: ends, LendsUntil: ends.Add(-time.Minute)},
+		}}, noon)
+		check(t, err)
+	}
+	expect := func(what string, ends time.Time) {
+		t.Helper()
+		one, err := b.oneLease(lease.ID)
+		check(t, err)
+		if all := b.leases(); len(all) != 1 || !all[0].AllocationEnds.Equal(ends) || !one.AllocationEnds.Equal(ends) {
+			t.Errorf("%s: %v in the list, %v of itself, want %v", what, all[0].AllocationEnds, one.AllocationEnds, ends)
+		}
+	}
+	expect("before anybody knows", time.Time{})
+	says("a", "i", noon.Add(2*time.Hour))
+	expect("one ends", noon.Add(2*time.Hour))
+	says("b", "j", noon.Add(time.Hour))
+	expect("the other ends before it", noon.Add(time.Hour))
+	says("b", "j", noon.Add(3*time.Hour))
+	expect("that was made longer", noon.Add(2*time.Hour))
+	check(t, b.deregister("a", "i", noon))
+	expect("the executors of the first are lost", noon.Add(3*time.Hour))
+}
+
 func TestSilentNodeIsSaidToBe(t *testing.T) {
 	b := testBook(t)
 	register(t, b, noon, registration("n", "i", 0))
