@@ -48,10 +48,10 @@ LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=
 PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 
 # The tests that count and time, which take long and want an idle machine.
-ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes/portfolio
+ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes ./apps/blackscholes/portfolio ./apps/internal/pricing
 
-PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/pingpong
-LIBRARIES := bin/libjacobi.so bin/libfunctions.so bin/libbench.so
+PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/blackscholes bin/pingpong
+LIBRARIES := bin/libjacobi.so bin/libblackscholes.so bin/libfunctions.so bin/libbench.so
 HEADER    := build/include/sublet/function.h
 
 MAKEFLAGS += --no-print-directory
@@ -94,7 +94,7 @@ SANITIZE_NOT := ^(TestLargest|TestManyInvocations|TestOrderAndPipelining|TestSha
 sanitize: TESTER := $(SANITIZED) build/tools/gotestsum
 sanitize: | deps ## run the tests of the C under the address, leak and undefined behaviour sanitizers
 	@GOBIN=$(CURDIR)/build/tools go install $(lastword $(GOTESTSUM))
-	@$(call run_tests,-asan -skip '$(SANITIZE_NOT)',./internal/fabric ./apps/jacobi/linear)
+	@$(call run_tests,-asan -skip '$(SANITIZE_NOT)',./internal/fabric ./apps/jacobi/linear ./apps/internal/pricing)
 
 # An input that breaks something is kept in the package's testdata/fuzz, for every later test.
 FUZZTIME ?= 30s
@@ -174,6 +174,11 @@ bin/%: force | deps
 bin/libjacobi.so: $(wildcard apps/jacobi/kernel/*.[ch]) $(HEADER) Makefile | deps
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WARNINGS) -fPIC -shared -I build/include -o $@ $(filter %.c,$^) -lm
+
+# -std=c11: prices do not depend on other options (apps/internal/pricing/pricing.h). cgo compiles the same files.
+bin/libblackscholes.so: $(wildcard apps/blackscholes/kernel/*.c apps/internal/pricing/*.[ch]) $(HEADER) Makefile | deps
+	@mkdir -p $(@D)
+	@$(CC) -std=c11 $(CFLAGS) $(WARNINGS) -fPIC -shared -fvisibility=hidden -I build/include -o $@ $(filter %.c,$^) -lm
 
 bin/libfunctions.so: examples/functions.cpp Makefile | deps
 	@mkdir -p $(@D)

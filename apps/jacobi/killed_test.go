@@ -44,17 +44,17 @@ func startJob(t *testing.T, ranks, executors int, args ...string) *job {
 			t.Logf("the last job says %s", &j.stderr)
 		}
 	})
-	eventually(t, 30*time.Second, func() (bool, string) {
+	mpitest.Eventually(t, 30*time.Second, func() (bool, string) {
 		working := 0
 		for _, p := range ourProcesses(t) {
-			if p.program == "sublet-executor" && p.busy() >= 50*time.Millisecond {
+			if p.Program == "sublet-executor" && p.Busy() >= 50*time.Millisecond {
 				working++
 			}
 		}
 		return working == executors, fmt.Sprintf("%d of %d executors are at work", working, executors)
 	})
 	for _, p := range ourProcesses(t) {
-		maps.Copy(j.traces, p.traces())
+		maps.Copy(j.traces, traces(p))
 	}
 	return j
 }
@@ -63,11 +63,11 @@ func startJob(t *testing.T, ranks, executors int, args ...string) *job {
 func (j *job) kill(program string) {
 	j.t.Helper()
 	running := ourProcesses(j.t)
-	i := slices.IndexFunc(running, func(p process) bool { return p.program == program })
+	i := slices.IndexFunc(running, func(p mpitest.Process) bool { return p.Program == program })
 	if i < 0 {
 		return
 	}
-	if err := syscall.Kill(running[i].pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+	if err := syscall.Kill(running[i].Pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 		j.t.Error(err)
 	}
 }
@@ -89,7 +89,7 @@ func (j *job) report() report.Report {
 func (j *job) expectNoTraces() {
 	j.t.Helper()
 	expectNothingLeft(j.t)
-	eventually(j.t, 2*time.Second, func() (bool, string) {
+	mpitest.Eventually(j.t, 2*time.Second, func() (bool, string) {
 		sockets, err := os.ReadFile("/proc/net/unix")
 		if err != nil {
 			j.t.Fatal(err)
@@ -107,9 +107,9 @@ func (j *job) expectNoTraces() {
 
 // traces are the files in /dev/shm that a process has mapped and its abstract sockets, each by its
 // inode and name: another job may have a socket of the same name next.
-func (p process) traces() map[string]bool {
+func traces(p mpitest.Process) map[string]bool {
 	found := map[string]bool{}
-	mapped, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.pid))
+	mapped, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.Pid))
 	for line := range strings.Lines(string(mapped)) {
 		if _, file, ok := strings.Cut(strings.TrimSpace(line), " /dev/shm/"); ok {
 			found["/dev/shm/"+file] = true
@@ -117,7 +117,7 @@ func (p process) traces() map[string]bool {
 	}
 	sockets, _ := os.ReadFile("/proc/net/unix")
 	own := map[string]bool{}
-	folder := fmt.Sprintf("/proc/%d/fd", p.pid)
+	folder := fmt.Sprintf("/proc/%d/fd", p.Pid)
 	descriptors, _ := os.ReadDir(folder)
 	for _, descriptor := range descriptors {
 		target, _ := os.Readlink(filepath.Join(folder, descriptor.Name()))
@@ -139,8 +139,8 @@ func TestRanksAreKilled(t *testing.T) {
 		t.Errorf("no socket among %v: nothing would be noticed", j.traces)
 	}
 	for _, p := range ourProcesses(t) {
-		if p.program == "jacobi" {
-			if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil {
+		if p.Program == "jacobi" {
+			if err := syscall.Kill(p.Pid, syscall.SIGKILL); err != nil {
 				t.Error(err)
 			}
 		}

@@ -5,10 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 	"github.com/sublet-hpc/sublet/internal/buildtest"
@@ -66,69 +64,13 @@ func complaints(result mpitest.Result) []string {
 	})
 }
 
-// process is one that runs a program from the folder.
-type process struct {
-	pid     int
-	program string // without the folder
-}
-
 // expectNothingLeft fails the test when a process of our programs lives 2 seconds after the run.
 func expectNothingLeft(t *testing.T) {
 	t.Helper()
-	eventually(t, 2*time.Second, func() (bool, string) {
-		alive := ourProcesses(t)
-		return len(alive) == 0, fmt.Sprintf("there are still %v", alive)
-	})
+	mpitest.ExpectNothingLeft(t, bin)
 }
 
-// eventually fails the test when a condition has not come true in time. What it looks at has no
-// event that could be waited for.
-func eventually(t *testing.T, limit time.Duration, condition func() (bool, string)) {
+func ourProcesses(t *testing.T) []mpitest.Process {
 	t.Helper()
-	for deadline := time.Now().Add(limit); ; {
-		ok, why := condition()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%v later %s", limit, why)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func ourProcesses(t *testing.T) []process {
-	t.Helper()
-	var found []process
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		// Of a process that has just ended nothing can be read.
-		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		if err == nil && filepath.Dir(program) == bin {
-			found = append(found, process{pid, filepath.Base(program)})
-		}
-	}
-	return found
-}
-
-// busy is how long a process has computed.
-func (p process) busy() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
-	if err != nil {
-		return 0
-	}
-	_, afterName, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(afterName)
-	if len(fields) < 12 {
-		return 0
-	}
-	ticks, _ := strconv.Atoi(fields[11]) // in user mode, in hundredths of a second
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return mpitest.Processes(t, bin)
 }

@@ -31,7 +31,7 @@ func Programs(dir string, folders ...string) error {
 	return nil
 }
 
-// Library builds a function library from C or C++ sources, and returns its path. $CC and $CXX are the
+// Library builds a function library from C or C++ sources, among which there may be options of the compiler, and returns its path. $CC and $CXX are the
 // compilers.
 func Library(dir, name string, sources ...string) (string, error) {
 	include, err := installHeader(dir)

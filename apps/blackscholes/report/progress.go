@@ -1,0 +1,62 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Progress shows how many options have been done, if that takes long: a bar on a terminal, elsewhere a line now
+// and then. A nil Progress shows nothing.
+type Progress struct {
+	w     io.Writer
+	title string
+	total int64
+	every time.Duration
+	bar   *progressbar.ProgressBar // nil: lines
+	shown time.Time
+}
+
+const (
+	barEvery  = 100 * time.Millisecond
+	lineEvery = 5 * time.Second
+)
+
+// NewProgress returns the progress of doing a number of options; title says what is done, as in "pricing".
+func NewProgress(w io.Writer, terminal bool, title string, total int64) *Progress {
+	p := &Progress{w: w, title: title, total: max(total, 1), every: lineEvery, shown: time.Now()}
+	if terminal {
+		p.every = barEvery
+		p.bar = progressbar.NewOptions64(p.total,
+			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(title),
+			progressbar.OptionShowCount(), progressbar.OptionSetElapsedTime(true),
+			progressbar.OptionSetWidth(40), progressbar.OptionClearOnFinish())
+	}
+	return p
+}
+
+// Done tells how many options have been done so far.
+func (p *Progress) Done(options int64) {
+	if p == nil {
+		return
+	}
+	now := time.Now()
+	if now.Sub(p.shown) < p.every {
+		return
+	}
+	p.shown = now
+	if p.bar != nil {
+		_ = p.bar.Set64(min(options, p.total))
+		return
+	}
+	fmt.Fprintf(p.w, "blackscholes: %s: %d of %d options, %.0f %%\n", p.title, options, p.total, 100*float64(options)/float64(p.total))
+}
+
+// Close takes the bar away.
+func (p *Progress) Close() {
+	if p != nil && p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}
