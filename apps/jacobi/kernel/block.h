@@ -18,11 +18,18 @@ static inline double next_of(double x, double b, double product, double diagonal
     return x + (b - product) / diagonal;
 }
 
-/* Checks what the invocation brings against the block's header: the constant must be a block of the
- * given kind, whose rest the caller checks, input and output must fit. */
-static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *kind) {
-    if (call->constant_count != 1)
-        return sublet_fail(call, 1, "needs 1 constant, the block of rows; got %u", call->constant_count);
+/* The rows of the system that an invocation is for: lo up to hi. The optional second constant. */
+struct selection {
+    uint64_t lo, hi;
+};
+
+/* Checks what the invocation brings against the block's header: the first constant must be a block of
+ * the given kind, whose rest the caller checks; a second one says which of its rows are meant, else
+ * all are; input and output must fit. *lo and *hi are then those rows, counted from the block's first. */
+static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *kind, size_t *lo, size_t *hi) {
+    if (call->constant_count != 1 && call->constant_count != 2)
+        return sublet_fail(call, 1, "needs 1 constant, the block of rows, or 2, with the rows that are meant; got %u",
+                           call->constant_count);
     const sublet_bytes *block = &call->constants[0];
     const struct header *h = block->data;
     if (block->size < sizeof *h || h->magic != magic)
@@ -36,8 +43,22 @@ static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *
     if (call->input_size != h->stride * sizeof(double))
         return sublet_fail(call, 3, "x has %llu bytes; the block needs %llu", (unsigned long long)call->input_size,
                            (unsigned long long)(h->stride * sizeof(double)));
-    if (call->output_capacity < h->rows * sizeof(double))
-        return sublet_need(call, h->rows * sizeof(double));
+    *lo = 0;
+    *hi = h->rows;
+    if (call->constant_count == 2) {
+        const struct selection *meant = call->constants[1].data;
+        if (call->constants[1].size != sizeof *meant)
+            return sublet_fail(call, 4, "the second constant has %llu bytes; it is two numbers, the first row and that behind the last",
+                               (unsigned long long)call->constants[1].size);
+        if (meant->lo < h->first || meant->hi < meant->lo || meant->hi > h->first + h->rows)
+            return sublet_fail(call, 4, "rows %llu up to %llu are not in the block, which has %llu up to %llu",
+                               (unsigned long long)meant->lo, (unsigned long long)meant->hi,
+                               (unsigned long long)h->first, (unsigned long long)(h->first + h->rows));
+        *lo = meant->lo - h->first;
+        *hi = meant->hi - h->first;
+    }
+    if (call->output_capacity < (*hi - *lo) * sizeof(double))
+        return sublet_need(call, (*hi - *lo) * sizeof(double));
     return 0;
 }
 
