@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/sublet-hpc/sublet/apps/internal/program"
 	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
 	"github.com/sublet-hpc/sublet/apps/jacobi/options"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
@@ -56,7 +57,7 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 // iteration does one sweep over all ranks' rows and returns the residual of the x that it started
 // from.
 func (s *solver) iteration(ctx context.Context) (float64, error) {
-	failed := oneLine(s.split.Step(ctx, s.work))
+	failed := program.OneLine(s.split.Step(ctx, s.work))
 	maxima := []float64{linear.Step(s.next.values, s.x.values, s.lo, s.diagonal), 0}
 	if failed != nil {
 		maxima = []float64{0, 1}

@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"golang.org/x/term"
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/apps/internal/program"
+	"github.com/sublet-hpc/sublet/apps/internal/seat"
 	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
 	"github.com/sublet-hpc/sublet/apps/jacobi/options"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
@@ -24,7 +23,7 @@ func run(ctx context.Context, world *collective.World, o *options.Options, stdou
 	library := ""
 	var err error
 	if o.Offload > 0 {
-		library, err = findLibrary(o.Library)
+		library, err = program.FindLibrary(o.Library, libraryName)
 	}
 	if err == nil && o.Output != "" && world.Rank() == 0 {
 		err = report.CheckSolutionPath(o.Output)
@@ -91,7 +90,7 @@ func conclude(o *options.Options, p *problem, x []float64, r *report.Report, std
 
 // rankSummary is what rank 0 must know of every rank.
 type rankSummary struct {
-	Seat   report.Seat
+	Seat   seat.Seat
 	Leased []report.Executor
 	Lost   int
 	Losses []report.Loss
@@ -105,10 +104,10 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 		Seconds: s.seconds, SetupSeconds: s.setupSeconds,
 	}
 	describeProblem(r, p, o)
-	seat, err := findSeat()
+	own, err := seat.Find()
 	var mine []byte
 	if err == nil {
-		mine, err = json.Marshal(rankSummary{seat, s.leased, s.lost, s.losses})
+		mine, err = json.Marshal(rankSummary{own, s.leased, s.lost, s.losses})
 	}
 	if err := world.Agree(err); err != nil {
 		return nil, err
@@ -117,7 +116,7 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 	if err != nil {
 		return nil, err
 	}
-	var seats []report.Seat
+	var seats []seat.Seat
 	for rank, data := range all {
 		var summary rankSummary
 		if err = json.Unmarshal(data, &summary); err != nil {
@@ -129,35 +128,12 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 		r.Lost += summary.Lost
 		r.Losses = append(r.Losses, summary.Losses...)
 	}
-	r.CoresLocal, r.Cores = report.CountCores(seats, r.Leased)
+	r.CoresLocal, r.Cores = seat.CountCores(seats, nil), seat.CountCores(seats, r.Places())
 	return r, world.Agree(err)
 }
 
-// libraryName is the function library's file, libraryFolder where it is installed, as seen from
-// the programs' folder.
-const (
-	libraryName   = "libjacobi.so"
-	libraryFolder = "../lib/sublet"
-)
-
-// findLibrary returns the path of the executors' function library.
-func findLibrary(given string) (string, error) {
-	if given != "" {
-		return given, nil
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("finding %s: %w", libraryName, err)
-	}
-	beside := filepath.Join(filepath.Dir(program), libraryName)
-	installed := filepath.Join(filepath.Dir(program), libraryFolder, libraryName)
-	for _, path := range []string{beside, installed} {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("the executors' function library is neither %s nor %s; name it with --library", beside, installed)
-}
+// libraryName is the function library's file.
+const libraryName = "libjacobi.so"
 
 // newProgress shows rank 0's progress on standard error.
 func newProgress(world *collective.World, o *options.Options, percent float64) *report.Progress {
@@ -171,16 +147,4 @@ func newProgress(world *collective.World, o *options.Options, percent float64) *
 // newReading shows on standard error how far reading files has come.
 func newReading() *report.Reading {
 	return report.NewReading(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
-}
-
-// oneLine cuts several errors down to the first: one message is enough.
-func oneLine(err error) error {
-	if err == nil {
-		return nil
-	}
-	line, _, more := strings.Cut(err.Error(), "\n")
-	if !more {
-		return err
-	}
-	return errors.New(line)
 }

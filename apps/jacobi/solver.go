@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/apps/internal/program"
 	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
 	"github.com/sublet-hpc/sublet/apps/jacobi/options"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
@@ -63,16 +64,16 @@ func solve(ctx context.Context, world *collective.World, p *problem, o *options.
 	if err != nil {
 		return nil, err // closing has gone wrong for the same reason, if it has
 	}
-	return out, world.Agree(oneLine(closing))
+	return out, world.Agree(program.OneLine(closing))
 }
 
 func (s *solver) solve(ctx context.Context, o *options.Options, percent float64, library string, start time.Time) (*solution, error) {
-	if err := s.world.Agree(oneLine(s.setUp(ctx, o, percent, library))); err != nil {
+	if err := s.world.Agree(program.OneLine(s.setUp(ctx, o, percent, library))); err != nil {
 		return nil, err
 	}
 	// The first step gives the executors their rows and touches all memory. It is not counted,
 	// and its result is overwritten.
-	if err := s.world.Agree(oneLine(adviseMemory(s.split.Step(ctx, s.work)))); err != nil {
+	if err := s.world.Agree(program.OneLine(adviseMemory(s.split.Step(ctx, s.work)))); err != nil {
 		return nil, err
 	}
 	maxima := []float64{s.largest, time.Since(start).Seconds()}

@@ -79,7 +79,7 @@ func (o *Options) Limit() int {
 }
 
 // ErrHelp is returned by Parse for --help.
-var ErrHelp = errors.New("help was asked for")
+var ErrHelp = pflag.ErrHelp
 
 // Parse reads the arguments behind the program's name. Errors other than ErrHelp say in one line
 // what is wrong with them.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/sublet-hpc/sublet/apps/internal/seat"
 )
 
 // Report is what a run found out. Fields that were not measured are left out, or null where a
@@ -101,6 +103,14 @@ func (r *Report) Add(leased []Executor) {
 		}
 	}
 	r.Oversubscribed = slices.ContainsFunc(r.Leased, func(e Executor) bool { return e.Oversubscribed })
+}
+
+// Places are where the executors ran.
+func (r *Report) Places() (places []seat.Place) {
+	for _, e := range r.Leased {
+		places = append(places, seat.Place{Node: e.Node, Core: e.Core})
+	}
+	return places
 }
 
 func names(leased []Executor, of func(Executor) string) *string {

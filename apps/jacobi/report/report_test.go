@@ -125,30 +125,6 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-func TestCountCores(t *testing.T) {
-	bound := func(node string, core int) Seat { return Seat{node, core, 4} }
-	on := func(node string, core int) Executor { return Executor{Node: node, Core: core} }
-	for name, test := range map[string]struct {
-		ranks           []Seat
-		executors       []Executor
-		local, together int
-	}{
-		"one bound rank":               {[]Seat{bound("a", 0)}, nil, 1, 1},
-		"and an executor beside it":    {[]Seat{bound("a", 0)}, []Executor{on("a", 1)}, 1, 2},
-		"and one on the same core":     {[]Seat{bound("a", 0)}, []Executor{on("a", 0), on("a", 1)}, 1, 2},
-		"two unbound ranks":            {[]Seat{bound("a", -1), bound("a", -1)}, []Executor{on("a", 2)}, 2, 3},
-		"more processes than cores":    {[]Seat{{"a", -1, 2}, {"a", -1, 2}, {"a", -1, 2}}, []Executor{on("a", 0), on("a", 1)}, 2, 2},
-		"two nodes":                    {[]Seat{bound("a", 0), bound("b", 0)}, []Executor{on("b", 1)}, 2, 3},
-		"executors elsewhere":          {[]Seat{bound("a", 0)}, []Executor{on("c", 0), on("c", 1)}, 1, 3},
-		"two ranks bound to one core":  {[]Seat{bound("a", 0), bound("a", 0)}, nil, 1, 1},
-		"an executor that is unpinned": {[]Seat{bound("a", 0)}, []Executor{on("a", -1)}, 1, 2},
-	} {
-		if local, together := CountCores(test.ranks, test.executors); local != test.local || together != test.together {
-			t.Errorf("%s: %d and %d cores, want %d and %d", name, local, together, test.local, test.together)
-		}
-	}
-}
-
 // A few losses are told one by one, many are counted.
 func TestWriteLosses(t *testing.T) {
 	r := &Report{}

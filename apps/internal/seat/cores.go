@@ -1,22 +1,9 @@
-package report
+package seat
 
-// Seat is where a rank ran.
-type Seat struct {
-	Node string `json:"node"`
-	// Core that the rank was bound to, by the number of its first hardware thread; -1: to none.
-	Core int `json:"core"`
-	// Cores of its node that the job may use.
-	Cores int `json:"cores"`
-}
-
-// CountCores returns how many cores the ranks used, and how many together with executors. A rank
+// CountCores returns how many cores ranks and executors used together. A rank
 // that is bound to no core uses one that nobody else does, as long as there is one; a core that
 // several processes share counts once.
-func CountCores(ranks []Seat, executors []Executor) (local, together int) {
-	return countCores(ranks, nil), countCores(ranks, executors)
-}
-
-func countCores(ranks []Seat, executors []Executor) int {
+func CountCores(ranks []Seat, executors []Place) int {
 	type node struct {
 		bound map[int]bool
 		free  int // processes that are bound to no core

@@ -1,0 +1,2 @@
+// Package seat is where ranks and executors run, and how many cores they use together.
+package seat
