@@ -217,6 +217,10 @@ func (s *Split) begins() []int {
 // executor was lost.
 func (s *Split) Redone() int { return s.redone }
 
+// Lease is whose executors are used now: the plan's, or the Split's own; nil: there is none, or none yet. It can end with
+// the Split.
+func (s *Split) Lease() *Lease { return s.lease }
+
 // Close gives the lease back if the Split has it from Plan.Want, and writes the trace. It is called between steps; a
 // second call does nothing.
 func (s *Split) Close() error {
