@@ -39,23 +39,43 @@ func newGenerated(system linear.System, lo, hi, cellBytes int) *generated {
 	}
 }
 
+func (g *generated) Make(lo, hi int) error {
+	for lo < hi {
+		block, err := g.have(lo, hi)
+		if err != nil {
+			return err
+		}
+		lo = block.First + block.Rows
+	}
+	return nil
+}
+
 func (g *generated) Sweep(next, x []float64, lo, hi int) error {
 	for lo < hi {
-		block := g.holder(lo)
-		if block == nil {
-			made, err := g.keep(lo, g.gap(lo, hi))
-			if err != nil {
-				return err
-			}
-			g.system.Fill(made, made.First, made.First+made.Rows)
-			g.facts.note(made, made.First, made.First+made.Rows)
-			block = made
+		block, err := g.have(lo, hi)
+		if err != nil {
+			return err
 		}
 		end := min(hi, block.First+block.Rows)
 		block.Sweep(next, x, lo, end)
 		lo = end
 	}
 	return nil
+}
+
+// have returns a block that has a row, and makes one if there is none, of rows up to hi at most.
+func (g *generated) have(row, hi int) (*linear.Block, error) {
+	block := g.holder(row)
+	if block != nil {
+		return block, nil
+	}
+	block, err := g.keep(row, g.gap(row, hi))
+	if err != nil {
+		return nil, err
+	}
+	g.system.Fill(block, block.First, block.First+block.Rows)
+	g.facts.note(block, block.First, block.First+block.Rows)
+	return block, nil
 }
 
 func (g *generated) Bytes(lo, hi int) int { return g.system.Bytes(lo, hi) }
@@ -96,6 +116,21 @@ func (g *generated) dropLent() error {
 		return true
 	})
 	return errors.Join(errs...)
+}
+
+func (g *generated) Spare(block *linear.Block) bool {
+	for row := block.First; row < block.First+block.Rows; {
+		other := g.holder(row)
+		if other == block {
+			others := slices.DeleteFunc(slices.Clone(g.lent), func(b *linear.Block) bool { return b == block })
+			other = has(others, row)
+		}
+		if other == nil {
+			return false
+		}
+		row = other.First + other.Rows
+	}
+	return true
 }
 
 func (g *generated) TakeBack(block *linear.Block) error {

@@ -51,13 +51,22 @@ func TestGenerated(t *testing.T) {
 				}
 				lent = append(lent, block)
 			},
+			"make": func(t *rapid.T) {
+				if err := rows.Make(span()); err != nil {
+					t.Fatal(err)
+				}
+			},
 			"take back": func(t *rapid.T) {
 				if len(lent) == 0 {
 					t.Skip("nothing is lent")
 				}
 				i := rapid.IntRange(0, len(lent)-1).Draw(t, "block")
+				spare, held := rows.Spare(lent[i]), rows.Held()
 				if err := rows.TakeBack(lent[i]); err != nil {
 					t.Fatal(err)
+				}
+				if spare != (rows.Held() == held) {
+					t.Fatalf("spare %v, and then %d bytes are held, and %d before", spare, rows.Held(), held)
 				}
 				clear(lent[i].Memory()) // it is another's now
 				lent = slices.Delete(lent, i, i+1)

@@ -15,6 +15,8 @@ func Received(block *linear.Block) Rows {
 	return r
 }
 
+func (r *received) Make(int, int) error { return nil }
+
 func (r *received) Sweep(next, x []float64, lo, hi int) error {
 	r.block.Sweep(next, x, lo, hi)
 	return nil
@@ -25,6 +27,8 @@ func (r *received) Bytes(lo, hi int) int { return r.block.Bytes(lo, hi) }
 func (r *received) Lend(lo, hi int, memory []byte) (*linear.Block, error) {
 	return r.block.Copy(lo, hi, memory)
 }
+
+func (r *received) Spare(*linear.Block) bool { return true }
 
 func (r *received) TakeBack(*linear.Block) error { return nil }
 

@@ -8,12 +8,16 @@ import (
 
 // Rows are those of one rank. Row numbers are the system's.
 type Rows interface {
+	// Make makes those of the rows lo to hi-1 that nobody has.
+	Make(lo, hi int) error
 	// Sweep does one iteration for the rows lo to hi-1, as [linear.Block.Sweep] does.
 	Sweep(next, x []float64, lo, hi int) error
 	// Bytes is the size of a block of those rows.
 	Bytes(lo, hi int) int
 	// Lend makes a block of those rows in memory of so many zeroes, from where Sweep may take them until TakeBack.
 	Lend(lo, hi int, memory []byte) (*linear.Block, error)
+	// Spare tells whether all rows of a block that was lent are also elsewhere.
+	Spare(block *linear.Block) bool
 	// TakeBack is told that the memory of a block that was lent is about to go.
 	TakeBack(block *linear.Block) error
 	// Facts are what is known of rows that have been made so far.
