@@ -41,10 +41,8 @@ type piece struct {
 	executors []*offload.Executor // that have had it
 	step      int                 // the last in which it was used
 
-	part      offload.Span      // of the last step that used it
-	executor  *offload.Executor // that did it
-	selection *offload.Constant // the part, for the executors' function; nil: all of the piece
-	constants []*offload.Constant
+	part     offload.Span      // of the last step that used it
+	executor *offload.Executor // that did it
 }
 
 // slack is the part of a rank's rows that may be in memory twice because pieces are kept that are not used.
@@ -58,8 +56,8 @@ func newPieces(session *offload.Session, rows holding.Rows, lo, hi, vectors int)
 	}
 }
 
-// constants are what an invocation names for a part. They are made if that is the first time that it is sent.
-func (p *pieces) constants(part offload.Part) ([]*offload.Constant, error) {
+// constant is what an invocation names for a part. It is made if that is the first time that the piece is sent.
+func (p *pieces) constant(part offload.Part) (*offload.Constant, error) {
 	known := p.find(part)
 	if known == nil {
 		made, err := p.make(part)
@@ -75,11 +73,12 @@ func (p *pieces) constants(part offload.Part) ([]*offload.Constant, error) {
 		known.step = p.step
 		p.used++
 	}
-	known.executor = part.Executor
-	if err := p.point(known, offload.Span{Lo: part.Lo, Hi: part.Hi}); err != nil {
-		return nil, err
+	if span := (offload.Span{Lo: part.Lo, Hi: part.Hi}); known.part != span {
+		known.part = span
+		p.changed = true
 	}
-	return known.constants, nil
+	known.executor = part.Executor
+	return known.constant, nil
 }
 
 func (p *pieces) find(part offload.Part) *piece {
@@ -112,33 +111,9 @@ func (p *pieces) make(part offload.Part) (*piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	constant := builder.Seal()
-	made := &piece{index: part.Index, span: part.Piece, block: block, constant: constant, step: -1, part: part.Piece, constants: []*offload.Constant{constant}}
+	made := &piece{index: part.Index, span: part.Piece, block: block, constant: builder.Seal(), step: -1}
 	p.all = append(p.all, made)
-	p.changed = true
 	return made, nil
-}
-
-// point says which rows of a piece are meant.
-func (p *pieces) point(known *piece, part offload.Span) error {
-	if known.part == part {
-		return nil
-	}
-	p.changed = true
-	if known.selection != nil {
-		p.freed = append(p.freed, known.selection)
-		known.selection = nil
-	}
-	known.part, known.constants = part, known.constants[:1]
-	if part == known.span {
-		return nil
-	}
-	selection, err := p.session.Constant(linear.Selection(p.lo+part.Lo, p.lo+part.Hi))
-	if err != nil {
-		return err
-	}
-	known.selection, known.constants = selection, append(known.constants, selection)
-	return nil
 }
 
 // isIdle tells whether a piece was used neither in this step nor in the last.
@@ -223,12 +198,10 @@ func (p *pieces) free(which func(*piece) bool) error {
 			errs = append(errs, err)
 			return false
 		}
-		for _, c := range known.constants {
-			if err := c.Free(); errors.Is(err, offload.ErrBufferBusy) {
-				p.freed = append(p.freed, c)
-			} else if err != nil {
-				errs = append(errs, err)
-			}
+		if err := known.constant.Free(); errors.Is(err, offload.ErrBufferBusy) {
+			p.freed = append(p.freed, known.constant)
+		} else if err != nil {
+			errs = append(errs, err)
 		}
 		return true
 	})

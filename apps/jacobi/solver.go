@@ -123,8 +123,9 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, library string) 
 			return err
 		}
 	}
+	// Behind x is room for as many numbers as an executor may have rows.
 	for _, v := range []*vector{&s.x, &s.next} {
-		if *v, err = newVector(s.session, linear.Stride(s.problem.size)); err != nil {
+		if *v, err = newVector(s.session, linear.Stride(s.problem.size)+s.hi-s.lo); err != nil {
 			return err
 		}
 	}
@@ -190,7 +191,7 @@ func (s *solver) place() error {
 		return err
 	}
 	for _, part := range s.split.Parts() {
-		if _, err := s.pieces.constants(part); err != nil {
+		if _, err := s.pieces.constant(part); err != nil {
 			return err
 		}
 	}
@@ -227,14 +228,16 @@ func (s *solver) retreat(ctx context.Context, reason error) error {
 	return s.split.Step(ctx, s.work)
 }
 
-// remote sends x to the executor of a part, which writes its rows of next.
+// remote sends x to the executor of a part, which writes its rows of next. What is sent behind x says how many rows of
+// the piece come before the part's.
 func (s *solver) remote(ctx context.Context, part offload.Part) offload.Future {
-	constants, err := s.pieces.constants(part)
+	constant, err := s.pieces.constant(part)
 	if err != nil {
 		s.failed = err
 		return offload.Future{} // which fails
 	}
-	return part.Executor.Invoke(ctx, s.problem.function, s.x.buffer, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), constants...)
+	x := s.x.buffer.Sub(0, linear.Stride(s.problem.size)+part.Lo-part.Piece.Lo)
+	return part.Executor.Invoke(ctx, s.problem.function, x, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), constant)
 }
 
 // local computes rows of next here, whoever has had them so far.

@@ -18,18 +18,13 @@ static inline double next_of(double x, double b, double product, double diagonal
     return x + (b - product) / diagonal;
 }
 
-/* The rows of the system that an invocation is for: lo up to hi. The optional second constant. */
-struct selection {
-    uint64_t lo, hi;
-};
-
-/* Checks what the invocation brings against the block's header: the first constant must be a block of
- * the given kind, whose rest the caller checks; a second one says which of its rows are meant, else
- * all are; input and output must fit. *lo and *hi are then those rows, counted from the block's first. */
+/* Checks what the invocation brings against the block's header: the constant must be a block of the
+ * given kind, whose rest the caller checks, input and output must fit. *lo and *hi are then the rows that
+ * are meant, counted from the block's first: as many as the output has room for, after as many as the
+ * input has numbers behind x. */
 static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *kind, size_t *lo, size_t *hi) {
-    if (call->constant_count != 1 && call->constant_count != 2)
-        return sublet_fail(call, 1, "needs 1 constant, the block of rows, or 2, with the rows that are meant; got %u",
-                           call->constant_count);
+    if (call->constant_count != 1)
+        return sublet_fail(call, 1, "needs 1 constant, the block of rows; got %u", call->constant_count);
     const sublet_bytes *block = &call->constants[0];
     const struct header *h = block->data;
     if (block->size < sizeof *h || h->magic != magic)
@@ -40,25 +35,15 @@ static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *
         h->rows > h->n - h->first)
         return sublet_fail(call, 2, "the block says that it has %llu rows from row %llu on of a system of %llu",
                            (unsigned long long)h->rows, (unsigned long long)h->first, (unsigned long long)h->n);
-    if (call->input_size != h->stride * sizeof(double))
-        return sublet_fail(call, 3, "x has %llu bytes; the block needs %llu", (unsigned long long)call->input_size,
-                           (unsigned long long)(h->stride * sizeof(double)));
-    *lo = 0;
-    *hi = h->rows;
-    if (call->constant_count == 2) {
-        const struct selection *meant = call->constants[1].data;
-        if (call->constants[1].size != sizeof *meant)
-            return sublet_fail(call, 4, "the second constant has %llu bytes; it is two numbers, the first row and that behind the last",
-                               (unsigned long long)call->constants[1].size);
-        if (meant->lo < h->first || meant->hi < meant->lo || meant->hi > h->first + h->rows)
-            return sublet_fail(call, 4, "rows %llu up to %llu are not in the block, which has %llu up to %llu",
-                               (unsigned long long)meant->lo, (unsigned long long)meant->hi,
-                               (unsigned long long)h->first, (unsigned long long)(h->first + h->rows));
-        *lo = meant->lo - h->first;
-        *hi = meant->hi - h->first;
-    }
-    if (call->output_capacity < (*hi - *lo) * sizeof(double))
-        return sublet_need(call, (*hi - *lo) * sizeof(double));
+    const uint64_t numbers = call->input_size / sizeof(double), room = call->output_capacity / sizeof(double);
+    if (call->input_size % sizeof(double) || numbers < h->stride || numbers - h->stride > h->rows)
+        return sublet_fail(call, 3, "x has %llu bytes; the block needs %llu, and 8 for each of its %llu rows that is skipped",
+                           (unsigned long long)call->input_size, (unsigned long long)(h->stride * sizeof(double)),
+                           (unsigned long long)h->rows);
+    if (call->output_capacity % sizeof(double))
+        return sublet_fail(call, 4, "the output has %llu bytes, which are no whole rows", (unsigned long long)call->output_capacity);
+    *lo = numbers - h->stride;
+    *hi = room < h->rows - *lo ? *lo + room : h->rows;
     return 0;
 }
 

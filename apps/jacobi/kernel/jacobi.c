@@ -1,9 +1,10 @@
 /* The executors' half of a sweep of the Jacobi method: a function library.
  *
  * jacobi_sweep: the input is x, stride numbers; the first constant a block of rows as package
- * linear lays it out; the output next = x + (b - A·x) / diagonal, for the block's rows. A second
- * constant, two 64-bit numbers, says that only the system's rows from the one up to the other are
- * meant: executors keep a block while others compute some of its rows.
+ * linear lays it out; the output next = x + (b - A·x) / diagonal, for the block's rows.
+ * Executors keep a block while others compute some of its rows. So an output with room for fewer
+ * numbers gets those of the first rows only, and input behind x, of any content, says by its size how
+ * many rows come before them.
  *
  * The ranks compute their own rows with gonum. Sums are formed here in the same order as gonum
  * forms them on x86-64, even and odd columns apart, so that it does not matter who computes which

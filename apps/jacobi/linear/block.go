@@ -118,13 +118,6 @@ func (b *Block) Weights() []int {
 	return weights
 }
 
-// Selection is the second constant by which the executors' functions are told which of a block's rows they are to
-// compute: the system's rows lo to hi-1.
-func Selection(lo, hi int) []byte {
-	rows := [2]uint64{uint64(lo), uint64(hi)}
-	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&rows)), unsafe.Sizeof(rows))...)
-}
-
 // Memory allocates zeroes for a block of so many bytes.
 func Memory(bytes int) []byte {
 	words := make([]float64, bytes/wordBytes)

@@ -53,23 +53,14 @@ func compile(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// sweep has the library do what Block.Sweep does, for the whole block, the first constant, or for the rows that a second
-// one selects. The error is the function's.
-func (k kernel) sweep(t *testing.T, function string, x []float64, capacity int, constants ...[]byte) ([]float64, error) {
+// sweep has the library do what Block.Sweep does, for the whole block. The error is the function's.
+func (k kernel) sweep(t *testing.T, function string, block []byte, x []float64, capacity int) ([]float64, error) {
 	t.Helper()
-	input := filepath.Join(k.dir, "input")
-	if err := os.WriteFile(input, bytesOf(x), 0o600); err != nil {
+	constant, input := filepath.Join(k.dir, "constant"), filepath.Join(k.dir, "input")
+	if err := errors.Join(os.WriteFile(constant, block, 0o600), os.WriteFile(input, bytesOf(x), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{k.library, function, input, strconv.Itoa(capacity)}
-	for i, constant := range constants {
-		path := filepath.Join(k.dir, "constant"+strconv.Itoa(i))
-		if err := os.WriteFile(path, constant, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, path)
-	}
-	out, err := exec.CommandContext(t.Context(), k.caller, args...).Output()
+	out, err := exec.CommandContext(t.Context(), k.caller, k.library, function, constant, input, strconv.Itoa(capacity)).Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		if failed.ExitCode() != 3 {
@@ -132,7 +123,7 @@ func TestKernelsAgree(t *testing.T) {
 		x := vector(s, random)
 		want := make([]float64, Stride(s.N))
 		block.Sweep(want, x, shape.lo, shape.hi)
-		got, err := k.sweep(t, "jacobi_sweep", x, 8*block.Rows, memory)
+		got, err := k.sweep(t, "jacobi_sweep", memory, x, 8*block.Rows)
 		if err != nil || len(got) != block.Rows {
 			t.Fatalf("%+v: %d numbers, %v", shape, len(got), err)
 		}
@@ -154,7 +145,7 @@ func TestKernelsAgree(t *testing.T) {
 	}
 }
 
-// Whichever of a block's rows are selected, they are what they are in the whole block.
+// Whichever of a block's rows are meant, they are what they are in the whole block.
 func TestKernelsSelect(t *testing.T) {
 	k := buildKernel(t)
 	random := rand.New(rand.NewPCG(11, 12))
@@ -164,15 +155,20 @@ func TestKernelsSelect(t *testing.T) {
 		"jacobi_sweep_sparse": sparse(n, lo, hi, random),
 	} {
 		x := vector(System{N: n}, random)
-		whole, err := k.sweep(t, function, x, 8*(hi-lo), block.Memory())
+		whole, err := k.sweep(t, function, block.Memory(), x, 8*(hi-lo))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, rows := range [][2]int{{lo, hi}, {lo, lo}, {hi, hi}, {lo, lo + 1}, {lo + 1, hi}, {lo + 3, hi - 2}, {20, 23}, {hi - 1, hi}} {
-			got, err := k.sweep(t, function, x, 8*(rows[1]-rows[0]), block.Memory(), Selection(rows[0], rows[1]))
+			skipped := append(slices.Clone(x), make([]float64, rows[0]-lo)...)
+			got, err := k.sweep(t, function, block.Memory(), skipped, 8*(rows[1]-rows[0]))
 			if err != nil || !slices.Equal(got, whole[rows[0]-lo:rows[1]-lo]) {
 				t.Errorf("%s, rows %v: %v, %v", function, rows, got, err)
 			}
+		}
+		// More room than there are rows is no harm.
+		if got, err := k.sweep(t, function, block.Memory(), x, 8*(hi-lo)+16); err != nil || !slices.Equal(got, whole) {
+			t.Errorf("%s, into a larger output: %v, %v", function, got, err)
 		}
 	}
 }
@@ -189,33 +185,27 @@ func TestKernelRefuses(t *testing.T) {
 		return changed
 	}
 	for _, test := range []struct {
-		name      string
-		block     []byte
-		x         []float64
-		capacity  int
-		selection []byte
-		want      string
+		name     string
+		block    []byte
+		x        []float64
+		capacity int
+		want     string
 	}{
-		{"no constant", nil, x, 48, nil, "1 needs 1 constant, the block of rows, or 2, with the rows that are meant; got 0"},
-		{"short constant", good[:40], x, 48, nil, "2 the constant is not a block of dense rows"},
-		{"other constant", word(0, 1), x, 48, nil, "2 the constant is not a block of dense rows"},
-		{"no system", word(1, 0), x, 48, nil, "2 the block says that it has 6 rows from row 4 on of a system of 0"},
-		{"too large a system", word(1, 1<<63), x, 48, nil, "2 the block says"},
-		{"wrong stride", word(2, 32), x, 48, nil, "2 the block says"},
-		{"rows behind the end", word(3, 15), x, 48, nil, "2 the block says that it has 6 rows from row 15 on"},
-		{"first row far away", word(3, 1<<63), x, 48, nil, "2 the block says"},
-		{"more rows than there are", word(4, 14), x, 200, nil, "2 the block has"},
-		{"cut off", good[:len(good)-8], x, 48, nil, "2 the block has"},
-		{"short x", good, x[:20], 48, nil, "3 x has 160 bytes; the block needs 192"},
-		{"small output", good, x, 47, nil, "-3"},
-		{"small output of some rows", good, x, 23, Selection(5, 8), "-3"},
-		{"half a selection", good, x, 48, Selection(5, 8)[:8], "4 the second constant has 8 bytes"},
-		{"rows before the block's", good, x, 48, Selection(3, 8), "4 rows 3 up to 8 are not in the block, which has 4 up to 10"},
-		{"rows behind the block's", good, x, 56, Selection(4, 11), "4 rows 4 up to 11"},
-		{"rows far away", good, x, 48, Selection(-1, 4), "4 rows"},
-		{"rows the wrong way round", good, x, 48, Selection(8, 5), "4 rows 8 up to 5"},
+		{"no constant", nil, x, 48, "1 needs 1 constant, the block of rows; got 0"},
+		{"short constant", good[:40], x, 48, "2 the constant is not a block of dense rows"},
+		{"other constant", word(0, 1), x, 48, "2 the constant is not a block of dense rows"},
+		{"no system", word(1, 0), x, 48, "2 the block says that it has 6 rows from row 4 on of a system of 0"},
+		{"too large a system", word(1, 1<<63), x, 48, "2 the block says"},
+		{"wrong stride", word(2, 32), x, 48, "2 the block says"},
+		{"rows behind the end", word(3, 15), x, 48, "2 the block says that it has 6 rows from row 15 on"},
+		{"first row far away", word(3, 1<<63), x, 48, "2 the block says"},
+		{"more rows than there are", word(4, 14), x, 200, "2 the block has"},
+		{"cut off", good[:len(good)-8], x, 48, "2 the block has"},
+		{"short x", good, x[:20], 48, "3 x has 160 bytes; the block needs 192"},
+		{"output cut short", good, x, 47, "4 the output has 47 bytes, which are no whole rows"},
+		{"more skipped than there are", good, append(slices.Clone(x), make([]float64, 7)...), 48, "3 x has 248 bytes; the block needs 192, and 8 for each of its 6 rows that is skipped"},
 	} {
-		_, err := k.sweep(t, "jacobi_sweep", test.x, test.capacity, test.block, test.selection)
+		_, err := k.sweep(t, "jacobi_sweep", test.block, test.x, test.capacity)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%s: %v; want %s", test.name, err, test.want)
 		}
@@ -255,7 +245,7 @@ func TestSparseKernelsAgree(t *testing.T) {
 		x := vector(System{N: shape.n}, random)
 		want := make([]float64, Stride(shape.n))
 		block.Sweep(want, x, shape.lo, shape.hi)
-		got, err := k.sweep(t, "jacobi_sweep_sparse", x, 8*block.Rows, block.Memory())
+		got, err := k.sweep(t, "jacobi_sweep_sparse", block.Memory(), x, 8*block.Rows)
 		if err != nil || len(got) != block.Rows {
 			t.Fatalf("%+v: %d numbers, %v", shape, len(got), err)
 		}
@@ -287,27 +277,27 @@ func TestSparseKernelRefuses(t *testing.T) {
 		return changed(func(b *Block, _ *Sparse) { b.words[index] = math.Float64frombits(value) })
 	}
 	for _, test := range []struct {
-		name      string
-		block     []byte
-		selection []byte
-		want      string
+		name  string
+		block []byte
+		skip  int // rows
+		want  string
 	}{
-		{"dense block", System{N: 40, Dominance: 1.1}.Block(2, 40).Memory(), nil, "2 the constant is not a block of sparse rows"},
-		{"wrong stride", word(2, 48), nil, "2 the block says"},
-		{"no end of coefficients", word(5, 1<<62), nil, "2 the block has"},
-		{"cut off", block.Memory()[:len(block.Memory())-8], nil, "2 the block has"},
-		{"column of another matrix", changed(func(_ *Block, rows *Sparse) { rows.Columns[len(rows.Columns)-1] = 40 }), nil, "2 among the block's rows 32 to 37"},
-		{"column below 0", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = -1 }), nil, "2 among the block's rows 0 to 31"},
-		{"smallest column", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = math.MinInt32 }), nil, "2 among the block's rows 0 to 31"},
-		{"row that goes back", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = -8 }), nil, "2 among the block's rows 0 to 31"},
-		{"row that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = 1 << 40 }), nil, "2 among the block's rows 0 to 31"},
-		{"first row elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[0] = -1 << 40 }), nil, "2 the block's rows are not"},
-		{"selected row elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[10] = -8 }), Selection(12, 40), "2 the block's rows are not"},
-		{"selected row that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[10] = 1 << 40 }), Selection(12, 40), "2 among the block's rows 10 to 37"},
-		{"selected rows behind the block's", block.Memory(), Selection(12, 41), "4 rows 12 up to 41"},
-		{"too few rows", changed(func(_ *Block, rows *Sparse) { rows.Starts[38]-- }), nil, "2 the block's rows are not"},
+		{"dense block", System{N: 40, Dominance: 1.1}.Block(2, 40).Memory(), 0, "2 the constant is not a block of sparse rows"},
+		{"wrong stride", word(2, 48), 0, "2 the block says"},
+		{"no end of coefficients", word(5, 1<<62), 0, "2 the block has"},
+		{"cut off", block.Memory()[:len(block.Memory())-8], 0, "2 the block has"},
+		{"column of another matrix", changed(func(_ *Block, rows *Sparse) { rows.Columns[len(rows.Columns)-1] = 40 }), 0, "2 among the block's rows 32 to 37"},
+		{"column below 0", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = -1 }), 0, "2 among the block's rows 0 to 31"},
+		{"smallest column", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = math.MinInt32 }), 0, "2 among the block's rows 0 to 31"},
+		{"row that goes back", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = -8 }), 0, "2 among the block's rows 0 to 31"},
+		{"row that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = 1 << 40 }), 0, "2 among the block's rows 0 to 31"},
+		{"first row elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[0] = -1 << 40 }), 0, "2 the block's rows are not"},
+		{"row behind others elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[10] = -8 }), 10, "2 the block's rows are not"},
+		{"row behind others that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[10] = 1 << 40 }), 10, "2 among the block's rows 10 to 37"},
+		{"more skipped than there are", block.Memory(), 39, "3 x has"},
+		{"too few rows", changed(func(_ *Block, rows *Sparse) { rows.Starts[38]-- }), 0, "2 the block's rows are not"},
 	} {
-		_, err := k.sweep(t, "jacobi_sweep_sparse", x, 8*38, test.block, test.selection)
+		_, err := k.sweep(t, "jacobi_sweep_sparse", test.block, append(slices.Clone(x), make([]float64, test.skip)...), 8*38)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%s: %v; want %s", test.name, err, test.want)
 		}

@@ -1,6 +1,6 @@
 /* Calls a function of a function library without an executor:
- * call LIBRARY FUNCTION INPUT CAPACITY CONSTANT... > OUTPUT
- * An empty CONSTANT is left out. When the function fails, it prints code and text to standard error
+ * call LIBRARY FUNCTION BLOCK INPUT CAPACITY > OUTPUT
+ * An empty BLOCK is no constant. When the function fails, it prints code and text to standard error
  * and exits with 3. */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -25,8 +25,7 @@ static sublet_bytes contents(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    enum { MOST = 8 };
-    if (argc < 5 || argc > 5 + MOST)
+    if (argc != 6)
         return 2;
     void *library = dlopen(argv[1], RTLD_NOW);
     char name[64];
@@ -36,23 +35,15 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", dlerror());
         return 1;
     }
-    sublet_bytes input = contents(argv[3]), constants[MOST];
-    uint32_t count = 0;
-    for (int i = 5; i < argc; i++) {
-        constants[count] = contents(argv[i]);
-        if (constants[count].size > 0)
-            count++;
-        else
-            free((void *)(uintptr_t)constants[count].data);
-    }
+    sublet_bytes constant = contents(argv[3]), input = contents(argv[4]);
     char error[448] = "";
     sublet_call call = {
         .abi = SUBLET_ABI,
-        .constant_count = count,
+        .constant_count = constant.size > 0,
         .input = input.data,
         .input_size = input.size,
-        .output_capacity = strtoull(argv[4], NULL, 10),
-        .constants = constants,
+        .output_capacity = strtoull(argv[5], NULL, 10),
+        .constants = &constant,
         .error = error,
         .error_capacity = sizeof error,
     };
@@ -63,8 +54,7 @@ int main(int argc, char **argv) {
     else
         fwrite(call.output, 1, call.output_size, stdout);
     free(call.output);
-    for (uint32_t i = 0; i < count; i++)
-        free((void *)(uintptr_t)constants[i].data);
+    free((void *)(uintptr_t)constant.data);
     free((void *)(uintptr_t)input.data);
     return code ? 3 : fflush(stdout) != 0;
 }
