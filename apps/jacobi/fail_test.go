@@ -23,7 +23,7 @@ func TestFailures(t *testing.T) {
 		status      int
 		want        []string
 	}{
-		"wrong usage":                 {[]string{"--offload", "150"}, nil, 2, []string{"--offload 150", "--help"}},
+		"wrong usage":                 {[]string{"--offload", "150"}, nil, 2, []string{"150", "--offload", "0 to 100 percent", "--help"}},
 		"unknown option":              {[]string{"--ofload", "50"}, nil, 2, []string{"--ofload"}},
 		"no library":                  {[]string{"--library", missing}, nil, 1, []string{missing}},
 		"no ELF file":                 {[]string{"--library", text}, nil, 1, []string{text}},

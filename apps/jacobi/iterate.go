@@ -57,8 +57,8 @@ func (s *solver) iterate(ctx context.Context, o *options.Options, out *solution,
 // iteration does one sweep over all ranks' rows and returns the residual of the x that it started
 // from.
 func (s *solver) iteration(ctx context.Context) (float64, error) {
-	failed := program.OneLine(s.split.Step(ctx, s.work))
-	maxima := []float64{linear.Step(s.next.values, s.x.values, s.lo, s.diagonal), 0}
+	failed := program.OneLine(s.step(ctx))
+	maxima := []float64{linear.Step(s.next.values, s.x.values, s.lo, s.rows.Facts().Diagonal), 0}
 	if failed != nil {
 		maxima = []float64{0, 1}
 	}

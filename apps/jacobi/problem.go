@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/apps/jacobi/holding"
 	"github.com/sublet-hpc/sublet/apps/jacobi/input"
 	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
 	"github.com/sublet-hpc/sublet/apps/jacobi/options"
@@ -36,11 +37,10 @@ type problem struct {
 
 // rows is where a rank gets the rows of a system from: it generates them, or has received them.
 type rows interface {
-	// Block has at least the system's rows lo to hi-1.
-	Block(lo, hi int) *linear.Block
-	// Bytes is the size of a block of those rows, and Place makes one in memory of that size.
+	// Hold returns the rows lo to hi-1, for one solution.
+	Hold(lo, hi int) holding.Rows
+	// Bytes is the size of a block of those rows.
 	Bytes(lo, hi int) int
-	Place(lo, hi int, memory []byte) (*linear.Block, error)
 	// Residual is max|b-Ax| over those rows.
 	Residual(x []float64, lo, hi int) float64
 }
@@ -56,15 +56,19 @@ func define(world *collective.World, o *options.Options) (*problem, error) {
 	if o.Matrix != "" {
 		return load(world, o)
 	}
-	p := generated(world, o)
+	p := generate(world, o)
 	lo, hi := p.own(world)
-	return p, world.Agree(checkMemory(world, o, float64(p.rows.Bytes(lo, hi))))
+	needs := float64(p.rows.Bytes(lo, hi))
+	if o.Offload.Auto { // while executors' parts change
+		needs *= 1 + slack
+	}
+	return p, world.Agree(checkMemory(world, o, needs))
 }
 
-func generated(world *collective.World, o *options.Options) *problem {
+func generate(world *collective.World, o *options.Options) *problem {
 	system := linear.System{N: o.Size, Seed: o.Seed, Dominance: o.Dominance}
 	return &problem{
-		size: o.Size, bounds: linear.Divide(o.Size, world.Size()), rows: system, function: sweepDense,
+		size: o.Size, bounds: linear.Divide(o.Size, world.Size()), rows: generated{system}, function: sweepDense,
 		entries: o.Size * o.Size, advice: " (--dominance above 1)", direct: system.Direct,
 	}
 }
@@ -107,7 +111,7 @@ func load(world *collective.World, o *options.Options) (*problem, error) {
 	}
 	o.Size = all.Size
 	// A rank has its rows, and executors have a copy of theirs.
-	needs := float64(all.Bytes[world.Rank()]) * (1 + o.Offload/100)
+	needs := float64(all.Bytes[world.Rank()]) * (1 + o.Offload.Most())
 	if err := world.Agree(checkMemory(world, o, needs)); err != nil {
 		return nil, err
 	}
@@ -154,16 +158,17 @@ func distribute(world *collective.World, system *input.System, p *plan) (*linear
 	return block, world.Agree(err)
 }
 
+// generated are rows that a rank can make whenever it needs them.
+type generated struct{ linear.System }
+
+func (g generated) Hold(lo, hi int) holding.Rows { return holding.Generated(g.System, lo, hi) }
+
 // received is the rank's own rows, which it keeps.
 type received struct{ block *linear.Block }
 
-func (r received) Block(int, int) *linear.Block { return r.block }
+func (r received) Hold(int, int) holding.Rows { return holding.Received(r.block) }
 
 func (r received) Bytes(lo, hi int) int { return r.block.Bytes(lo, hi) }
-
-func (r received) Place(lo, hi int, memory []byte) (*linear.Block, error) {
-	return r.block.Copy(lo, hi, memory)
-}
 
 // Residual is that of all of the block's rows: ranks have no others.
 func (r received) Residual(x []float64, _, _ int) float64 { return r.block.Residual(x) }

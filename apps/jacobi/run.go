@@ -12,6 +12,7 @@ import (
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
 	"github.com/sublet-hpc/sublet/apps/internal/program"
 	"github.com/sublet-hpc/sublet/apps/internal/seat"
+	"github.com/sublet-hpc/sublet/apps/internal/share"
 	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
 	"github.com/sublet-hpc/sublet/apps/jacobi/options"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
@@ -22,7 +23,7 @@ import (
 func run(ctx context.Context, world *collective.World, o *options.Options, stdout, stderr io.Writer) error {
 	library := ""
 	var err error
-	if o.Offload > 0 {
+	if !o.Offload.None() {
 		library, err = program.FindLibrary(o.Library, libraryName)
 	}
 	if err == nil && o.Output != "" && world.Rank() == 0 {
@@ -46,7 +47,7 @@ func run(ctx context.Context, world *collective.World, o *options.Options, stdou
 	}
 	r.WriteLosses(stderr) // at once: what follows may take long, or fail
 	if o.Compare {
-		local, err := solve(ctx, world, p, o, 0, "")
+		local, err := solve(ctx, world, p, o, share.Share{}, "")
 		if err != nil {
 			return err
 		}
@@ -90,16 +91,14 @@ func conclude(o *options.Options, p *problem, x []float64, r *report.Report, std
 
 // rankSummary is what rank 0 must know of every rank.
 type rankSummary struct {
-	Seat   seat.Seat
-	Leased []report.Executor
-	Lost   int
-	Losses []report.Loss
+	Seat      seat.Seat
+	Offloaded report.Offloaded
 }
 
 // describe makes the report of a solution, on rank 0; on the others it is not complete.
 func describe(world *collective.World, p *problem, o *options.Options, s *solution) (*report.Report, error) {
 	r := &report.Report{
-		Ranks: world.Size(), OffloadPercent: o.Offload,
+		Ranks: world.Size(), OffloadPercent: percentOf(o.Offload),
 		Iterations: s.iterations, Tolerance: o.Tolerance, Residual: s.residual,
 		Seconds: s.seconds, SetupSeconds: s.setupSeconds,
 	}
@@ -107,7 +106,7 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 	own, err := seat.Find()
 	var mine []byte
 	if err == nil {
-		mine, err = json.Marshal(rankSummary{own, s.leased, s.lost, s.losses})
+		mine, err = json.Marshal(rankSummary{own, s.offloaded})
 	}
 	if err := world.Agree(err); err != nil {
 		return nil, err
@@ -124,9 +123,7 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 			break
 		}
 		seats = append(seats, summary.Seat)
-		r.Add(summary.Leased)
-		r.Lost += summary.Lost
-		r.Losses = append(r.Losses, summary.Losses...)
+		r.Add(summary.Offloaded)
 	}
 	r.CoresLocal, r.Cores = seat.CountCores(seats, nil), seat.CountCores(seats, r.Places())
 	return r, world.Agree(err)
@@ -135,13 +132,21 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 // libraryName is the function library's file.
 const libraryName = "libjacobi.so"
 
+// percentOf is a share as reports have it.
+func percentOf(part share.Share) *float64 {
+	if part.Auto {
+		return nil
+	}
+	return &part.Percent
+}
+
 // newProgress shows rank 0's progress on standard error.
-func newProgress(world *collective.World, o *options.Options, percent float64) *report.Progress {
+func newProgress(world *collective.World, o *options.Options, part share.Share) *report.Progress {
 	if world.Rank() != 0 {
 		return nil
 	}
 	terminal := term.IsTerminal(int(os.Stderr.Fd()))
-	return report.NewProgress(os.Stderr, terminal, report.Mode(percent), o.Tolerance, o.Iterations)
+	return report.NewProgress(os.Stderr, terminal, report.Mode(percentOf(part)), o.Tolerance, o.Iterations)
 }
 
 // newReading shows on standard error how far reading files has come.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"os"
 	"time"
 	"unsafe"
 
@@ -12,23 +12,23 @@ import (
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
 	"github.com/sublet-hpc/sublet/apps/internal/program"
+	"github.com/sublet-hpc/sublet/apps/internal/share"
+	"github.com/sublet-hpc/sublet/apps/jacobi/holding"
 	"github.com/sublet-hpc/sublet/apps/jacobi/linear"
 	"github.com/sublet-hpc/sublet/apps/jacobi/options"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
 	"github.com/sublet-hpc/sublet/offload"
 )
 
-// solution is what solving the system once has given, the same on all ranks but for leased, lost
-// and losses, which are the rank's own.
+// solution is what solving the system once has given, the same on all ranks but for what executors did, which is
+// the rank's own.
 type solution struct {
 	x            []float64
 	iterations   int
 	residual     float64
 	seconds      float64 // of the iterations
 	setupSeconds float64
-	leased       []report.Executor
-	lost         int
-	losses       []report.Loss
+	offloaded    report.Offloaded
 }
 
 // solver is one rank's part in solving the system once: its rows, divided between itself and its
@@ -41,25 +41,29 @@ type solver struct {
 	problem *problem
 	lo, hi  int // the rank's rows
 	parts   *collective.Parts
+	share   share.Share
 
 	session *offload.Session // nil: no executors
-	lease   *offload.Lease
+	lease   *offload.Lease   // of a fixed share
 	split   *offload.Split
 	work    offload.Work
-	remotes []*offload.Constant // the rows of each of the split's parts
+	off     string // why nothing is offloaded, if it is not the split that says so
+	trace   *os.File
 
-	x, next  vector
-	blocks   []*linear.Block // rows that the rank has itself
-	diagonal []float64       // of all of the rank's rows
-	largest  float64         // max|b| of the whole system
+	x, next vector
+	rows    holding.Rows
+	pieces  *pieces // of the rows, that executors have
+	largest float64 // max|b| of the whole system
+	placing float64 // seconds of the set-up in which pieces were made
+	failed  error   // in making a part's constants
 }
 
-// solve solves the system with a percentage of each rank's rows on executors. Its error is the same
+// solve solves the system with a share of each rank's rows on executors. Its error is the same
 // on all ranks, unless it is an MPIError.
-func solve(ctx context.Context, world *collective.World, p *problem, o *options.Options, percent float64, library string) (*solution, error) {
+func solve(ctx context.Context, world *collective.World, p *problem, o *options.Options, part share.Share, library string) (*solution, error) {
 	start := time.Now()
-	s := &solver{world: world, problem: p}
-	out, err := s.solve(ctx, o, percent, library, start)
+	s := &solver{world: world, problem: p, share: part}
+	out, err := s.solve(ctx, o, library, start)
 	closing := s.close()
 	if err != nil {
 		return nil, err // closing has gone wrong for the same reason, if it has
@@ -67,30 +71,31 @@ func solve(ctx context.Context, world *collective.World, p *problem, o *options.
 	return out, world.Agree(program.OneLine(closing))
 }
 
-func (s *solver) solve(ctx context.Context, o *options.Options, percent float64, library string, start time.Time) (*solution, error) {
-	if err := s.world.Agree(program.OneLine(s.setUp(ctx, o, percent, library))); err != nil {
+func (s *solver) solve(ctx context.Context, o *options.Options, library string, start time.Time) (*solution, error) {
+	if err := s.world.Agree(program.OneLine(s.setUp(ctx, o, library))); err != nil {
 		return nil, err
 	}
 	// The first step gives the executors their rows and touches all memory. It is not counted,
 	// and its result is overwritten.
-	if err := s.world.Agree(program.OneLine(adviseMemory(s.split.Step(ctx, s.work)))); err != nil {
+	if err := s.world.Agree(program.OneLine(adviseMemory(s.step(ctx)))); err != nil {
 		return nil, err
 	}
-	maxima := []float64{s.largest, time.Since(start).Seconds()}
+	s.placing = s.pieces.seconds
+	maxima := []float64{s.rows.Facts().Largest, time.Since(start).Seconds()}
 	if err := s.world.Max(maxima); err != nil {
 		return nil, err
 	}
 	s.largest = maxima[0]
 	out := &solution{setupSeconds: maxima[1]}
 
-	progress := newProgress(s.world, o, percent)
+	progress := newProgress(s.world, o, s.share)
 	err := s.iterate(ctx, o, out, progress)
 	progress.Close()
 	if err != nil {
 		return nil, err
 	}
 	out.x = append([]float64(nil), s.x.values[:s.problem.size]...)
-	s.describeLease(out)
+	s.describe(&out.offloaded)
 	return out, nil
 }
 
@@ -103,7 +108,7 @@ func adviseMemory(err error) error {
 }
 
 // setUp does what needs no other rank.
-func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64, library string) error {
+func (s *solver) setUp(ctx context.Context, o *options.Options, library string) error {
 	var err error
 	lengths := make([]int, s.world.Size())
 	for rank := range lengths {
@@ -113,105 +118,151 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, percent float64,
 		return err
 	}
 	s.lo, s.hi = s.problem.own(s.world)
-	if percent > 0 {
+	if !s.share.None() {
 		if s.session, err = offload.Connect(ctx); err != nil {
 			return err
 		}
-		s.lease, err = s.session.Lease(ctx, offload.Want{Executors: o.Executors, Library: library, Memory: int64(o.ExecutorMemory), Oversubscribe: true})
-		if err != nil {
-			return err
-		}
 	}
+	// Behind x is room for as many numbers as an executor may have rows.
 	for _, v := range []*vector{&s.x, &s.next} {
-		if *v, err = newVector(s.session, linear.Stride(s.problem.size)); err != nil {
+		if *v, err = newVector(s.session, linear.Stride(s.problem.size)+s.hi-s.lo); err != nil {
 			return err
 		}
 	}
-	plan := offload.Plan{Items: s.hi - s.lo, Share: percent / 100, Lease: s.lease, Weights: s.problem.weights, Resident: true}
-	if s.split, err = s.session.Split(ctx, plan); err != nil {
+	if err := s.divide(ctx, o, library); err != nil {
 		return err
 	}
 	s.work = offload.Work{Remote: s.remote, Local: s.local}
 	return s.place()
 }
 
-// place makes the rank's own rows and the constants that its executors get theirs by.
+// divide leases executors, unless the share is one that is to be found and they may not be worth it, and divides the
+// rows.
+func (s *solver) divide(ctx context.Context, o *options.Options, library string) error {
+	plan := offload.Plan{Items: s.hi - s.lo, Share: s.share.Plan(), Weights: s.problem.weights, Resident: true, Say: s.say}
+	if o.Iterations > 0 {
+		plan.Steps = 1 + o.Iterations
+	}
+	want := offload.Want{Executors: o.Executors, Library: library, Memory: int64(o.ExecutorMemory), Oversubscribe: true}
+	var err error
+	switch {
+	case s.session == nil:
+	case s.share.Auto:
+		want.Oversubscribe = false // a core that is shared does not do more
+		plan.Want = want
+	default:
+		if s.lease, err = s.session.Lease(ctx, want); err != nil {
+			return err
+		}
+		plan.Lease = s.lease
+	}
+	if o.Trace != "" && !s.share.None() {
+		if s.trace, err = os.Create(s.traceName(o.Trace)); err != nil {
+			return fmt.Errorf("--trace: %w", err)
+		}
+		plan.Trace = s.trace
+	}
+	s.split, err = s.session.Split(ctx, plan)
+	return err
+}
+
+// traceName is the file of this rank's timeline.
+func (s *solver) traceName(path string) string {
+	if s.world.Size() == 1 {
+		return path
+	}
+	return fmt.Sprintf("%s.%d", path, s.world.Rank())
+}
+
+// say tells why nothing is offloaded. All ranks have much the same to say, and all of it is in the report.
+func (s *solver) say(text string) {
+	if s.world.Rank() == 0 {
+		fmt.Fprintf(os.Stderr, "jacobi: rank 0: %s\n", text)
+	}
+}
+
+// place makes the rank's own rows and the constants by which its executors get theirs, as far as it is known who
+// computes what.
 func (s *solver) place() error {
-	s.diagonal = make([]float64, s.hi-s.lo)
-	enter := func(block *linear.Block) {
-		copy(s.diagonal[block.First-s.lo:], block.Diagonal)
-		s.largest = math.Max(s.largest, linear.MaxAbs(block.RHS))
-	}
+	s.rows = s.problem.rows.Hold(s.lo, s.hi)
+	s.pieces = newPieces(s.session, s.rows, s.lo, s.hi, 2*8*len(s.x.values))
 	lo, hi := s.split.Local()
-	own := s.problem.rows.Block(s.lo+lo, s.lo+hi)
-	enter(own)
-	s.blocks = []*linear.Block{own}
+	if err := s.rows.Make(s.lo+lo, s.lo+hi); err != nil {
+		return err
+	}
 	for _, part := range s.split.Parts() {
-		builder, err := s.session.NewConstant(s.problem.rows.Bytes(s.lo+part.Lo, s.lo+part.Hi))
-		if err != nil {
+		if _, err := s.pieces.constant(part); err != nil {
 			return err
 		}
-		block, err := s.problem.rows.Place(s.lo+part.Lo, s.lo+part.Hi, builder.Bytes())
-		if err != nil {
-			return err
-		}
-		enter(block)
-		s.remotes = append(s.remotes, builder.Seal())
 	}
 	return nil
 }
 
-// remote sends x to the executor of a part, which writes its rows of next.
+// step has everybody compute its rows of next.
+func (s *solver) step(ctx context.Context) error {
+	err := s.split.Step(ctx, s.work)
+	if s.failed != nil {
+		return s.failed
+	}
+	if s.share.Auto && errors.Is(err, offload.ErrPayloadTooLarge) {
+		err = s.retreat(ctx, err)
+	}
+	if err != nil {
+		return err
+	}
+	return s.pieces.stepped()
+}
+
+// retreat goes on without executors when they can not take what they would get. That they may get anything was not
+// asked for.
+func (s *solver) retreat(ctx context.Context, reason error) error {
+	s.off = program.OneLine(adviseMemory(reason)).Error()
+	s.say(s.off + "; all is computed here")
+	err := s.split.Close()
+	if err == nil {
+		s.split, err = s.session.Split(ctx, offload.Plan{Items: s.hi - s.lo})
+	}
+	if err != nil {
+		return err
+	}
+	return s.split.Step(ctx, s.work)
+}
+
+// remote sends x to the executor of a part, which writes its rows of next. What is sent behind x says how many rows of
+// the piece come before the part's.
 func (s *solver) remote(ctx context.Context, part offload.Part) offload.Future {
-	return part.Executor.Invoke(ctx, s.problem.function, s.x.buffer, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), s.remotes[part.Index])
+	constant, err := s.pieces.constant(part)
+	if err != nil {
+		s.failed = err
+		return offload.Future{} // which fails
+	}
+	x := s.x.buffer.Sub(0, linear.Stride(s.problem.size)+part.Lo-part.Piece.Lo)
+	return part.Executor.Invoke(ctx, s.problem.function, x, s.next.buffer.Sub(s.lo+part.Lo, s.lo+part.Hi), constant)
 }
 
-// local computes rows of next here: the rank's own, or those of an executor that was lost. The
-// latter are generated when they are needed for the first time, if the rank has not had them all along.
+// local computes rows of next here, whoever has had them so far.
 func (s *solver) local(lo, hi int) error {
-	lo, hi = s.lo+lo, s.lo+hi
-	for _, block := range s.blocks {
-		if block.First <= lo && hi <= block.First+block.Rows {
-			block.Sweep(s.next.values, s.x.values, lo, hi)
-			return nil
-		}
-	}
-	block := s.problem.rows.Block(lo, hi)
-	s.blocks = append(s.blocks, block)
-	block.Sweep(s.next.values, s.x.values, lo, hi)
-	return nil
-}
-
-func (s *solver) describeLease(out *solution) {
-	if s.lease == nil {
-		return
-	}
-	out.lost = s.lease.Lost()
-	for _, loss := range s.lease.Losses() {
-		out.losses = append(out.losses, report.Loss{Rank: s.world.Rank(), Text: loss.Error()})
-	}
-	rows := make(map[int]int)
-	for _, part := range s.split.Parts() {
-		rows[part.Executor.Index()] = part.Hi - part.Lo
-	}
-	for _, e := range s.lease.Executors() {
-		path := e.Path()
-		out.leased = append(out.leased, report.Executor{
-			Rank: s.world.Rank(), Index: e.Index(), Node: e.Node(), Core: e.Core(), Oversubscribed: e.Oversubscribed(),
-			Transport: path.Transport, Provider: path.Provider, Rows: rows[e.Index()], Memory: e.Memory(),
-		})
-	}
+	return s.rows.Sweep(s.next.values, s.x.values, s.lo+lo, s.lo+hi)
 }
 
 // close gives back all that the solver has; x and next must not be used any more.
 func (s *solver) close() error {
+	var errs []error
+	if s.split != nil {
+		errs = append(errs, s.split.Close())
+	}
+	if s.trace != nil {
+		errs = append(errs, s.trace.Close())
+	}
+	if s.rows != nil {
+		errs = append(errs, s.rows.Close())
+	}
 	if s.session != nil {
-		return s.session.Close() // with lease, constants and vectors
+		errs = append(errs, s.session.Close()) // with lease, constants and vectors
+	} else {
+		errs = append(errs, s.x.unmap(), s.next.unmap())
 	}
-	if err := s.x.unmap(); err != nil {
-		return err
-	}
-	return s.next.unmap()
+	return errors.Join(errs...)
 }
 
 // vector is memory outside the Go heap, where networks can register it: a buffer of the session,

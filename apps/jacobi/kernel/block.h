@@ -19,8 +19,10 @@ static inline double next_of(double x, double b, double product, double diagonal
 }
 
 /* Checks what the invocation brings against the block's header: the constant must be a block of the
- * given kind, whose rest the caller checks, input and output must fit. */
-static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *kind) {
+ * given kind, whose rest the caller checks, input and output must fit. *lo and *hi are then the rows that
+ * are meant, counted from the block's first: as many as the output has room for, after as many as the
+ * input has numbers behind x. */
+static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *kind, size_t *lo, size_t *hi) {
     if (call->constant_count != 1)
         return sublet_fail(call, 1, "needs 1 constant, the block of rows; got %u", call->constant_count);
     const sublet_bytes *block = &call->constants[0];
@@ -33,11 +35,15 @@ static inline int32_t check_call(sublet_call *call, uint64_t magic, const char *
         h->rows > h->n - h->first)
         return sublet_fail(call, 2, "the block says that it has %llu rows from row %llu on of a system of %llu",
                            (unsigned long long)h->rows, (unsigned long long)h->first, (unsigned long long)h->n);
-    if (call->input_size != h->stride * sizeof(double))
-        return sublet_fail(call, 3, "x has %llu bytes; the block needs %llu", (unsigned long long)call->input_size,
-                           (unsigned long long)(h->stride * sizeof(double)));
-    if (call->output_capacity < h->rows * sizeof(double))
-        return sublet_need(call, h->rows * sizeof(double));
+    const uint64_t numbers = call->input_size / sizeof(double), room = call->output_capacity / sizeof(double);
+    if (call->input_size % sizeof(double) || numbers < h->stride || numbers - h->stride > h->rows)
+        return sublet_fail(call, 3, "x has %llu bytes; the block needs %llu, and 8 for each of its %llu rows that is skipped",
+                           (unsigned long long)call->input_size, (unsigned long long)(h->stride * sizeof(double)),
+                           (unsigned long long)h->rows);
+    if (call->output_capacity % sizeof(double))
+        return sublet_fail(call, 4, "the output has %llu bytes, which are no whole rows", (unsigned long long)call->output_capacity);
+    *lo = numbers - h->stride;
+    *hi = room < h->rows - *lo ? *lo + room : h->rows;
     return 0;
 }
 

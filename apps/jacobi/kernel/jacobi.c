@@ -2,6 +2,9 @@
  *
  * jacobi_sweep: the input is x, stride numbers; the first constant a block of rows as package
  * linear lays it out; the output next = x + (b - A·x) / diagonal, for the block's rows.
+ * Executors keep a block while others compute some of its rows. So an output with room for fewer
+ * numbers gets those of the first rows only, and input behind x, of any content, says by its size how
+ * many rows come before them.
  *
  * The ranks compute their own rows with gonum. Sums are formed here in the same order as gonum
  * forms them on x86-64, even and odd columns apart, so that it does not matter who computes which
@@ -54,7 +57,8 @@ static inline double one_row(const double *row, const double *x, size_t stride) 
 }
 
 SUBLET_FUNCTION(jacobi_sweep) {
-    const int32_t refused = check_call(call, MAGIC, "dense");
+    size_t lo = 0, hi = 0;
+    const int32_t refused = check_call(call, MAGIC, "dense", &lo, &hi);
     if (refused)
         return refused;
     const sublet_bytes *block = &call->constants[0];
@@ -68,19 +72,19 @@ SUBLET_FUNCTION(jacobi_sweep) {
     const double *x = call->input, *own = x + h->first;
     double *next = call->output;
     const size_t cut = stride > AHEAD ? stride - AHEAD : 0;
-    size_t i = 0;
-    for (; i + 4 <= rows; i += 4) {
+    size_t i = lo;
+    for (; i + 4 <= hi; i += 4) {
         const double *row = matrix + i * stride;
         /* The next four rows; behind the last come the first, which the next call wants. */
-        const double *following = i + 8 <= rows ? row + 4 * stride : matrix;
+        const double *following = i + 8 <= hi ? row + 4 * stride : matrix + lo * stride;
         pair sums[4] = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
         four_rows(row, x, stride, 0, cut, AHEAD, sums);
         four_rows(row, x, stride, cut, stride, following - row - (ptrdiff_t)cut, sums);
         for (size_t k = 0; k < 4; k++)
-            next[i + k] = next_of(own[i + k], b[i + k], sum(sums[k]), diagonal[i + k]);
+            next[i - lo + k] = next_of(own[i + k], b[i + k], sum(sums[k]), diagonal[i + k]);
     }
-    for (; i < rows; i++)
-        next[i] = next_of(own[i], b[i], one_row(matrix + i * stride, x, stride), diagonal[i]);
-    call->output_size = rows * sizeof(double);
+    for (; i < hi; i++)
+        next[i - lo] = next_of(own[i], b[i], one_row(matrix + i * stride, x, stride), diagonal[i]);
+    call->output_size = (hi - lo) * sizeof(double);
     return 0;
 }

@@ -47,7 +47,8 @@ static inline double product(const struct rows *r, size_t i, const double *x) {
 }
 
 SUBLET_FUNCTION(jacobi_sweep_sparse) {
-    const int32_t refused = check_call(call, MAGIC, "sparse");
+    size_t first = 0, last = 0;
+    const int32_t refused = check_call(call, MAGIC, "sparse", &first, &last);
     if (refused)
         return refused;
     const struct header *h = call->constants[0].data;
@@ -66,16 +67,16 @@ SUBLET_FUNCTION(jacobi_sweep_sparse) {
     r.columns = (const int32_t *)(r.values + padded(entries));
     const double *x = call->input, *own = x + h->first;
     double *next = call->output;
-    if (r.starts[0] != 0 || r.starts[rows] != (int64_t)entries)
+    if (r.starts[0] != 0 || r.starts[rows] != (int64_t)entries || r.starts[first] < 0)
         return sublet_fail(call, 2, "the block's rows are not its coefficients");
-    for (size_t lo = 0; lo < rows; lo += GROUP) {
-        const size_t hi = lo + GROUP < rows ? lo + GROUP : rows;
+    for (size_t lo = first; lo < last; lo += GROUP) {
+        const size_t hi = lo + GROUP < last ? lo + GROUP : last;
         if (!sound(&r, lo, hi, (int64_t)entries, h->n))
             return sublet_fail(call, 2, "among the block's rows %llu to %llu a coefficient is outside of the matrix",
                                (unsigned long long)lo, (unsigned long long)(hi - 1));
         for (size_t i = lo; i < hi; i++)
-            next[i] = next_of(own[i], b[i], product(&r, i, x), diagonal[i]);
+            next[i - first] = next_of(own[i], b[i], product(&r, i, x), diagonal[i]);
     }
-    call->output_size = rows * sizeof(double);
+    call->output_size = (last - first) * sizeof(double);
     return 0;
 }

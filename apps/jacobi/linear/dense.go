@@ -31,6 +31,16 @@ func NewDense(n, lo, hi int) *Block {
 	return layDense(n, lo, hi-lo, make([]float64, DenseBytes(n, hi-lo)/wordBytes))
 }
 
+// CopyRows copies the system's rows lo to hi-1 from another block. Both are dense and have them.
+func (b *Block) CopyRows(from *Block, lo, hi int) {
+	here, there := lo-b.First, lo-from.First
+	rows := hi - lo
+	copy(b.RHS[here:here+rows], from.RHS[there:there+rows])
+	copy(b.Diagonal[here:here+rows], from.Diagonal[there:there+rows])
+	to, source := b.Matrix.(*Dense), from.Matrix.(*Dense)
+	copy(to.Values[here*to.Stride:(here+rows)*to.Stride], source.Values[there*source.Stride:(there+rows)*source.Stride])
+}
+
 func (d *Dense) bytes(n, first, last int) int { return DenseBytes(n, last-first) }
 
 func (d *Dense) lay(n, lo, first, last int, words []float64) *Block {

@@ -145,6 +145,34 @@ func TestKernelsAgree(t *testing.T) {
 	}
 }
 
+// Whichever of a block's rows are meant, they are what they are in the whole block.
+func TestKernelsSelect(t *testing.T) {
+	k := buildKernel(t)
+	random := rand.New(rand.NewPCG(11, 12))
+	const n, lo, hi = 61, 7, 50
+	for function, block := range map[string]*Block{
+		"jacobi_sweep":        System{N: n, Seed: 7, Dominance: 1.1}.Block(lo, hi),
+		"jacobi_sweep_sparse": sparse(n, lo, hi, random),
+	} {
+		x := vector(System{N: n}, random)
+		whole, err := k.sweep(t, function, block.Memory(), x, 8*(hi-lo))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rows := range [][2]int{{lo, hi}, {lo, lo}, {hi, hi}, {lo, lo + 1}, {lo + 1, hi}, {lo + 3, hi - 2}, {20, 23}, {hi - 1, hi}} {
+			skipped := append(slices.Clone(x), make([]float64, rows[0]-lo)...)
+			got, err := k.sweep(t, function, block.Memory(), skipped, 8*(rows[1]-rows[0]))
+			if err != nil || !slices.Equal(got, whole[rows[0]-lo:rows[1]-lo]) {
+				t.Errorf("%s, rows %v: %v, %v", function, rows, got, err)
+			}
+		}
+		// More room than there are rows is no harm.
+		if got, err := k.sweep(t, function, block.Memory(), x, 8*(hi-lo)+16); err != nil || !slices.Equal(got, whole) {
+			t.Errorf("%s, into a larger output: %v, %v", function, got, err)
+		}
+	}
+}
+
 // The library believes nothing that it is sent.
 func TestKernelRefuses(t *testing.T) {
 	k := buildKernel(t)
@@ -174,7 +202,8 @@ func TestKernelRefuses(t *testing.T) {
 		{"more rows than there are", word(4, 14), x, 200, "2 the block has"},
 		{"cut off", good[:len(good)-8], x, 48, "2 the block has"},
 		{"short x", good, x[:20], 48, "3 x has 160 bytes; the block needs 192"},
-		{"small output", good, x, 47, "-3"},
+		{"output cut short", good, x, 47, "4 the output has 47 bytes, which are no whole rows"},
+		{"more skipped than there are", good, append(slices.Clone(x), make([]float64, 7)...), 48, "3 x has 248 bytes; the block needs 192, and 8 for each of its 6 rows that is skipped"},
 	} {
 		_, err := k.sweep(t, "jacobi_sweep", test.block, test.x, test.capacity)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
@@ -250,21 +279,25 @@ func TestSparseKernelRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		block []byte
+		skip  int // rows
 		want  string
 	}{
-		{"dense block", System{N: 40, Dominance: 1.1}.Block(2, 40).Memory(), "2 the constant is not a block of sparse rows"},
-		{"wrong stride", word(2, 48), "2 the block says"},
-		{"no end of coefficients", word(5, 1<<62), "2 the block has"},
-		{"cut off", block.Memory()[:len(block.Memory())-8], "2 the block has"},
-		{"column of another matrix", changed(func(_ *Block, rows *Sparse) { rows.Columns[len(rows.Columns)-1] = 40 }), "2 among the block's rows 32 to 37"},
-		{"column below 0", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = -1 }), "2 among the block's rows 0 to 31"},
-		{"smallest column", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = math.MinInt32 }), "2 among the block's rows 0 to 31"},
-		{"row that goes back", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = -8 }), "2 among the block's rows 0 to 31"},
-		{"row that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = 1 << 40 }), "2 among the block's rows 0 to 31"},
-		{"first row elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[0] = -1 << 40 }), "2 the block's rows are not"},
-		{"too few rows", changed(func(_ *Block, rows *Sparse) { rows.Starts[38]-- }), "2 the block's rows are not"},
+		{"dense block", System{N: 40, Dominance: 1.1}.Block(2, 40).Memory(), 0, "2 the constant is not a block of sparse rows"},
+		{"wrong stride", word(2, 48), 0, "2 the block says"},
+		{"no end of coefficients", word(5, 1<<62), 0, "2 the block has"},
+		{"cut off", block.Memory()[:len(block.Memory())-8], 0, "2 the block has"},
+		{"column of another matrix", changed(func(_ *Block, rows *Sparse) { rows.Columns[len(rows.Columns)-1] = 40 }), 0, "2 among the block's rows 32 to 37"},
+		{"column below 0", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = -1 }), 0, "2 among the block's rows 0 to 31"},
+		{"smallest column", changed(func(_ *Block, rows *Sparse) { rows.Columns[0] = math.MinInt32 }), 0, "2 among the block's rows 0 to 31"},
+		{"row that goes back", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = -8 }), 0, "2 among the block's rows 0 to 31"},
+		{"row that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[3] = 1 << 40 }), 0, "2 among the block's rows 0 to 31"},
+		{"first row elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[0] = -1 << 40 }), 0, "2 the block's rows are not"},
+		{"row behind others elsewhere", changed(func(_ *Block, rows *Sparse) { rows.Starts[10] = -8 }), 10, "2 the block's rows are not"},
+		{"row behind others that goes too far", changed(func(_ *Block, rows *Sparse) { rows.Starts[10] = 1 << 40 }), 10, "2 among the block's rows 10 to 37"},
+		{"more skipped than there are", block.Memory(), 39, "3 x has"},
+		{"too few rows", changed(func(_ *Block, rows *Sparse) { rows.Starts[38]-- }), 0, "2 the block's rows are not"},
 	} {
-		_, err := k.sweep(t, "jacobi_sweep_sparse", test.block, x, 8*38)
+		_, err := k.sweep(t, "jacobi_sweep_sparse", test.block, append(slices.Clone(x), make([]float64, test.skip)...), 8*38)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%s: %v; want %s", test.name, err, test.want)
 		}

@@ -22,7 +22,11 @@ type System struct {
 func (s System) Size() int { return s.N }
 
 // Block generates the rows lo to hi-1.
-func (s System) Block(lo, hi int) *Block { return s.fill(NewDense(s.N, lo, hi)) }
+func (s System) Block(lo, hi int) *Block {
+	b := NewDense(s.N, lo, hi)
+	s.Fill(b, lo, hi)
+	return b
+}
 
 // Bytes is the size of a block of the rows lo to hi-1.
 func (s System) Bytes(lo, hi int) int { return DenseBytes(s.N, hi-lo) }
@@ -30,6 +34,16 @@ func (s System) Bytes(lo, hi int) int { return DenseBytes(s.N, hi-lo) }
 // Place generates the rows lo to hi-1 into memory of Bytes(lo, hi) zeroes that start on a multiple
 // of 8.
 func (s System) Place(lo, hi int, memory []byte) (*Block, error) {
+	b, err := s.Lay(lo, hi, memory)
+	if err != nil {
+		return nil, err
+	}
+	s.Fill(b, lo, hi)
+	return b, nil
+}
+
+// Lay is Place without the rows: all of them are still zero.
+func (s System) Lay(lo, hi int, memory []byte) (*Block, error) {
 	words, err := wordsOf(memory)
 	if err != nil {
 		return nil, err
@@ -37,15 +51,15 @@ func (s System) Place(lo, hi int, memory []byte) (*Block, error) {
 	if len(memory) != s.Bytes(lo, hi) {
 		return nil, fmt.Errorf("linear: %d bytes for a block of %d rows, which needs %d", len(memory), hi-lo, s.Bytes(lo, hi))
 	}
-	return s.fill(layDense(s.N, lo, hi-lo, words)), nil
+	return layDense(s.N, lo, hi-lo, words), nil
 }
 
-func (s System) fill(b *Block) *Block {
+// Fill generates the system's rows lo to hi-1 into a block of it that has them.
+func (s System) Fill(b *Block, lo, hi int) {
 	rows := b.Matrix.(*Dense)
-	for i := range b.Rows {
+	for i := lo - b.First; i < hi-b.First; i++ {
 		b.Diagonal[i], b.RHS[i] = s.Row(b.First+i, rows.Row(i))
 	}
-	return b
 }
 
 // Direct solves the whole system directly.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sublet-hpc/sublet/apps/internal/share"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
@@ -19,8 +20,8 @@ type Options struct {
 	Matrix    string // file of the system instead; Size follows from it
 	RHS       string // file, empty for the sum of each row
 
-	Offload   float64 // percent of each rank's rows
-	Executors int     // per rank
+	Offload   share.Share // of each rank's rows
+	Executors int         // per rank
 	// ExecutorMemory is what each may use, in bytes; 0: the default of a lease.
 	ExecutorMemory bytesize.Value
 	Library        string // empty: beside the program
@@ -33,6 +34,7 @@ type Options struct {
 	Verify  Verify
 	Output  string // file of the solution, empty for none
 	Report  Report
+	Trace   string // file of the timeline, empty for none
 }
 
 // Report is the form of the report.
@@ -116,9 +118,7 @@ func (o *Options) check(flags *pflag.FlagSet) error {
 		return errors.New("--matrix with --size, --seed or --dominance: a system is read or generated; choose one")
 	case o.Matrix == "" && (flags.Changed("matrix") || o.RHS != ""):
 		return errors.New("--rhs without --matrix, or an empty name: a right-hand side needs the matrix that it belongs to")
-	case !(o.Offload >= 0 && o.Offload <= 100):
-		return fmt.Errorf("--offload %v: the offloaded part of the rows is 0 to 100 percent", o.Offload)
-	case o.Executors < 0 || o.Executors > MaxExecutors || o.Executors == 0 && o.Offload > 0:
+	case o.Executors < 0 || o.Executors > MaxExecutors || o.Executors == 0 && !o.Offload.None():
 		return fmt.Errorf("--executors %d: 1 to %d per rank; --offload 0 runs without any", o.Executors, MaxExecutors)
 	case !(o.Dominance > 0 && o.Dominance <= 1e6):
 		return fmt.Errorf("--dominance %v: it is above 0 and at most 1e6", o.Dominance)
@@ -132,7 +132,7 @@ func (o *Options) check(flags *pflag.FlagSet) error {
 		return errors.New("--iterations and --max-iterations: the one is the exact number, the other a limit; choose one")
 	case o.Report != Table && o.Report != JSON:
 		return fmt.Errorf("--report %s: there are table and json", o.Report)
-	case o.Compare && o.Offload == 0:
+	case o.Compare && o.Offload.None():
 		return errors.New("--compare with --offload 0: there is nothing to compare; offload some rows")
 	}
 	return nil
@@ -148,7 +148,8 @@ func flagSet(o *Options, report *string, verify *bool) *pflag.FlagSet {
 	flags.Float64Var(&o.Dominance, "dominance", 1.1, "`factor` by which the diagonal outweighs the rest of its row; each iteration shrinks the error by about that, and up to 1 it converges slowly or never")
 	flags.StringVar(&o.Matrix, "matrix", "", "read the matrix from this `file`, in MatrixMarket's coordinate format (kept sparse) or array format, instead of generating a system")
 	flags.StringVar(&o.RHS, "rhs", "", "read the right-hand side from this `file` (default with --matrix: the sum of each row, so that the solution is all ones)")
-	flags.Float64Var(&o.Offload, "offload", 50, "`percent` of each rank's rows that its executors compute")
+	o.Offload = share.Share{Percent: 50}
+	flags.Var(&o.Offload, "offload", "`share` of each rank's rows that its executors compute: a number of percent, or auto, for the one by which rank and executors are done at the same time, and for none where that takes longer")
 	flags.IntVar(&o.Executors, "executors", 1, "`number` of executors that each rank leases")
 	flags.Var(&o.ExecutorMemory, "executor-memory", "`size` of the memory that each executor may use, as in 4G: for the rows and vectors that it gets, and as much again for its functions; 0: an equal share of its node's for each core")
 	flags.StringVar(&o.Library, "library", "", "`path` of the executors' function library (default: libjacobi.so beside this program, or in ../lib/sublet from there)")
@@ -158,6 +159,7 @@ func flagSet(o *Options, report *string, verify *bool) *pflag.FlagSet {
 	flags.BoolVar(&o.Compare, "compare", false, "solve without executors as well, and report the speed-up")
 	flags.BoolVar(verify, "verify", false, fmt.Sprintf("compare with gonum's direct solution, which takes about N³ operations (default: up to N = %d, unless --iterations is given); --verify=false never does", VerifiedSize))
 	flags.StringVar(&o.Output, "output", "", "write the solution to this `file`, in MatrixMarket's array format")
+	flags.StringVar(&o.Trace, "trace", "", "write who computed which rows when to this `file`, in Chrome's trace format, for the last thousands of iterations; with several ranks to one for each, FILE.RANK")
 	flags.StringVar(report, "report", string(Table), "`form` of the report on standard output: table or json")
 	return flags
 }
@@ -179,6 +181,7 @@ Usage: mpirun -n RANKS jacobi [options]
 	b.WriteString(`
 Examples:
   mpirun -n 1 jacobi --size 2000 --compare           half of the rows on one executor; is it faster?
+  mpirun -n 1 jacobi --size 4000 --offload auto      as many rows on it as pays
   mpirun -n 3 jacobi --size 4000 --executors 2       two executors for each of three ranks
   mpirun -n 2 jacobi --matrix A.mtx --rhs b.mtx --output x.mtx    a system from files
   mpirun -n 2 jacobi --offload 0 --report json       no executors; a report for programs

@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sublet-hpc/sublet/apps/internal/share"
 )
 
 func TestDefaults(t *testing.T) {
 	got, err := Parse(nil)
 	want := Options{
-		Size: 1000, Seed: 1, Dominance: 1.1, Offload: 50, Executors: 1,
+		Size: 1000, Seed: 1, Dominance: 1.1, Offload: share.Share{Percent: 50}, Executors: 1,
 		Tolerance: 1e-10, MaxIterations: 10000, Report: Table,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -23,7 +25,7 @@ func TestParse(t *testing.T) {
 	got, err := Parse(strings.Fields("--size 7 --seed 18446744073709551615 --dominance 2 --offload 33.3 --executors 3 --library l.so " +
 		"--tolerance 1e-9 --iterations 5 --compare --verify --output x.mtx --report json"))
 	want := Options{
-		Size: 7, Seed: 1<<64 - 1, Dominance: 2, Offload: 33.3, Executors: 3, Library: "l.so",
+		Size: 7, Seed: 1<<64 - 1, Dominance: 2, Offload: share.Share{Percent: 33.3}, Executors: 3, Library: "l.so",
 		Tolerance: 1e-9, MaxIterations: 10000, Iterations: 5, Compare: true, Verify: VerifyAlways, Output: "x.mtx", Report: JSON,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -38,6 +40,13 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+func TestAuto(t *testing.T) {
+	o, err := Parse(strings.Fields("--offload auto --trace t.json"))
+	if err != nil || o.Offload != (share.Share{Auto: true}) || o.Trace != "t.json" {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
 func TestNoExecutors(t *testing.T) {
 	if _, err := Parse(strings.Fields("--offload 0 --executors 0")); err != nil {
 		t.Error(err)
@@ -47,9 +56,9 @@ func TestNoExecutors(t *testing.T) {
 // One line each, which names the option and says what it may be.
 func TestWrongUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"--offload 150":                       "--offload 150: ",
-		"--offload -1":                        "--offload -1: ",
-		"--offload NaN":                       "0 to 100 percent",
+		"--offload 150":                       `"150" for "--offload"`,
+		"--offload -1":                        `"-1" for "--offload"`,
+		"--offload NaN":                       "auto, or 0 to 100 percent",
 		"--offload half":                      `"half"`,
 		"--size 0":                            "--size 0: ",
 		"--size -5":                           "--size -5: ",
@@ -77,6 +86,7 @@ func TestWrongUsage(t *testing.T) {
 		"--report xml":                        "table and json",
 		"--report":                            "report",
 		"--compare --offload 0":               "nothing to compare",
+		"--offload auto --executors 0":        "--offload 0",
 		"--no-such-option":                    "--no-such-option",
 		"--executor-memory much":              `"much" is no amount of memory`,
 		"stray":                               `"stray"`,
@@ -116,7 +126,7 @@ func TestHelp(t *testing.T) {
 	var report string
 	var verify bool
 	help := Help()
-	for _, name := range []string{"size", "seed", "matrix", "rhs", "offload", "executors", "executor-memory", "iterations", "max-iterations", "output", "report", "verify"} {
+	for _, name := range []string{"size", "seed", "matrix", "rhs", "offload", "executors", "executor-memory", "iterations", "max-iterations", "output", "trace", "report", "verify"} {
 		if flagSet(&o, &report, &verify).Lookup(name) == nil || !strings.Contains(help, "--"+name+" ") {
 			t.Errorf("--%s is missing from\n%s", name, help)
 		}

@@ -25,8 +25,14 @@ type Report struct {
 	Matrix    string   `json:"matrix,omitempty"`
 	RHS       string   `json:"rhs,omitempty"`
 
-	Ranks          int     `json:"ranks"`
-	OffloadPercent float64 `json:"offload_percent"`
+	Ranks int `json:"ranks"`
+	// OffloadPercent of the rows were to be offloaded; null: as many as pays.
+	OffloadPercent *float64 `json:"offload_percent"`
+	// Share is the part of the rows, 0 to 1, that executors computed, over the run, and ShareLast in its last iteration.
+	Share     float64 `json:"share"`
+	ShareLast float64 `json:"share_last"`
+	// Divisions are how each rank's rows were divided.
+	Divisions []Division `json:"divisions"`
 	// Executors of all ranks.
 	Executors int `json:"executors"`
 	// Transport and Provider that executors were reached by, null if there were none; where
@@ -80,7 +86,13 @@ type Executor struct {
 	Oversubscribed bool   `json:"oversubscribed"`
 	Transport      string `json:"transport"`
 	Provider       string `json:"provider"`
-	Rows           int    `json:"rows"`
+	// Rows that it computed in the last iteration.
+	Rows int `json:"rows"`
+	// RowsDone are those of all iterations, each as often as it was computed, Seconds what its function took for them, and
+	// Busy the part of the iterations' time that this is, 0 to 1.
+	RowsDone int64   `json:"rows_done"`
+	Seconds  float64 `json:"seconds"`
+	Busy     float64 `json:"busy"`
 	// Memory that it may use.
 	Memory int64 `json:"memory_bytes"`
 }
@@ -91,8 +103,7 @@ type Loss struct {
 	Text string `json:"text"`
 }
 
-// Add enters a rank's executors.
-func (r *Report) Add(leased []Executor) {
+func (r *Report) addExecutors(leased []Executor) {
 	r.Leased = append(r.Leased, leased...)
 	r.Executors = len(r.Leased)
 	r.Transport = names(r.Leased, func(e Executor) string { return e.Transport })
@@ -131,6 +142,9 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	whole := *r
 	if whole.Leased == nil {
 		whole.Leased = []Executor{}
+	}
+	if whole.Divisions == nil {
+		whole.Divisions = []Division{}
 	}
 	if whole.Losses == nil {
 		whole.Losses = []Loss{}

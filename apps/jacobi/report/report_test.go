@@ -13,11 +13,14 @@ func ptr[T any](value T) *T { return &value }
 
 func sample() *Report {
 	r := &Report{
-		N: 2000, Entries: 4000000, Seed: ptr(uint64(1)), Dominance: ptr(1.1), Ranks: 1, OffloadPercent: 50, Iterations: 200, Tolerance: 1e-10, Residual: 9.1e-11,
+		N: 2000, Entries: 4000000, Seed: ptr(uint64(1)), Dominance: ptr(1.1), Ranks: 1, OffloadPercent: ptr(50.0), Iterations: 200, Tolerance: 1e-10, Residual: 9.1e-11,
 		Seconds: 0.12, SetupSeconds: 0.08, SecondsLocal: ptr(0.228), Speedup: ptr(1.9), Difference: ptr(0.0),
 		Cores: 2, CoresLocal: 1, Verified: ptr(true), Distance: ptr(3e-12),
 	}
-	r.Add([]Executor{{Node: "n1", Core: 1, Transport: "ring", Provider: "memfd", Rows: 1000, Memory: 3 << 29}})
+	r.Add(Offloaded{
+		Division: Division{Rows: 2000, RowsOffloaded: 1000, RowsDone: 300000, RowsDoneByExecutors: 100000, Moves: 2, MovedRows: 700, MovingSeconds: 0.0123, LeaseSeconds: 0.02},
+		Leased:   []Executor{{Node: "n1", Core: 1, Transport: "ring", Provider: "memfd", Rows: 1000, RowsDone: 100000, Seconds: 0.06, Busy: 0.5, Memory: 3 << 29}},
+	})
 	return r
 }
 
@@ -44,6 +47,37 @@ solution     verified: 3e-12 from gonum's direct solution
 	}
 }
 
+// With auto the table says what became of it.
+func TestTableOfAuto(t *testing.T) {
+	r := sample()
+	r.OffloadPercent = nil
+	var b bytes.Buffer
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"all local   auto\n",
+		"share        50.0 % of the rows on executors at the end, 25.0 % over the run; moved 2 times, 700 rows anew to an executor, 0.012 s\n",
+		"executors    rank 0, n1 core 1: 1000 rows at the end; 100000 in 0.060 s over the run, busy for 50 % of it\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+	for range 9 {
+		r.Add(Offloaded{Leased: []Executor{{Core: -1}}, Division: Division{Rank: 7, Off: "no executors"}})
+	}
+	b.Reset()
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n             rank 7: no executors\n", "\n             and 2 more (--report json has them)\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
 // Where cores are too few the table says so, and only a solution that was compared is verified.
 func TestTableDoesNotPretend(t *testing.T) {
 	for _, test := range []struct {
@@ -57,9 +91,9 @@ func TestTableDoesNotPretend(t *testing.T) {
 		{func(r *Report) { r.Lost = 2 }, "2 executors; their rows were computed again", ""},
 		{func(r *Report) { r.Seed, r.Matrix, r.Sparse, r.Entries = nil, "A.mtx", true, 9998 }, "A.mtx: sparse system of 2000 unknowns, 9998 non-zeros", "seed"},
 		{func(r *Report) { r.Seed, r.Matrix, r.RHS = nil, "A.mtx", "b.mtx" }, "A.mtx, b.mtx: dense system of 2000 unknowns\n", "non-zeros"},
-		{func(r *Report) { r.OffloadPercent = 12.5 }, "12.5 % offloaded", "half"},
+		{func(r *Report) { r.OffloadPercent = ptr(12.5) }, "12.5 % offloaded", "half"},
 		{func(r *Report) {
-			r.SecondsLocal, r.OffloadPercent, r.Transport, r.Provider, r.Leased, r.Executors = nil, 0, nil, nil, nil, 0
+			r.SecondsLocal, r.OffloadPercent, r.Transport, r.Provider, r.Leased, r.Executors = nil, ptr(0.0), nil, nil, nil, 0
 		}, "none: no executors", "ring"},
 	} {
 		r := sample()
@@ -97,7 +131,7 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	got = decode(&Report{N: 3})
-	for _, name := range []string{"transport", "provider", "executor_memory_bytes", "verified"} {
+	for _, name := range []string{"transport", "provider", "executor_memory_bytes", "verified", "offload_percent"} {
 		if value, there := got[name]; value != nil || !there {
 			t.Errorf("%s is %v, %v without executors and verification", name, value, there)
 		}
@@ -105,7 +139,7 @@ func TestJSON(t *testing.T) {
 	if _, there := got["seconds_local"]; there {
 		t.Error("seconds_local was not measured")
 	}
-	for _, name := range []string{"leased", "losses"} {
+	for _, name := range []string{"leased", "losses", "divisions"} {
 		if _, isList := got[name].([]any); !isList {
 			t.Errorf("%s is %v", name, got[name])
 		}
@@ -114,12 +148,18 @@ func TestJSON(t *testing.T) {
 
 func TestAdd(t *testing.T) {
 	r := &Report{}
-	r.Add(nil)
+	r.Add(Offloaded{})
 	if r.Transport != nil || r.Executors != 0 || r.Oversubscribed {
 		t.Errorf("of no executors: %+v", r)
 	}
-	r.Add([]Executor{{Transport: "ring", Provider: "memfd", Memory: 7}})
-	r.Add([]Executor{{Rank: 1, Transport: "ofi-write", Provider: "tcp", Oversubscribed: true}, {Rank: 1, Transport: "ring", Provider: "memfd"}})
+	r.Add(Offloaded{Leased: []Executor{{Transport: "ring", Provider: "memfd", Memory: 7}}, Division: Division{Rows: 100, RowsOffloaded: 20, RowsDone: 90, RowsDoneByExecutors: 10}})
+	r.Add(Offloaded{
+		Leased: []Executor{{Rank: 1, Transport: "ofi-write", Provider: "tcp", Oversubscribed: true}, {Rank: 1, Transport: "ring", Provider: "memfd"}},
+		Lost:   1, Losses: []Loss{{1, "gone"}}, Division: Division{Rank: 1, Rows: 100, RowsOffloaded: 80, RowsDone: 60, RowsDoneByExecutors: 40},
+	})
+	if r.ShareLast != 0.5 || r.Share != 0.25 || r.Lost != 1 || len(r.Losses) != 1 || len(r.Divisions) != 3 {
+		t.Errorf("of two ranks: %+v", r)
+	}
 	if *r.Transport != "ofi-write+ring" || *r.Provider != "memfd+tcp" || r.Executors != 3 || !r.Oversubscribed {
 		t.Errorf("of two ranks: %+v, %s, %s", r, *r.Transport, *r.Provider)
 	}

@@ -9,6 +9,9 @@ import (
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
+// mostLines is how many executors have a line of their own.
+const mostLines = 8
+
 // WriteTable writes the report for people. Its last line says whether the solution is right.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
@@ -38,6 +41,20 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	line("iterations", "%d, %s each, after %s of set-up", r.Iterations, perIteration(r.Seconds, r.Iterations), seconds(r.SetupSeconds)+" s")
 	line("residual", "%.2g (tolerance %.2g)", r.Residual, r.Tolerance)
+	if r.OffloadPercent == nil {
+		line("share", "%s", r.share())
+		if off := r.off(); off != "" {
+			line("", "%s", off)
+		}
+		name := "executors"
+		for _, e := range r.Leased[:min(len(r.Leased), mostLines)] {
+			line(name, "%s", e.line())
+			name = ""
+		}
+		if more := len(r.Leased) - mostLines; more > 0 {
+			line("", "and %d more (--report json has them)", more)
+		}
+	}
 	if r.Difference != nil {
 		line("difference", "%.2g between the two solutions", *r.Difference)
 	}
@@ -66,9 +83,12 @@ func (r *Report) problem() string {
 	return fmt.Sprintf("%s: %s", r.Matrix, text)
 }
 
-// Mode names a way of solving by the part of the rows that executors compute.
-func Mode(percent float64) string {
-	switch percent {
+// Mode names a way of solving by the part of the rows that executors compute; nil: as many as pays.
+func Mode(percent *float64) string {
+	if percent == nil {
+		return "auto"
+	}
+	switch *percent {
 	case 0:
 		return "all local"
 	case 50:
@@ -76,7 +96,7 @@ func Mode(percent float64) string {
 	case 100:
 		return "all offloaded"
 	}
-	return fmt.Sprintf("%.4g %% offloaded", percent)
+	return fmt.Sprintf("%.4g %% offloaded", *percent)
 }
 
 // speedup is printed with what it cost, and with what keeps it from showing.
