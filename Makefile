@@ -119,7 +119,8 @@ soak: build ## compare random jobs on the Slurm cluster without and with sublet 
 # What links MPI is left out: the race detector reports the MPI library's own memory. -short leaves out
 # transports that differ in their C only.
 race: | deps ## run the tests under the race detector, but those of packages with MPI
-	@packages=$$($(MPI) scripts/packages-without-mpi) && $(call run_tests,-race -short,$$packages)
+	@all=$$($(MPI) scripts/packages-without-mpi) && packages="$$($(call those,'$(LONGEST)')) $$($(call those,-v '$(LONGEST)'))" && \
+		$(call run_tests,-race -short $(BESIDE),$$packages)
 
 lint: | deps ## run the linter, at the version named in this file; check go.mod and the C
 	@go mod tidy -diff
@@ -149,15 +150,17 @@ $(TESTER) --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary
 	--packages "$(2)" -- -timeout 15m $(if $(SHORT),-short) $(1)
 endef
 
-# Tests of packages run beside each other: those of the package that takes longest begin first. Alone run
-# those that kill what computes and hold it to a time: beside others they would see how the kernel divides
-# the cores among too many who spin.
-LONGEST := /offload$$
+# Tests of packages run beside each other, of three at least, for they mostly wait: those of the packages that take
+# longest begin first. Alone run those that kill what computes and hold it to a time: beside others they would see how
+# the kernel divides the cores among too many who spin.
+LONGEST := /offload$$\|/internal/fabric$$
 ALONE   := /apps/jacobi$$
+BESIDE   = -p $(shell n=$$(nproc); echo $$((n > 3 ? n : 3)))
+those    = { printf '%s\n' $$all | grep $(1) || true; }
 define run_all
-all=$$($(MPI) go list $(1)) && only() { printf '%s\n' $$all | grep "$$@" || true; } && \
-	others="$$(only '$(LONGEST)') $$(only -v -e '$(LONGEST)' -e '$(ALONE)')" && alone=$$(only '$(ALONE)') && \
-	if [ -n "$${others# }" ]; then $(call run_tests,,$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,,$$alone); fi
+all=$$($(MPI) go list $(1)) && others="$$($(call those,'$(LONGEST)')) $$($(call those,-v -e '$(LONGEST)' -e '$(ALONE)'))" && \
+	alone=$$($(call those,'$(ALONE)')) && \
+	if [ -n "$${others# }" ]; then $(call run_tests,$(BESIDE),$$others); fi && if [ -n "$$alone" ]; then $(call run_tests,,$$alone); fi
 endef
 
 # Go knows best what is out of date: these always run, and cost a fraction of a second when
