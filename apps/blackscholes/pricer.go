@@ -59,7 +59,7 @@ func newPricer[T portfolio.Float](ctx context.Context, world *collective.World, 
 func (p *pricer[T]) begin(ctx context.Context, options, steps int) error {
 	start := time.Now()
 	defer func() { p.leasing += time.Since(start) }()
-	plan := offload.Plan{Items: portfolio.Blocks(options), Share: p.o.Offload.Percent / 100, Steps: steps * p.o.Repeat, Say: p.say}
+	plan := offload.Plan{Items: portfolio.Blocks(options), Share: p.o.Offload.Plan(), Steps: steps * p.o.Repeat, Say: p.say}
 	if p.session != nil {
 		library, err := program.FindLibrary(p.o.Library, libraryName)
 		if err != nil {
@@ -67,7 +67,7 @@ func (p *pricer[T]) begin(ctx context.Context, options, steps int) error {
 		}
 		want := offload.Want{Executors: p.o.Executors, Library: library, Memory: int64(p.o.ExecutorMemory), Oversubscribe: !p.o.Offload.Auto}
 		if p.o.Offload.Auto {
-			plan.Share, plan.Want = offload.Auto, want
+			plan.Want = want
 		} else if p.lease, err = p.session.Lease(ctx, want); err != nil {
 			return err
 		}

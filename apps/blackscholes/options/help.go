@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sublet-hpc/sublet/apps/internal/share"
 )
 
 func flagSet(o *Options) *pflag.FlagSet {
-	o.Offload = Share{Auto: true}
+	o.Offload = share.Share{Auto: true}
 	flags := pflag.NewFlagSet("blackscholes", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.SetOutput(io.Discard)
@@ -22,7 +24,7 @@ func flagSet(o *Options) *pflag.FlagSet {
 	flags.BoolVar(&o.Check, "check", false, "compare the prices with the reference prices; a difference of 0.0001 or more is a mismatch, as for PARSEC")
 	flags.StringVar((*string)(&o.Precision), "precision", string(Single), "`precision` of all numbers: single or double")
 	flags.StringVar(&o.Kernel, "kernel", Vector, "`name` of what prices: vector (C, many options at once), parsec (C, PARSEC's operations and its prices to the last bit) or go (pure Go, on the ranks only)")
-	flags.Var(&o.Offload, "offload", "`percent` of each rank's options that its executors price; auto finds what is fastest, by measuring")
+	flags.Var(&o.Offload, "offload", "`share` of each rank's options that its executors price: a number of percent, or auto, for what is fastest, which is found by measuring")
 	flags.IntVar(&o.Executors, "executors", 1, "`number` of executors that each rank leases, with auto at most")
 	flags.Var(&o.ExecutorMemory, "executor-memory", "`size` of the memory that each executor may use, as in 4G: for the options that are in memory at once and their prices; 0: an equal share of its node's for each core")
 	flags.StringVar(&o.Library, "library", "", "`path` of the executors' function library (default: libblackscholes.so beside this program, or in ../lib/sublet from there)")

@@ -3,10 +3,10 @@ package options
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/pflag"
 
+	"github.com/sublet-hpc/sublet/apps/internal/share"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
@@ -23,8 +23,8 @@ type Options struct {
 	Precision Precision
 	Kernel    string
 
-	Offload   Share
-	Executors int // per rank
+	Offload   share.Share // of each rank's options
+	Executors int         // per rank
 	// ExecutorMemory is what each may use, in bytes; 0: the default of a lease.
 	ExecutorMemory bytesize.Value
 	Library        string // empty: beside the program
@@ -59,40 +59,6 @@ const (
 	Go     = "go"
 )
 
-// Share is the part of each rank's options that its executors price.
-type Share struct {
-	Auto    bool
-	Percent float64 // if not Auto
-}
-
-// String is what --offload takes.
-func (s *Share) String() string {
-	if s.Auto {
-		return "auto"
-	}
-	return strconv.FormatFloat(s.Percent, 'g', 6, 64)
-}
-
-// Set reads a share.
-func (s *Share) Set(text string) error {
-	if text == "auto" {
-		*s = Share{Auto: true}
-		return nil
-	}
-	percent, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(percent >= 0 && percent <= 100) {
-		return errors.New("it is auto, or 0 to 100 percent")
-	}
-	*s = Share{Percent: percent}
-	return nil
-}
-
-// Type is for the help.
-func (s *Share) Type() string { return "share" }
-
-// None tells whether everything is priced by the ranks.
-func (s *Share) None() bool { return !s.Auto && s.Percent == 0 }
-
 // Limits.
 const (
 	MaxSize      = 1 << 40
@@ -118,7 +84,7 @@ func Parse(args []string) (Options, error) {
 		return o, err
 	}
 	if o.Kernel == Go {
-		o.Offload = Share{}
+		o.Offload = share.Share{}
 	}
 	return o, nil
 }

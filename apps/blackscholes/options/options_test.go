@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sublet-hpc/sublet/apps/internal/share"
 )
 
 func TestDefaults(t *testing.T) {
@@ -13,24 +15,25 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Options{Size: 10_000_000, Seed: 1, Precision: Single, Kernel: Vector, Offload: Share{Auto: true}, Executors: 1, Repeat: 1, Report: Table}
+	want := Options{Size: 10_000_000, Seed: 1, Precision: Single, Kernel: Vector, Offload: share.Share{Auto: true}, Executors: 1, Repeat: 1, Report: Table}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 func TestShare(t *testing.T) {
-	for text, want := range map[string]Share{"auto": {Auto: true}, "0": {}, "12.5": {Percent: 12.5}, "100": {Percent: 100}} {
-		o, err := Parse([]string{"--offload", text})
-		if err != nil || o.Offload != want || o.Offload.String() != text {
-			t.Errorf("--offload %s: %+v, %s, %v", text, o.Offload, &o.Offload, err)
+	for _, test := range []struct {
+		args []string
+		want share.Share
+	}{
+		{[]string{"--offload", "12.5"}, share.Share{Percent: 12.5}},
+		{[]string{"--offload", "0", "--kernel", "parsec"}, share.Share{}},
+		{[]string{"--offload", "auto"}, share.Share{Auto: true}},
+		{[]string{"--kernel", "go"}, share.Share{}}, // executors do not have it
+	} {
+		if o, err := Parse(test.args); err != nil || o.Offload != test.want {
+			t.Errorf("%v: %s, %v", test.args, &o.Offload, err)
 		}
-		if o.Offload.None() != (text == "0") {
-			t.Errorf("--offload %s: none is %v", text, o.Offload.None())
-		}
-	}
-	if o, err := Parse([]string{"--kernel", "go"}); err != nil || !o.Offload.None() {
-		t.Errorf("the Go kernel is offloaded: %+v, %v", o, err)
 	}
 }
 
@@ -80,7 +83,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	help := Help()
-	for _, want := range []string{"mpirun -n RANKS blackscholes", "--offload percent", "(default auto)", "Exit status", "PARSEC"} {
+	for _, want := range []string{"mpirun -n RANKS blackscholes", "--offload share", "(default auto)", "Exit status", "PARSEC"} {
 		if !strings.Contains(help, want) {
 			t.Errorf("the help does not say %q:\n%s", want, help)
 		}
