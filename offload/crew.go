@@ -21,6 +21,8 @@ type crew struct {
 	tried    bool    // in this step it gets little, to see how fast it is
 	skipped  int     // steps in which it was given nothing
 	pause    int     // after how many of them it is tried again
+	away     float64 // since when it is not there; 0: it is
+	gone     bool    // and is not reckoned with any more
 	tally    Effort
 }
 
@@ -215,7 +217,7 @@ func (c *crew) isTried() bool {
 // lose sees to a part that was lost with its executor, of which nothing is known any more.
 func (s *Split) lose(c *crew, a attempt) {
 	s.redone++
-	c.pace = pace{}
+	c.pace, c.until = pace{}, s.now()
 	if s.dealing && a.blamed == 0 && a.sent < maxSent {
 		s.dealer.lose(Span{a.part.Lo, a.part.Hi})
 		return
@@ -242,7 +244,7 @@ func (s *Split) callBack(now float64) {
 			continue
 		}
 		a := &c.sent[0]
-		usual := c.pace.delay() + a.work*max(c.pace.cost.value, c.pace.move)
+		usual := s.slower() * (c.pace.delay() + a.work*max(c.pace.cost.value, c.pace.move))
 		since := now - max(a.at, c.answered[1])
 		if since < max(patienceFactor*usual, leastPatience.Seconds()) {
 			continue
@@ -252,6 +254,14 @@ func (s *Split) callBack(now float64) {
 			way.kill(fmt.Errorf("it had items %d to %d of a step for %.3g s, which it usually does in %.3g s; others do them", a.part.Lo, a.part.Hi-1, since, usual))
 		}
 	}
+}
+
+// slower is how many times as long as usual the caller takes for the same work in this step, at least 1: so may executors.
+func (s *Split) slower() float64 {
+	if s.local.count == 0 || s.computed.work == 0 {
+		return 1
+	}
+	return max(s.computed.seconds/s.computed.work/max(s.local.value, tiny), 1)
 }
 
 // await returns when something in flight has ended, or ctx has.
