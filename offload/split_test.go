@@ -68,6 +68,7 @@ func TestResidentGone(t *testing.T) {
 		t.Fatalf("boundaries %v of three that are equally fast", s.current)
 	}
 	here(lease.executors[0], false)
+	s.crews[0].pace = pace{}
 	for range unhurriedSteps {
 		afterStep(s)
 	}
