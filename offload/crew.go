@@ -230,6 +230,8 @@ const (
 	patienceFactor = 10
 	// leastPatience is how long one may take in any case.
 	leastPatience = time.Second
+	// hiccup is for how many seconds the caller may not come to look before it is taken to have stood still.
+	hiccup = 0.1
 )
 
 // callBack ends executors that have a part for much longer than they should: afterwards others can do it. Who is slow is
@@ -245,7 +247,7 @@ func (s *Split) callBack(now float64) {
 		}
 		a := &c.sent[0]
 		usual := s.slower() * (c.pace.delay() + a.work*max(c.pace.cost.value, c.pace.move))
-		since := now - max(a.at, c.answered[1])
+		since := now - max(a.at, c.answered[1], s.resumed)
 		if since < max(patienceFactor*usual, leastPatience.Seconds()) {
 			continue
 		}
@@ -274,6 +276,7 @@ func (s *Split) await() {
 	if s.lease.want.HotTimeout == AlwaysHot {
 		tired = s.now() + 1e9
 	}
+	last := s.now()
 	for {
 		var oldest *crew
 		for i := range s.crews {
@@ -293,14 +296,26 @@ func (s *Split) await() {
 		if hasEnded(s.ctx) {
 			return
 		}
-		s.callBack(oldest.looked)
+		last = s.look(last, hiccup)
+		s.callBack(last)
 		if oldest.looked > tired {
 			ctx, cancel := context.WithTimeout(s.ctx, leastPatience/4)
 			oldest.sent[0].future.doze(ctx)
 			cancel()
+			s.look(last, hiccup+leastPatience.Seconds()/4)
 			return
 		}
 	}
+}
+
+// look returns the time, and notes if the caller comes later than it meant to since the last time: then it has stood
+// still, and with a machine that is stopped, or has too much to do, executors may have as well.
+func (s *Split) look(last, most float64) float64 {
+	now := s.now()
+	if now-last > most {
+		s.resumed = now
+	}
+	return now
 }
 
 // busy is how many executors have something to do.

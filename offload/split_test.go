@@ -128,3 +128,33 @@ func TestSlower(t *testing.T) {
 		t.Errorf("items that take half as long are no reason for %g times the patience", got)
 	}
 }
+
+// A part is taken back when it takes much longer than usual, but not for time in which the caller could not look either.
+func TestPatience(t *testing.T) {
+	lease := &Lease{executors: []*Executor{{index: 0}}}
+	s, err := (*Session)(nil).Split(t.Context(), Plan{Items: 10, Share: Auto, Lease: lease})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.epoch = s.epoch.Add(-time.Hour)
+	c := &s.crews[0]
+	for range 3 {
+		c.pace.ran(1, 1e-3)
+	}
+	const late = 5
+	c.sent = append(c.sent, attempt{work: 1, at: s.now() - late})
+	takenBack := func() bool {
+		c.sent[0].called = false
+		s.callBack(s.now())
+		return c.sent[0].called
+	}
+	if !takenBack() {
+		t.Errorf("a part that takes %d s and not a millisecond is not taken back", late)
+	}
+	if s.look(s.now()-hiccup/100, hiccup); !takenBack() {
+		t.Error("it is not taken back if the caller looks all the time")
+	}
+	if s.look(s.now()-late, hiccup); takenBack() {
+		t.Error("it is taken back at once when the caller has stood still as long")
+	}
+}
