@@ -272,15 +272,19 @@ func TestAutoLeases(t *testing.T) {
 	const n = 10_000
 	w := newToil(s, n, same(1000))
 	want := offload.Want{Executors: 1, Library: library, Oversubscribe: true}
-	var said []string
-	sp, err := s.Split(within(t), offload.Plan{Items: n, Share: offload.Auto, Want: want, Say: func(text string) { said = append(said, text) }})
-	check(t, err)
-	check(t, sp.StepN(within(t), 10, w.work()))
-	check(t, sp.Close())
-	if len(said) != 1 || !strings.Contains(said[0], "nothing was leased") {
-		t.Errorf("said %q", said)
-	}
-	sp, err = s.Split(within(t), offload.Plan{Items: n, Share: offload.Auto, Want: want, Say: quiet(t)})
+	waitFor(t, "short step", func() bool {
+		var said []string
+		sp, err := s.Split(within(t), offload.Plan{Items: n, Share: offload.Auto, Want: want, Say: func(text string) { said = append(said, text) }})
+		check(t, err)
+		check(t, sp.StepN(within(t), 10, w.work()))
+		short := sp.Report().Local.Seconds < 0.01 // a machine that is busy elsewhere may make it as long as a lease takes
+		check(t, sp.Close())
+		if short && (len(said) != 1 || !strings.Contains(said[0], "nothing was leased")) {
+			t.Errorf("said %q", said)
+		}
+		return short
+	})
+	sp, err := s.Split(within(t), offload.Plan{Items: n, Share: offload.Auto, Want: want, Say: quiet(t)})
 	check(t, err)
 	check(t, sp.StepN(within(t), 10, w.work()))
 	if r := sp.Report(); r.Leases != 0 || w.remote != 0 {

@@ -21,6 +21,8 @@ type crew struct {
 	tried    bool    // in this step it gets little, to see how fast it is
 	skipped  int     // steps in which it was given nothing
 	pause    int     // after how many of them it is tried again
+	away     float64 // since when it is not there; 0: it is
+	gone     bool    // and is not reckoned with any more
 	tally    Effort
 }
 
@@ -215,7 +217,7 @@ func (c *crew) isTried() bool {
 // lose sees to a part that was lost with its executor, of which nothing is known any more.
 func (s *Split) lose(c *crew, a attempt) {
 	s.redone++
-	c.pace = pace{}
+	c.pace, c.until = pace{}, s.now()
 	if s.dealing && a.blamed == 0 && a.sent < maxSent {
 		s.dealer.lose(Span{a.part.Lo, a.part.Hi})
 		return
@@ -228,6 +230,8 @@ const (
 	patienceFactor = 10
 	// leastPatience is how long one may take in any case.
 	leastPatience = time.Second
+	// hiccup is for how many seconds the caller may not come to look before it is taken to have stood still.
+	hiccup = 0.1
 )
 
 // callBack ends executors that have a part for much longer than they should: afterwards others can do it. Who is slow is
@@ -242,8 +246,8 @@ func (s *Split) callBack(now float64) {
 			continue
 		}
 		a := &c.sent[0]
-		usual := c.pace.delay() + a.work*max(c.pace.cost.value, c.pace.move)
-		since := now - max(a.at, c.answered[1])
+		usual := s.slower() * (c.pace.delay() + a.work*max(c.pace.cost.value, c.pace.move))
+		since := now - max(a.at, c.answered[1], s.resumed)
 		if since < max(patienceFactor*usual, leastPatience.Seconds()) {
 			continue
 		}
@@ -252,6 +256,14 @@ func (s *Split) callBack(now float64) {
 			way.kill(fmt.Errorf("it had items %d to %d of a step for %.3g s, which it usually does in %.3g s; others do them", a.part.Lo, a.part.Hi-1, since, usual))
 		}
 	}
+}
+
+// slower is how many times as long as usual the caller takes for the same work in this step, at least 1: so may executors.
+func (s *Split) slower() float64 {
+	if s.local.count == 0 || s.computed.work == 0 {
+		return 1
+	}
+	return max(s.computed.seconds/s.computed.work/max(s.local.value, tiny), 1)
 }
 
 // await returns when something in flight has ended, or ctx has.
@@ -264,6 +276,7 @@ func (s *Split) await() {
 	if s.lease.want.HotTimeout == AlwaysHot {
 		tired = s.now() + 1e9
 	}
+	last := s.now()
 	for {
 		var oldest *crew
 		for i := range s.crews {
@@ -283,14 +296,26 @@ func (s *Split) await() {
 		if hasEnded(s.ctx) {
 			return
 		}
-		s.callBack(oldest.looked)
+		last = s.look(last, hiccup)
+		s.callBack(last)
 		if oldest.looked > tired {
 			ctx, cancel := context.WithTimeout(s.ctx, leastPatience/4)
 			oldest.sent[0].future.doze(ctx)
 			cancel()
+			s.look(last, hiccup+leastPatience.Seconds()/4)
 			return
 		}
 	}
+}
+
+// look returns the time, and notes if the caller comes later than it meant to since the last time: then it has stood
+// still, and with a machine that is stopped, or has too much to do, executors may have as well.
+func (s *Split) look(last, most float64) float64 {
+	now := s.now()
+	if now-last > most {
+		s.resumed = now
+	}
+	return now
 }
 
 // busy is how many executors have something to do.

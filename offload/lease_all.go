@@ -92,15 +92,18 @@ func (a *joint[S]) ask(ctx context.Context, attempt int, own error) (again bool,
 	if a.rank == 0 {
 		awards = a.decide(ctx, bids, unread)
 	}
-	mine, err := scatter(&a.ranks, awards)
-	if err != nil {
-		return false, err
+	mine, unreadable := scatter(&a.ranks, awards)
+	var g *grant
+	out := outcome{Failure: mine.Failure}
+	switch { // whatever it is, the others wait for the outcome
+	case unreadable != nil:
+		own = unreadable
+		out.Failure = tell(a.rank, own)
+	case mine.Failure == nil:
+		g, own = a.takeUp(ctx, mine)
+		out = a.outcome(ctx, own, attempt, mine)
 	}
-	if mine.Failure != nil {
-		return false, mine.Failure.error(a.size, a.blame(mine.Failure, own))
-	}
-	g, own := a.takeUp(ctx, mine)
-	outcomes, unread := gather(&a.ranks, a.outcome(ctx, own, attempt, mine))
+	outcomes, unread := gather(&a.ranks, out)
 	var verdicts []outcome
 	if a.rank == 0 {
 		verdicts = a.judge(outcomes, unread)

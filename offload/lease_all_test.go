@@ -137,3 +137,50 @@ func TestLeaseAllFailsEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// garbling is a member that gets something else in place of one message.
+type garbling struct {
+	member
+	left *int // messages until then
+}
+
+func (g garbling) RecvBytes(from, tag int) ([]byte, struct{}) {
+	data, source := g.member.RecvBytes(from, tag)
+	if *g.left--; *g.left == 0 {
+		data = []byte("{")
+	}
+	return data, source
+}
+
+// What one rank can not read ends LeaseAll on all of them; nobody waits for a rank that has left.
+func TestLeaseAllUnreadable(t *testing.T) {
+	for name, c := range map[string]struct{ rank, message int }{
+		"a bid": {0, 1}, "an award": {1, 1}, "an outcome": {0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sessions := sessionsOf(t, 3)
+			ended := make(chan error, len(sessions))
+			for rank, m := range group(len(sessions)) {
+				left := 0
+				if rank == c.rank {
+					left = c.message
+				}
+				go func() {
+					want := offload.Want{Executors: 1, Library: library, Oversubscribe: true, HotTimeout: offload.NeverHot}
+					_, err := offload.LeaseAll(within(t), sessions[rank], garbling{m, &left}, want)
+					ended <- err
+				}()
+			}
+			for range sessions {
+				select {
+				case err := <-ended:
+					if err == nil || !strings.Contains(err.Error(), "can not be read") {
+						t.Errorf("a rank: %v", err)
+					}
+				case <-within(t).Done():
+					t.Fatal("a rank still waits")
+				}
+			}
+		})
+	}
+}

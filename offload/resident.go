@@ -78,30 +78,37 @@ func (s *Split) assign(items int) {
 		s.ownSpans = append(s.ownSpans, own)
 	}
 	for i := range s.crews {
+		c := &s.crews[i]
 		switch {
 		case s.mode == tentative:
-			s.try(i, own)
-		case s.mode == together && bounds[i] < bounds[i+1]:
-			s.crews[i].queue = s.partsOf(i, Span{bounds[i], bounds[i+1]}, s.crews[i].queue)
+			s.try(i)
+		case s.mode != together:
+		case bounds[i] < bounds[i+1]:
+			c.queue = s.partsOf(i, Span{bounds[i], bounds[i+1]}, c.queue)
+		case s.plan.Share == Auto && c.executor.usable() != nil && c.isTried():
+			c.tried = true
+			s.try(i)
 		}
 	}
 }
 
 // try gives an executor a little of the caller's own items, to see how fast it is: such that it has.
-func (s *Split) try(i int, own Span) {
-	if !s.plan.Resident || len(s.held[i]) == 0 {
+func (s *Split) try(i int) {
+	if !s.plan.Resident {
 		return
 	}
-	at := s.held[i][0].span
-	hi := s.scale.cut(at.Lo, at.Hi, trialPart*s.stepWork)
-	if hi == at.Lo {
-		hi = s.scale.next(hi, at.Hi)
-	}
-	little := Span{at.Lo, min(hi, own.Hi)}
-	for k, span := range s.ownSpans {
-		if span.Lo <= little.Lo && little.Hi <= span.Hi && little.Len() > 0 {
-			s.crews[i].queue = s.partsOf(i, little, s.crews[i].queue)
-			s.ownSpans = slices.Replace(s.ownSpans, k, k+1, Span{span.Lo, little.Lo}, Span{little.Hi, span.Hi})
+	for _, p := range s.held[i] {
+		for k, span := range s.ownSpans {
+			lo, hi := max(p.span.Lo, span.Lo), min(p.span.Hi, span.Hi)
+			if lo >= hi {
+				continue
+			}
+			at := s.scale.cut(lo, hi, trialPart*s.stepWork)
+			if at == lo {
+				at = s.scale.next(lo, hi)
+			}
+			s.crews[i].queue = s.partsOf(i, Span{lo, at}, s.crews[i].queue)
+			s.ownSpans = slices.Replace(s.ownSpans, k, k+1, Span{span.Lo, lo}, Span{at, span.Hi})
 			s.ownSpans = slices.DeleteFunc(s.ownSpans, func(rest Span) bool { return rest.Len() == 0 })
 			return
 		}
@@ -182,13 +189,20 @@ func (s *Split) isFresh(part Part) bool {
 
 // reconsider moves the boundaries if that is worth it.
 func (s *Split) reconsider() {
-	if s.current == nil || s.worth.off || s.steps > unhurried && s.steps%unhurriedSteps != 0 {
+	if s.current == nil {
+		return
+	}
+	gone := s.missing()
+	if s.worth.off || !gone && s.steps > unhurried && s.steps%unhurriedSteps != 0 {
 		return
 	}
 	workers := s.dealer.workers
 	workers[0] = worker{rate: s.pace()}
 	for i := range s.crews {
 		c := &s.crews[i]
+		if s.current[i] < s.current[i+1] && !c.gone && !c.pace.known() {
+			return // it is about to be replaced, or to be measured
+		}
 		workers[1+i] = worker{delay: c.pace.delay(), out: c.executor.usable() == nil || !c.pace.known()}
 		if c.pace.known() {
 			workers[1+i].rate = 1 / max(c.pace.cost.value, tiny)
@@ -203,12 +217,30 @@ func (s *Split) reconsider() {
 	now := s.makespan(s.current)
 	best, won := s.current, 0.0
 	for _, bounds := range [][]int{near, ideal} {
-		each := now - s.makespan(bounds)
-		if total := each*s.toBeDone() - s.bringing(bounds); each > hesitation*now && total > won {
+		then := s.makespan(bounds)
+		total := (now-then)*s.toBeDone() - s.bringing(bounds)
+		if then < (1-hesitation)*now && total > won { // now is without an end if somebody has gone
 			best, won = bounds, total
 		}
 	}
 	s.current = best
+}
+
+// missing notes which executors are not there after a step, and tells whether one that has items has gone: others do its
+// part in each step, and it is not replaced, or not soon.
+func (s *Split) missing() (gone bool) {
+	for i := range s.crews {
+		c := &s.crews[i]
+		switch {
+		case c.executor.usable() != nil:
+			c.away = 0
+		case c.away == 0:
+			c.away = s.now()
+		}
+		c.gone = c.away > 0 && (!c.executor.isComing() || s.now()-c.away > leastPatience.Seconds())
+		gone = gone || c.gone && s.current[i] < s.current[i+1]
+	}
+	return gone
 }
 
 func fastest(workers []worker) (rate float64) {

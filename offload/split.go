@@ -106,6 +106,7 @@ type Split struct {
 	index    int // of the next part
 	computed effort
 	remote   float64 // work that executors have done
+	resumed  float64 // when the caller last went on after it had stood still, in any step
 
 	// What was learned.
 	local smooth // seconds of the caller for each unit of work

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
@@ -95,6 +96,29 @@ func TestOneRankFails(t *testing.T) {
 	mpitest.ExpectNothingLeft(t, bin)
 	said := complaints(result)
 	if result.Status != 1 || len(said) != 1 || !strings.HasPrefix(said[0], "blackscholes: rank 1 of 3: ") {
+		t.Errorf("exit status %d\n%s", result.Status, result.Stderr)
+	}
+}
+
+// A run that fails does not wait for what a pipe may still bring.
+func TestFailureBesideAPipe(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(name, os.O_RDWR, 0) // who reads comes to no end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	if _, err := pipe.WriteString("9223372036854775807\n" + strings.Repeat(good, 10)); err != nil {
+		t.Fatal(err)
+	}
+	trace := filepath.Join(dir, "missing", "trace")
+	result := mpitest.Run(t, 2, nil, path("blackscholes"), "--input", name, "--offload", "0", "--trace", trace)
+	mpitest.ExpectNothingLeft(t, bin)
+	if said := complaints(result); result.Status != 1 || len(said) != 1 || !strings.Contains(said[0], "--trace: open "+trace) {
 		t.Errorf("exit status %d\n%s", result.Status, result.Stderr)
 	}
 }

@@ -163,6 +163,21 @@ func TestNoExecutorsToBeHad(t *testing.T) {
 	}
 }
 
+// With auto, executors that can not take the options are done without.
+func TestTooLittleMemory(t *testing.T) {
+	result := mpitest.Run(t, 1, nil, path("blackscholes"), "--size", "2000000", "--check", "--executor-memory", "16MiB", "--repeat", "100", "--report", "json")
+	mpitest.ExpectNothingLeft(t, bin)
+	r := decode(t, result.Stdout)
+	if result.Status != 0 || *r.Mismatches != 0 || r.Options != 2_000_000 || r.Share != 0 {
+		t.Errorf("exit status %d, %+v", result.Status, r)
+	}
+	// Where others have the cores none are leased.
+	said := complaints(result)
+	if len(said) != 1 || !strings.Contains(said[0], "--executor-memory") && !strings.Contains(said[0], "no executors can be leased") {
+		t.Errorf("it says\n%s", result.Stderr)
+	}
+}
+
 func TestTrace(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "trace")
 	runProgram(t, 2, nil, "--size", "100000", "--offload", "50", "--repeat", "3", "--trace", name)

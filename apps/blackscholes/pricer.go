@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type pricer[T portfolio.Float] struct {
 	session *offload.Session // nil: no executors
 	lease   *offload.Lease
 	split   *offload.Split
+	off     string // why nothing is offloaded, if it is not the split that says so
 	trace   io.WriteCloser
 	work    offload.Work
 	batch   *batch[T] // that is being priced
@@ -115,11 +117,29 @@ func (p *pricer[T]) pass(ctx context.Context, b *batch[T], pass int) error {
 	p.batch = b
 	start := time.Now()
 	err := p.split.StepN(ctx, portfolio.Blocks(b.options), p.work)
-	p.passes[pass] += time.Since(start).Seconds()
 	if errors.Is(err, offload.ErrPayloadTooLarge) {
-		return fmt.Errorf("the options that are in memory at once and their prices need more memory than an executor has; give it more (--executor-memory), or fewer options (--size): %w", err)
+		err = fmt.Errorf("the options that are in memory at once and their prices need more memory than an executor has; give it more (--executor-memory), or fewer options (--size): %w", err)
+		if p.o.Offload.Auto {
+			err = p.retreat(ctx, b, err)
+		}
 	}
+	p.passes[pass] += time.Since(start).Seconds()
 	return program.OneLine(err)
+}
+
+// retreat prices without executors from now on, which can not take the options. That they do was not asked for.
+func (p *pricer[T]) retreat(ctx context.Context, b *batch[T], reason error) error {
+	p.off = program.OneLine(reason).Error()
+	p.say(p.off + "; all is computed here")
+	p.leasing += time.Duration(p.split.Report().LeaseSeconds * float64(time.Second))
+	err := p.split.Close()
+	if err == nil {
+		p.split, err = p.session.Split(ctx, offload.Plan{Items: portfolio.Blocks(b.options)})
+	}
+	if err != nil {
+		return err
+	}
+	return p.split.StepN(ctx, portfolio.Blocks(b.options), p.work)
 }
 
 // remote has an executor price the options of some blocks.
@@ -138,7 +158,7 @@ func (p *pricer[T]) describe(s *rankSummary) {
 	s.Passes, s.Leasing = p.passes, p.leasing.Seconds()
 	did := p.split.Report()
 	s.Leasing += did.LeaseSeconds
-	s.Off = did.Off
+	s.Off = cmp.Or(p.off, did.Off)
 	lease := p.split.Lease()
 	if lease == nil {
 		return

@@ -185,10 +185,10 @@ func (r *job[T]) finishOutput() error {
 	return soleRank(r.world.Agree(err))
 }
 
-// addUp adds up the tallies of all ranks.
+// addUp adds up the tallies of all ranks, on rank 0. Its error is the same on all ranks.
 func (r *job[T]) addUp(own portfolio.Tally) (all portfolio.Tally, err error) {
 	data, err := json.Marshal(own)
-	if err != nil {
+	if err := r.world.Agree(err); err != nil {
 		return all, err
 	}
 	tallies, err := r.world.Gather(data)
@@ -197,12 +197,12 @@ func (r *job[T]) addUp(own portfolio.Tally) (all portfolio.Tally, err error) {
 	}
 	for _, data := range tallies {
 		var one portfolio.Tally
-		if err := json.Unmarshal(data, &one); err != nil {
-			return all, err
+		if err = json.Unmarshal(data, &one); err != nil {
+			break
 		}
 		all.Add(one)
 	}
-	return all, nil // on rank 0
+	return all, r.world.Agree(err)
 }
 
 // rankSummary is what rank 0 must know of every rank.

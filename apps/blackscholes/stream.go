@@ -48,13 +48,18 @@ func (r *job[T]) parts() int {
 }
 
 // stream reads, prices and writes options batch by batch.
-func (r *job[T]) stream(ctx context.Context) error {
+func (r *job[T]) stream(ctx context.Context) (err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	source := newSource[T](r.file, r.world.Rank(), r.world.Size(), r.parts())
 	var reading sync.WaitGroup
 	defer reading.Wait()
-	defer end()
+	defer func() {
+		end()
+		if err != nil && r.file != nil && r.file.Size() < 0 { // nothing else ends the reading of a pipe in which nothing comes
+			_ = r.file.Close()
+		}
+	}()
 	set := func() error {
 		// No rank has more options than the file, and none is given memory for more than that.
 		room := int(min(batchOptions, max(r.count, 1)))
@@ -71,7 +76,7 @@ func (r *job[T]) stream(ctx context.Context) error {
 		} else {
 			close(source.deliveries)
 		}
-		if err := r.pricer.begin(ctx, room, int((r.count+int64(r.world.Size()*room)-1)/int64(r.world.Size()*room))); err != nil {
+		if err := r.pricer.begin(ctx, room, int((r.count-1)/int64(r.world.Size()*room))+1); err != nil { // what a pipe promises may be near the largest number
 			return err
 		}
 		var err error
