@@ -41,6 +41,7 @@ func TestFailures(t *testing.T) {
 		"no folder to write to": {"", []string{"--output", missing + "/prices"}, nil, 1, []string{missing}},
 		"a device for many":     {"", []string{"--output", "/dev/full"}, nil, 1, []string{"/dev/full", "one rank"}},
 		"a device in binary":    {"", []string{"--output", "/dev/null", "--binary"}, nil, 1, []string{"/dev/null", "--binary"}},
+		"more than memory":      {"", []string{"--size", "1000000000000"}, nil, 1, []string{"--size 1000000000000", "3 of the ranks are on node", "GiB"}},
 		"no memory":             {"", []string{"--offload", "50", "--size", "3000000", "--executor-memory", "16MiB"}, nil, 1, []string{"--executor-memory", "16 MiB"}},
 	} {
 		t.Run(name, func(t *testing.T) {

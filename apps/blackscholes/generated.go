@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/sublet-hpc/sublet/apps/blackscholes/portfolio"
 	"github.com/sublet-hpc/sublet/apps/internal/program"
@@ -47,6 +49,9 @@ func (c chunks) own() (options int) {
 // generated prices options that are generated in memory: all of them at once, as often as was asked for.
 func (r *job[T]) generated(ctx context.Context) error {
 	c := divide(r.count, r.world.Rank(), r.world.Size())
+	if err := program.CheckMemory(r.world, r.memory(c.own())); err != nil {
+		return fmt.Errorf("--size %d: %w; use fewer options, more nodes, or a file (--generate, then --input), which is read in parts", r.count, err)
+	}
 	var whole *batch[T]
 	set := func() error {
 		var err error
@@ -81,6 +86,17 @@ func (r *job[T]) generated(ctx context.Context) error {
 		progress.Done(r.count * int64(pass+1))
 	}
 	return r.writeOut(c, whole)
+}
+
+// memory is what so many options and their prices take, in bytes.
+func (r *job[T]) memory(options int) float64 {
+	var price T
+	var block portfolio.Block[T]
+	each := float64(unsafe.Sizeof(block))/portfolio.Lanes + float64(unsafe.Sizeof(price))
+	if r.o.Check {
+		each += 4 // the reference price
+	}
+	return float64(options) * each
 }
 
 // fill generates the rank's options.

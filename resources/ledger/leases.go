@@ -60,6 +60,16 @@ func (c Grant) apply(s *State) (Result, error) {
 	return one(lease), nil
 }
 
+// Fits says why there is no room for the grant now, and nil if there is. It changes nothing, and takes no longer the more
+// leases its executors are for: who has many wait asks this before GrantAll.
+func (c Grant) Fits(s *State) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	_, err := c.look(s)
+	return err
+}
+
 // begin is a lease without executors yet.
 func (c Grant) begin(name string) *api.Lease {
 	return &api.Lease{ID: name, UID: c.UID, User: c.User, Account: c.Account, Granted: c.At, Expires: c.Expires, Until: c.Until}

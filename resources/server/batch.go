@@ -20,7 +20,11 @@ func (b *book) askAll(request api.GrantAllRequest, at time.Time) (*waiter, error
 			return nil, api.Because(api.ErrInvalid, "a lease of %d executors for member %d; 1 to %d", member.Executors, i, maxExecutors)
 		}
 		executors = min(executors+member.Executors, maxExecutors+1)
-		shares = append(shares, ledger.Share{Lease: newName(), Executors: member.Executors, Near: member.Node})
+		share := ledger.Share{Lease: newName(), Executors: member.Executors}
+		if api.CheckName(member.Node) == nil { // else no manager has that name, and it need not be written to the ledger
+			share.Near = member.Node
+		}
+		shares = append(shares, share)
 	}
 	if executors > maxExecutors {
 		return nil, api.Because(api.ErrInvalid, "leases of more than %d executors together; ask in parts", maxExecutors)

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,48 @@ func TestSenselessRequestsForAll(t *testing.T) {
 	}
 	if w := q.wantAll(members(1)); w.err != nil {
 		t.Errorf("after all that: %v", w.err)
+	}
+}
+
+// Who waits for thousands of leases costs no more at each lease that ends than who waits for one.
+func TestWaitingForManyLeasesCostsLittle(t *testing.T) {
+	q := newQueue(t, 0, 1, 2, 3)
+	one := q.wait(3)
+	request := members(1)
+	for range 10_000 {
+		request.Members = append(request.Members, request.Members[0])
+	}
+	request.Each.Wait = time.Minute
+	many := q.wantAll(request)
+	if len(q.waiting) != 1 || !mayWait(many.err) {
+		t.Fatalf("%d wait, %v", len(q.waiting), many.err)
+	}
+	var before, after runtime.MemStats
+	const looks = 10
+	runtime.ReadMemStats(&before)
+	for range looks {
+		q.serveWaiting(noon)
+	}
+	runtime.ReadMemStats(&after)
+	if bytes := (after.TotalAlloc - before.TotalAlloc) / looks; bytes > 100_000 {
+		t.Errorf("one look at who waits takes %d bytes", bytes)
+	}
+	q.release(one)
+	if executors(many) != 0 {
+		t.Errorf("%+v", many.leases)
+	}
+}
+
+// What can be no node's name is not written to the ledger, and nobody is near to it.
+func TestLeasesForAllFromWhatIsNoNode(t *testing.T) {
+	q := newQueue(t, 0, 1)
+	request := members(1, 1)
+	request.Members[0].Node = strings.Repeat("x", 1<<20)
+	request.Members[1].Node = "n n"
+	w := q.wantAll(request)
+	check(t, w.err)
+	if w.shares[0].Near != "" || w.shares[1].Near != "" || len(w.leases) != 2 {
+		t.Errorf("near %.20q and %q, %d leases", w.shares[0].Near, w.shares[1].Near, len(w.leases))
 	}
 }
 

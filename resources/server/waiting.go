@@ -117,6 +117,11 @@ func (b *book) try(w, first *waiter, at time.Time) {
 		w.command.Keep = first.command.Cores()
 		w.command.KeepMemory = int64(first.command.Executors) * first.command.Memory
 	}
+	if w.shares != nil { // to write down what many members want takes time, and most who wait ask often in vain
+		if w.err = w.command.Fits(b.state); w.err != nil {
+			return
+		}
+	}
 	result, err := b.apply(w.granting())
 	if w.err = err; err == nil {
 		w.lease, w.leases = result.Leases[0], result.Leases

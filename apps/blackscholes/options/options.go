@@ -94,6 +94,8 @@ func (o *Options) check(flags *pflag.FlagSet) error {
 	switch {
 	case given("input") && o.Input == "" || given("output") && o.Output == "" || given("trace") && o.Trace == "":
 		return errors.New("--input, --output and --trace need the name of a file, and one of them is empty")
+	case o.Trace != "" && (o.Trace == o.Input || o.Trace == o.Output):
+		return fmt.Errorf("--trace %s is also --input or --output; it needs a file of its own", o.Trace)
 	case given("generate") && (given("input") || given("check") || given("size") || given("offload") || given("repeat") || given("trace")):
 		return errors.New("--generate with --input, --check, --size, --offload, --repeat or --trace: it writes options and prices none; choose one")
 	case given("generate") && (o.Generate < 1 || o.Generate > MaxSize):

@@ -59,6 +59,8 @@ func TestWrongUsage(t *testing.T) {
 		"--generate 0 --output a":            {"--generate 0"},
 		"--generate 5 --output a --check":    {"--generate", "--check"},
 		"--binary":                           {"--binary", "--output"},
+		"--input a --trace a":                {"--trace a", "--input"},
+		"--output a --trace a":               {"--trace a", "--output"},
 		"--executor-memory much":             {"--executor-memory"},
 		"surplus":                            {"surplus"},
 		"--ofload 5":                         {"--ofload"},

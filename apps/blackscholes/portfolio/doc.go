@@ -36,7 +36,7 @@
 //
 // An [Output] has a temporary name until [Output.Commit]: there never is half a file under the name that
 // was asked for. One rank creates it and sends the others its temporary name, by which they join. When
-// all have written, and closed without an error, the first commits it.
+// all have written, and closed without an error, the first commits it. A signal that ends its process removes it.
 //
 // [AppendPrices] is PARSEC's output, [BinaryOptions] and [BinaryPrices] write the binary form, whose
 // checksums are sums over the parts, in any order.

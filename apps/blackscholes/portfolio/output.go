@@ -23,6 +23,7 @@ type Output struct {
 	temporary string // the same as path if it is written to as it is
 	file      *os.File
 	creator   bool
+	guard     *guard // of a temporary file
 	committed bool
 	end       atomic.Int64 // of what Write has written
 	written   atomic.Int64
@@ -48,11 +49,13 @@ func Create(path string) (*Output, error) {
 	}
 	directory, name := filepath.Split(target)
 	temporary := filepath.Join(directory, atomicfile.TemporaryPrefix+name+"-"+strconv.FormatUint(rand.Uint64(), 36))
+	guard := newGuard(temporary)
 	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
+		guard.leave()
 		return nil, outputError(path, err)
 	}
-	return &Output{path: target, temporary: temporary, file: file, creator: true, seekable: true}, nil
+	return &Output{path: target, temporary: temporary, file: file, creator: true, guard: guard, seekable: true}, nil
 }
 
 // Join opens a file that another rank has created, to write to it as well. path is the name that it
@@ -112,6 +115,7 @@ func (o *Output) Commit() error {
 	if !o.creator {
 		return fmt.Errorf("writing %s: it is committed by who created it", o.path)
 	}
+	defer o.guard.leave()
 	if err := o.file.Close(); err != nil { // a network's file system may say only now that there is no room
 		return errors.Join(outputError(o.path, err), o.remove())
 	}
@@ -130,6 +134,7 @@ func (o *Output) Close() error {
 	if o.committed {
 		return nil
 	}
+	defer o.guard.leave()
 	err := o.file.Close()
 	if errors.Is(err, os.ErrClosed) {
 		return nil // a Commit that failed

@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if path := os.Getenv(writingFile); path != "" {
+		fmt.Fprintln(os.Stderr, writeUntilSignal(path))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -1,0 +1,75 @@
+package program
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sublet-hpc/sublet/apps/internal/collective"
+)
+
+// claim is how much memory a rank is going to need, and what its node has, in bytes.
+type claim struct {
+	Node  string
+	Needs float64
+	Has   float64
+}
+
+// CheckMemory refuses what would only fail half way, when the kernel has killed something: ranks that together need more
+// memory than their node has. needs are this rank's bytes. The error is the same on all ranks, which all call it.
+func CheckMemory(world *collective.World, needs float64) error {
+	own := claim{Needs: needs}
+	var info unix.Sysinfo_t
+	err := unix.Sysinfo(&info)
+	if err == nil {
+		own.Has = float64(info.Totalram) * float64(info.Unit)
+		own.Node, err = os.Hostname()
+	}
+	var mine []byte
+	if err == nil {
+		mine, err = json.Marshal(own)
+	}
+	if err := world.Agree(err); err != nil {
+		return err
+	}
+	all, err := world.Gather(mine)
+	if err != nil {
+		return err
+	}
+	var claims []claim
+	for _, text := range all { // on rank 0
+		var one claim
+		if err = json.Unmarshal(text, &one); err != nil {
+			break
+		}
+		claims = append(claims, one)
+	}
+	if err == nil {
+		err = refuse(claims)
+	}
+	err = world.Agree(err)
+	var agreed *collective.RankError
+	if errors.As(err, &agreed) {
+		agreed.All = true // rank 0 has only looked at what all have said
+	}
+	return err
+}
+
+// refuse names the first node that has too little.
+func refuse(claims []claim) error {
+	needs, ranks := map[string]float64{}, map[string]int{}
+	for _, one := range claims {
+		needs[one.Node] += one.Needs
+		ranks[one.Node]++
+	}
+	for _, one := range claims {
+		if needs[one.Node] > one.Has {
+			const gib = 1 << 30
+			return fmt.Errorf("%d of the ranks are on node %s and need %.3g GiB of memory together; it has %.3g GiB", ranks[one.Node], one.Node, needs[one.Node]/gib, one.Has/gib)
+		}
+	}
+	return nil
+}
