@@ -1,17 +1,18 @@
 package hosts
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Delay makes each packet to the host, and from it, take so much longer, as long as the test lasts. It says how: by the
-// kernel's netem, or where that is missing by the test's own process, through which packets go then.
+// Delay makes each packet to the host, and from it, take so much longer, as long as the test lasts, and says how: by the
+// kernel's netem or, where that is missing, by a wire that is this process. That wire is for IPv4 alone.
 func (h *Host) Delay(t testing.TB, delay time.Duration) (how string) {
 	t.Helper()
 	inside := fmt.Sprintf("nsenter --target %d --net ", h.pid)
@@ -23,110 +24,95 @@ func (h *Host) Delay(t testing.TB, delay time.Duration) (how string) {
 		return "netem"
 	}
 
-	here, err := openTun("delay" + h.link)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var far *os.File
-	h.inside(t, func() { far, err = openTun("delay") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	const size = 65000 // bytes of a packet: few of them, as where the kernel leaves it to NICs to cut them
+	// here ══ hereN · this process · thereN ══ there
+	here, there := fmt.Sprintf("here%d", h.number), fmt.Sprintf("there%d", h.number)
 	near := fmt.Sprintf("10.77.%d.1", h.number)
 	for _, command := range []string{
-		fmt.Sprintf("ip link set delay%s up mtu %d", h.link, size),
-		fmt.Sprintf("%sip link set delay up mtu %d", inside, size),
-		fmt.Sprintf("ip route add %s/32 dev delay%s src %s", h.Address, h.link, near),
-		fmt.Sprintf("%sip route add %s/32 dev delay src %s", inside, near, h.Address),
-		fmt.Sprintf("%sip route add %s/32 dev delay src %s", inside, Address, h.Address),
+		fmt.Sprintf("ip link add delay%d type veth peer name %s", h.number, here),
+		fmt.Sprintf("ip link add %s type veth peer name delay netns %d", there, h.pid),
+		"ip link set " + here + " up",
+		"ip link set " + there + " up",
+		fmt.Sprintf("ip link set delay%d up", h.number),
+		inside + "ip link set delay up",
+		fmt.Sprintf("ip route add %s/32 dev delay%d src %s", h.Address, h.number, near),
+		inside + fmt.Sprintf("ip route add %s/32 dev delay src %s", near, h.Address),
+		inside + fmt.Sprintf("ip route add %s/32 dev delay src %s", Address, h.Address),
 	} {
 		if err := run(command); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ended := make(chan struct{}, 2)
-	for _, way := range [][2]*os.File{{here, far}, {far, here}} {
+	ends := [2]*os.File{openEnd(t, here), openEnd(t, there)}
+	ended := make(chan struct{}, len(ends))
+	for i := range ends {
 		go func() {
-			carry(way[0], way[1], delay, size)
+			carry(ends[i], ends[1-i], delay)
 			ended <- struct{}{}
 		}()
 	}
 	t.Cleanup(func() {
-		here.Close()
-		far.Close()
-		<-ended
-		<-ended
+		for _, end := range ends {
+			end.Close()
+		}
+		for range ends {
+			<-ended
+		}
 	})
-	return "the test's own process, since the kernel has no netem"
+	return "a wire of the test's, since the kernel has no netem"
 }
 
-// inside calls a function on a thread that is on the host: sockets and devices that it opens are the host's.
-func (h *Host) inside(t testing.TB, f func()) {
+// openEnd opens a device for all that it gets, each packet behind a header that says what the sender left to it: checksums,
+// and to cut it into smaller ones.
+func openEnd(t testing.TB, device string) *os.File {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread() // it must not end: what it has started would end with it
-	back, err := os.Open("/proc/thread-self/ns/net")
+	link, err := net.InterfaceByName(device)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer back.Close()
-	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", h.pid))
+	all := int(binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))) // in the network's order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, all)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("a socket for packets of %s: %v", device, err)
 	}
-	defer there.Close()
-	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("going to %s: %v", h.Address, err)
+	for _, option := range []int{unix.PACKET_VNET_HDR, unix.PACKET_IGNORE_OUTGOING} {
+		if err == nil {
+			err = unix.SetsockoptInt(fd, unix.SOL_PACKET, option, 1)
+		}
 	}
-	f()
-	if err := unix.Setns(int(back.Fd()), unix.CLONE_NEWNET); err != nil {
-		panic(fmt.Sprintf("coming back from %s: %v", h.Address, err)) // everything else would go on there
-	}
-}
-
-// openTun makes a network device of which this process is the wire. It lasts as long as the file is open.
-func openTun(name string) (*os.File, error) {
-	const path = "/dev/net/tun"
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w; delaying a network takes it, or a kernel with netem", path, err)
-	}
-	request, err := unix.NewIfreq(name)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20) // with less, more is lost and sent again
 	if err == nil {
-		request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: uint16(all), Ifindex: link.Index})
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("making the network device %s: %w", name, err)
+		t.Fatalf("reading packets of %s: %v", device, err)
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return os.NewFile(uintptr(fd), device)
 }
 
-// carry takes packets from one device to another, each a delay after it came, until one of them is closed.
-func carry(from, to *os.File, delay time.Duration, size int) {
+// carry takes packets from one end of a wire to the other, each a delay after it came, until it is cut.
+func carry(from, to *os.File, delay time.Duration) {
 	type packet struct {
 		data []byte
 		due  time.Time
 	}
-	packets := make(chan packet, 4096) // more are lost, as on any wire
+	packets := make(chan packet, 4096) // more are lost
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for p := range packets {
 			time.Sleep(time.Until(p.due))
-			_, _ = to.Write(p.data) // to a device that is down, or full, it is lost
+			_, _ = to.Write(p.data) // what can not be sent is lost, as on other wires
 		}
 	}()
+	buffer := make([]byte, 1<<17) // more than a packet has
 	for {
-		buffer := make([]byte, size)
 		n, err := from.Read(buffer)
 		if err != nil {
 			break
 		}
 		select {
-		case packets <- packet{buffer[:n], time.Now().Add(delay)}:
+		case packets <- packet{append([]byte(nil), buffer[:n]...), time.Now().Add(delay)}:
 		default:
 		}
 	}

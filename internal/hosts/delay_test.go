@@ -1,10 +1,15 @@
 package hosts
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Every packet takes as long as it was told to, each way, and bytes arrive as they were sent, also many at once.
@@ -73,5 +78,29 @@ func TestDelay(t *testing.T) {
 		if !slices.Equal(sent, got) {
 			t.Errorf("%d bytes came back as others", size)
 		}
+	}
+}
+
+// inside calls a function on a thread that is on the host: sockets and devices that it opens are the host's.
+func (h *Host) inside(t testing.TB, f func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread() // it must not end: what it has started would end with it
+	back, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", h.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("going to %s: %v", h.Address, err)
+	}
+	f()
+	if err := unix.Setns(int(back.Fd()), unix.CLONE_NEWNET); err != nil {
+		panic(fmt.Sprintf("coming back from %s: %v", h.Address, err)) // everything else would go on there
 	}
 }

@@ -28,6 +28,7 @@ func newWay(t *testing.T, s *offload.Session, l *offload.Lease, b *book, share f
 	var err error
 	w.split, err = s.Split(within(t), offload.Plan{Items: b.items(), Share: share, Lease: l, Say: func(text string) { t.Log(text) }})
 	check(t, err)
+	t.Cleanup(func() { check(t, w.split.Close()) })
 	return w
 }
 

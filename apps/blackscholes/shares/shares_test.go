@@ -15,20 +15,21 @@ func TestEnduranceShares(t *testing.T) {
 	many := endurance.Count(100_000, 10_000_000)
 	for _, c := range []struct {
 		name    string
+		what    string
 		options int
-		far     bool                              // the executor is on another host, 5 ms away
+		delay   time.Duration                     // of the network to the executor; 0: it is on this host
 		hinder  func(t *testing.T, pid int) error // the executor; nil: not
 	}{
-		{name: "a short step", options: 1000},
-		{name: "a long step", options: many},
-		{name: "the executor is stopped for 1.5 of each 2 ms", options: many, hinder: stopThreeQuarters},
-		{name: "the executor's control group has a quarter of its core", options: many, hinder: allowQuarter},
-		{name: "the network to the executor takes 5 ms", options: many / 10, far: true},
+		{name: "short", what: "no hindrance", options: 1000},
+		{name: "long", what: "no hindrance", options: many},
+		{name: "stopped", what: "the executor stopped for 1.5 of each 2 ms", options: many, hinder: stopThreeQuarters},
+		{name: "throttled", what: "the executor's control group has 1 of each 4 ms", options: many, hinder: allowQuarter},
+		{name: "far", what: "the executor 5 ms away", options: many / 10, delay: 5 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var s *offload.Session
-			if c.far {
-				s = there(t, 5*time.Millisecond)
+			if c.delay > 0 {
+				s = there(t, c.delay)
 			} else {
 				s = here(t)
 			}
@@ -41,11 +42,11 @@ func TestEnduranceShares(t *testing.T) {
 					return
 				}
 			}
-			takeTurns(t, b, ways, endurance.Count(2*each, 5*each), time.Duration(endurance.Count(0, 10))*time.Second)
+			takeTurns(t, b, ways, endurance.Count(2*each, 3*each), time.Duration(endurance.Count(0, 10))*time.Second)
 
 			none, half, auto := ways[0], ways[1], ways[2]
 			better := min(none.median(), half.median())
-			endurance.Report(t, "| %d options, %s | %s | %s | %s | %.1f %% | %d steps", c.options, l.Executors()[0].Path().Transport,
+			endurance.Report(t, "| %d options, %s | %s | %s | %s | %.0f %% | in ms, and what auto offloads; medians of %d", c.options, c.what,
 				inMilliseconds(none.median()), inMilliseconds(half.median()), inMilliseconds(auto.median()), 100*auto.share(), len(auto.times))
 			if bar := max(better+better*3/100, better+time.Millisecond); endurance.InFull() && auto.median() > bar {
 				t.Errorf("auto takes %v, the better of nothing and half offloaded %v; it may take %v", auto.median(), better, bar)
