@@ -101,7 +101,7 @@ func carry(from, to *os.File, delay time.Duration) {
 	go func() {
 		defer close(ended)
 		for p := range packets {
-			time.Sleep(time.Until(p.due))
+			<-time.After(time.Until(p.due))
 			_, _ = to.Write(p.data) // what can not be sent is lost, as on other wires
 		}
 	}()
