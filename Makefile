@@ -48,7 +48,7 @@ LDFLAGS := $(if $(TAG),-ldflags "-X $(MODULE)/internal/version.Version=$(TAG:v%=
 PACKAGES ?= ./offload/... ./executors/... ./internal/hosts ./cmd/... ./apps/...
 
 # The tests that count and time, which take long and want an idle machine.
-ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes ./apps/blackscholes/portfolio ./apps/internal/pricing
+ENDURING := ./offload ./internal/hosts ./resources/server ./apps/jacobi ./apps/blackscholes ./apps/blackscholes/portfolio ./apps/blackscholes/shares ./apps/internal/pricing
 
 PROGRAMS  := bin/sublet bin/sublet-executor bin/sublet-invoke bin/sublet-bench bin/jacobi bin/blackscholes bin/pingpong
 LIBRARIES := bin/libjacobi.so bin/libblackscholes.so bin/libfunctions.so bin/libbench.so
