@@ -23,7 +23,7 @@ func writeUntilSignal(path string) error {
 	if _, err := out.Write([]byte("half")); err != nil {
 		return err
 	}
-	fmt.Println("writing")
+	fmt.Fprintln(os.Stdout, "writing")
 	_, err = bufio.NewReader(os.Stdin).ReadByte() // for ever
 	return fmt.Errorf("standard input: %w", err)
 }

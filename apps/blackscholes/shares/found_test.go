@@ -51,12 +51,12 @@ func TestEnduranceSharesFound(t *testing.T) {
 	}
 }
 
-// best is the fixed share with which steps are the shortest, of nine about a centre that are so far from each other.
-func best(t *testing.T, s *offload.Session, l *offload.Lease, b *book, centre, apart float64, rounds int) *way {
+// best is the fixed share with which steps are the shortest, of nine about a middle that are so far from each other.
+func best(t *testing.T, s *offload.Session, l *offload.Lease, b *book, middle, apart float64, rounds int) *way {
 	t.Helper()
 	var ways []*way
 	for i := -4; i <= 4; i++ {
-		if share := centre + float64(i)*apart; share >= 0 && share <= 1 {
+		if share := middle + float64(i)*apart; share >= 0 && share <= 1 {
 			ways = append(ways, newWay(t, s, l, b, share))
 		}
 	}
