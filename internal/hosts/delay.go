@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -112,7 +113,7 @@ func carry(from, to *os.File, delay time.Duration) {
 			break
 		}
 		select {
-		case packets <- packet{append([]byte(nil), buffer[:n]...), time.Now().Add(delay)}:
+		case packets <- packet{bytes.Clone(buffer[:n]), time.Now().Add(delay)}:
 		default:
 		}
 	}

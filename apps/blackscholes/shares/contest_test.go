@@ -3,6 +3,7 @@ package shares
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -54,14 +55,15 @@ func (w *way) checked(t *testing.T, b *book) time.Duration {
 // each is how many rounds there are to one whose prices are compared, which costs it what is in the caches.
 const each = 8
 
-// takeTurns has the ways do a step each, and again, some rounds at least and for some time: each is as often the first as the
-// last, so that what disturbs the machine disturbs all of them alike.
+// takeTurns has the ways do a step each, and again, some rounds at least and for some time: in any order, so that what disturbs the
+// machine, and what a step leaves in the caches, is met by all of them alike.
 func takeTurns(t *testing.T, b *book, ways []*way, rounds int, lasts time.Duration) {
 	t.Helper()
+	order := rand.New(rand.NewPCG(1, 2))
 	until := time.Now().Add(lasts)
 	for round := 0; round < rounds || time.Now().Before(until); round++ {
-		for i := range ways {
-			w := ways[(round+i)%len(ways)]
+		for _, i := range order.Perm(len(ways)) {
+			w := ways[i]
 			if round%each == 0 {
 				w.checked(t, b)
 				continue

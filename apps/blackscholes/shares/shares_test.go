@@ -42,7 +42,7 @@ func TestEnduranceShares(t *testing.T) {
 					return
 				}
 			}
-			takeTurns(t, b, ways, endurance.Count(2*each, 3*each), time.Duration(endurance.Count(0, 10))*time.Second)
+			takeTurns(t, b, ways, endurance.Count(2*each, 3*each), time.Duration(endurance.Count(0, 14))*time.Second)
 
 			none, half, auto := ways[0], ways[1], ways[2]
 			better := min(none.median(), half.median())
