@@ -1,6 +1,7 @@
 package endurance
 
 import (
+	"math"
 	"runtime"
 	"time"
 
@@ -30,4 +31,33 @@ func (m *machine) stolenSince() float64 {
 		return 0
 	}
 	return (m.stolen - before.stolen) / (m.at.Sub(before.at).Seconds() * float64(runtime.NumCPU()))
+}
+
+// Host watches what the host of a virtual machine takes of its processors, for comparisons of medians.
+type Host struct{ machine machine }
+
+// WatchHost watches from now on.
+func WatchHost() *Host {
+	h := &Host{}
+	h.machine.stolenSince()
+	return h
+}
+
+const (
+	// noise is by how much the ratio of two medians differs from run to run on machines such as these, and noiseRobbed
+	// where the host has taken a part of the processors meanwhile.
+	noise       = 0.1
+	noiseRobbed = 0.5
+)
+
+// Noise is what is allowed to the ratio of two medians beside what is promised: 0.1, or 0.5 if the host has taken a part of
+// the processors since WatchHost. Where the machine may be busy nothing is promised: it is infinite.
+func (h *Host) Noise() float64 {
+	switch {
+	case !InFull():
+		return math.Inf(1)
+	case h.machine.stolenSince() > taken:
+		return noiseRobbed
+	}
+	return noise
 }

@@ -26,6 +26,7 @@ func TestEnduranceSharesFound(t *testing.T) {
 			if c.hinder != nil {
 				check(t, c.hinder(t, l.Executors()[0].PID()))
 			}
+			host := endurance.WatchHost()
 			coarse := best(t, s, l, b, 0.5, 0.1, endurance.Count(2, 4))
 			fine := best(t, s, l, b, coarse.split.Report().Share, 0.02, endurance.Count(2, 10))
 
@@ -44,7 +45,9 @@ func TestEnduranceSharesFound(t *testing.T) {
 			wanted, got := fine.split.Report().Share, median(found)
 			endurance.Report(t, "%s: the best of fixed shares is %.1f %%, %s ms the step; auto offloads %.1f %% in its fifth step, which takes %s ms; medians of %d",
 				c.what, 100*wanted, inMilliseconds(fine.median()), 100*got, inMilliseconds(median(took)), len(found))
-			if off := math.Abs(got - wanted); endurance.InFull() && off > 0.05 {
+			// Where the search was disturbed, its step is not the shortest.
+			slower := median(took).Seconds()/fine.median().Seconds() - 1
+			if off := math.Abs(got - wanted); off > 0.05 && slower > 0.05+host.Noise() {
 				t.Errorf("auto offloads %.1f %% in its fifth step, and %.1f %% is best", 100*got, 100*wanted)
 			}
 		})

@@ -35,6 +35,7 @@ func TestEnduranceShares(t *testing.T) {
 			}
 			l := lease(t, s)
 			b := newBook(t, s, c.options)
+			host := endurance.WatchHost()
 			ways := []*way{newWay(t, s, l, b, 0), newWay(t, s, l, b, 0.5), newWay(t, s, l, b, offload.Auto)}
 			if c.hinder != nil {
 				if err := c.hinder(t, l.Executors()[0].PID()); err != nil {
@@ -48,8 +49,12 @@ func TestEnduranceShares(t *testing.T) {
 			better := min(none.median(), half.median())
 			endurance.Report(t, "| %d options, %s | %s | %s | %s | %.0f %% | in ms, and what auto offloads; medians of %d", c.options, c.what,
 				inMilliseconds(none.median()), inMilliseconds(half.median()), inMilliseconds(auto.median()), 100*auto.share(), len(auto.times))
-			if bar := max(better+better*3/100, better+time.Millisecond); endurance.InFull() && auto.median() > bar {
-				t.Errorf("auto takes %v, the better of nothing and half offloaded %v; it may take %v", auto.median(), better, bar)
+			bar := max(better+better*3/100, better+time.Millisecond)
+			if auto.median() > bar {
+				endurance.Report(t, "%s: MISSED: auto takes %v, the better of nothing and half offloaded %v; promised is %v", c.name, auto.median(), better, bar)
+			}
+			if float64(auto.median()) > float64(bar)*(1+host.Noise()) {
+				t.Errorf("auto takes %v, the better of nothing and half offloaded %v; promised is %v", auto.median(), better, bar)
 			}
 		})
 	}
