@@ -102,7 +102,7 @@ func nodeState(words []string) (NodeState, []string) {
 
 // row reads a record of the list "sinfo": of one node, or of several that are alike, which share what is allocated.
 func (s *scanner) row() ([]Node, error) {
-	var n Node
+	n := Node{State: NodeUnknown}
 	var names, addresses []string
 	err := s.object(func(key []byte) (err error) {
 		switch string(key) {
