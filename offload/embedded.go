@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/internal/control"
 )
 
@@ -96,13 +95,9 @@ func peerOf(stream *net.UnixConn) (*unix.Ucred, error) {
 
 // startHelper starts the helper; the channel tells how it ended, if it ends before us.
 func startHelper(name string) (<-chan error, error) {
-	program, err := binaries.Find("sublet")
+	program, err := findPrograms()
 	if err != nil {
-		return nil, fmt.Errorf("offload: starting this job's node helper: %w", err)
-	}
-	if _, err := binaries.Find("sublet-executor"); err != nil {
-		// The helper would only find out when a lease is wanted.
-		return nil, fmt.Errorf("offload: starting this job's node helper, which starts executors: %w", err)
+		return nil, err
 	}
 	command := exec.Command(program, "embedded", "--socket", name)
 	command.Stderr = os.Stderr
