@@ -73,12 +73,8 @@ func (g gate) started() int {
 	return strings.Count(string(text), "\n")
 }
 
-var one = offload.Want{Executors: 1, Oversubscribe: true}
-
 func wantOne() offload.Want {
-	want := one
-	want.Library = library
-	return want
+	return offload.Want{Executors: 1, Library: library, Oversubscribe: true}
 }
 
 // Nothing is started for a program that leases nothing, whatever else it does; the first lease starts a helper.
@@ -198,7 +194,10 @@ func TestCloseWhileConnecting(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("a lease without a helper")
 	}
-	g.open(t) // and a helper comes, finds nobody, and ends
+	g.open(t) // and a helper comes, is not wanted, and ends
+	began := time.Now()
+	awaitNoHelper(t)
+	t.Logf("it ended %v later", time.Since(began))
 }
 
 // Whenever Close comes, nothing is left.

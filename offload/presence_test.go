@@ -59,7 +59,7 @@ func TestAppear(t *testing.T) {
 				c := &callers[i]
 				go func() {
 					time.Sleep(c.comes)
-					ctx, cancel := context.WithTimeout(t.Context(), c.leaves-c.comes)
+					ctx, cancel := context.WithTimeout(context.Background(), c.leaves-c.comes)
 					defer cancel()
 					c.err = p.appear(ctx, announce)
 					c.ended = time.Since(began)

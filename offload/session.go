@@ -118,11 +118,12 @@ func newSession() *Session {
 func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link, control.Welcome, error) {
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
-		conn, err := connectHelper(ctx)
+		conn, wanted, err := connectHelper(ctx)
 		if err != nil {
 			return nil, control.Welcome{}, err
 		}
 		l, welcome, err := newLink(ctx, conn, hello(), unasked)
+		wanted.Close()
 		// A helper that was about to end, or is killed, takes connections until it is gone.
 		if err == nil || attempt == attempts || !endedByPeer(err) {
 			return l, welcome, err
