@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 	"github.com/sublet-hpc/sublet/apps/jacobi/report"
@@ -65,11 +66,44 @@ func TestAutoOffloads(t *testing.T) {
 	}
 }
 
-// Short runs lease nothing.
+// Short runs lease nothing, and start no helper that could.
 func TestAutoLeasesNothing(t *testing.T) {
-	r, _ := solveBy(t, 1, nil, "--size", "50", "--iterations", "20", "--offload", "auto")
-	if r.Executors != 0 || r.Share != 0 || r.Transport != nil {
-		t.Errorf("%+v", r)
+	environment, starts := countHelpers(t)
+	for _, ranks := range []int{1, 2} {
+		mpitest.Eventually(t, 20*time.Second, func() (bool, string) {
+			before := starts()
+			r, _ := solveBy(t, ranks, environment, "--size", "50", "--iterations", "20", "--offload", "auto")
+			if took := r.Seconds + r.SetupSeconds; took > 0.02 { // it may be right to lease then
+				return false, fmt.Sprintf("20 iterations take %g s", took)
+			}
+			if started := starts() - before; r.Executors != 0 || r.Share != 0 || r.Transport != nil || started != 0 {
+				t.Errorf("%d ranks: %d helpers were started; %+v", ranks, started, r)
+			}
+			return true, ""
+		})
+	}
+	before := starts()
+	solveBy(t, 1, environment, "--size", "50", "--iterations", "20", "--offload", "50")
+	if started := starts() - before; started != 1 {
+		t.Errorf("half of the rows on executors, of %d helpers", started)
+	}
+}
+
+// countHelpers has helpers started by a script that notes it.
+func countHelpers(t *testing.T) (environment []string, starts func() int) {
+	t.Helper()
+	dir := t.TempDir()
+	notes := filepath.Join(dir, "starts")
+	err := os.Symlink(path("sublet-executor"), filepath.Join(dir, "sublet-executor"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "sublet"), fmt.Appendf(nil, "#!/bin/sh\necho start >>%q\nexec %q \"$@\"\n", notes, path("sublet")), 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"SUBLET_BIN=" + dir}, func() int {
+		text, _ := os.ReadFile(notes) // there is none before the first
+		return strings.Count(string(text), "\n")
 	}
 }
 
