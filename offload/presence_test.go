@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,17 +56,18 @@ func TestAppear(t *testing.T) {
 				successes++
 				return nil, "node", nil
 			}
+			var all sync.WaitGroup
 			for i := range callers {
 				c := &callers[i]
-				go func() {
+				all.Go(func() {
 					time.Sleep(c.comes)
 					ctx, cancel := context.WithTimeout(context.Background(), c.leaves-c.comes)
 					defer cancel()
 					c.err = p.appear(ctx, announce)
 					c.ended = time.Since(began)
-				}()
+				})
 			}
-			time.Sleep(time.Hour)
+			all.Wait()
 			for _, c := range callers {
 				switch {
 				case c.err == nil && successes == 1:
