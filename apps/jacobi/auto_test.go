@@ -69,7 +69,7 @@ func TestAutoOffloads(t *testing.T) {
 
 // Short runs lease nothing, and start no helper that could.
 func TestAutoLeasesNothing(t *testing.T) {
-	environment, starts := countHelpers(t)
+	environment, starts := mpitest.CountHelpers(t, bin)
 	for _, ranks := range []int{1, 2} {
 		mpitest.Eventually(t, 20*time.Second, func() (bool, string) {
 			before := starts()
@@ -87,24 +87,6 @@ func TestAutoLeasesNothing(t *testing.T) {
 	solveBy(t, 1, environment, "--size", "50", "--iterations", "20", "--offload", "50")
 	if started := starts() - before; started != 1 {
 		t.Errorf("half of the rows on executors, of %d helpers", started)
-	}
-}
-
-// countHelpers has helpers started by a script that notes it.
-func countHelpers(t *testing.T) (environment []string, starts func() int) {
-	t.Helper()
-	dir := t.TempDir()
-	notes := filepath.Join(dir, "starts")
-	err := os.Symlink(path("sublet-executor"), filepath.Join(dir, "sublet-executor"))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "sublet"), fmt.Appendf(nil, "#!/bin/sh\necho start >>%q\nexec %q \"$@\"\n", notes, path("sublet")), 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []string{"SUBLET_BIN=" + dir}, func() int {
-		text, _ := os.ReadFile(notes) // there is none before the first
-		return strings.Count(string(text), "\n")
 	}
 }
 
