@@ -127,8 +127,8 @@ func (c *direct) identify(ctx context.Context, d *door, nonce []byte) error {
 }
 
 // announceDirect says hello to the managers on this host, so that they do not lend this rank's core. That
-// none at all can be reached is an error.
-func (s *Session) announceDirect(ctx context.Context) error {
+// none at all can be reached is an error. Links come also with one.
+func (s *Session) announceDirect(ctx context.Context) (links []*link, name string, _ error) {
 	var errs []error
 	doors := s.direct.knock(ctx)
 	for _, d := range doors {
@@ -136,18 +136,18 @@ func (s *Session) announceDirect(ctx context.Context) error {
 		case d.err != nil:
 			errs = append(errs, d.err)
 		case d.link.conn.PassesDescriptors():
-			s.helpers = append(s.helpers, d.link)
-			s.node = d.welcome.Node
+			links = append(links, d.link)
+			name = d.welcome.Node
 		default:
 			d.close()
 		}
 	}
 	for _, err := range errs {
 		if len(errs) == len(doors) || errors.Is(err, ErrVersion) {
-			return errors.Join(errs...)
+			return links, "", errors.Join(errs...)
 		}
 	}
-	return nil
+	return links, name, nil
 }
 
 // directPause is how long to wait before asking again for cores that others have: nobody tells when they

@@ -21,7 +21,8 @@
 //
 // Without anything else the executors are on spare cores of the program's own node. With a run directory
 // (docs/run-directory.md) a resource manager lends those of all its nodes. With an executors database
-// ([FromExecutorsDatabase]) they come from the executor managers in that, without a resource manager.
+// ([FromExecutorsDatabase]) they come from the executor managers in that, without a resource manager. A program that may
+// lease nothing connects with [AtFirstLease], when it does.
 //
 // A Split with [Auto] measures what everybody does in a second, and deals out the items of each step by it; it
 // leases executors when that is worth it, and uses none where they do not pay (docs/splitting.md):

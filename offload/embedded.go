@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -16,46 +17,55 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/internal/control"
 )
 
 // helperPatience is how long a fresh helper may take until it answers.
 const helperPatience = 10 * time.Second
 
-// connectHelper returns a connection to this job's node helper, which it starts if there is none.
+// connectHelper returns a connection to this job's node helper, which it starts if there is none. Until wanted is closed
+// that one waits for us; what has been started when we fail ends when it sees that.
 // The helper's socket is an abstract one, whose name all ranks of the job on this node derive
 // alike: the kernel lets one process bind it, and removes it with that process.
-func connectHelper(ctx context.Context) (*control.Conn, error) {
+func connectHelper(ctx context.Context) (_ *control.Conn, wanted io.Closer, _ error) {
 	name := helperSocket()
 	ctx, cancel := context.WithTimeout(ctx, helperPatience)
 	defer cancel()
 	conn, err := dialHelper(ctx, name)
 	if err == nil || !errors.Is(err, unix.ECONNREFUSED) {
-		return conn, err
+		return conn, noHelper, err
 	}
-	var ended <-chan error
+	mine := noHelper
+	defer func() {
+		if wanted == nil {
+			mine.Close()
+		}
+	}()
 	// It listens within milliseconds, or another rank's does; there is no descriptor to wait on
 	// that would tell of the other's.
 	for pause := time.Millisecond; ; pause = min(2*pause, 8*time.Millisecond) {
-		if ended == nil {
-			if ended, err = startHelper(name); err != nil {
-				return nil, err
+		if mine.ended == nil {
+			if mine, err = startHelper(name); err != nil {
+				return nil, nil, err
 			}
 		}
 		conn, err := dialHelper(ctx, name)
-		if err == nil || !errors.Is(err, unix.ECONNREFUSED) {
-			return conn, err
+		if err == nil {
+			return conn, mine, nil
+		}
+		if !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, nil, err
 		}
 		select {
-		case helperErr := <-ended:
+		case helperErr := <-mine.ended:
 			if helperErr != nil {
-				return nil, fmt.Errorf("offload: the node helper (sublet embedded) ended at once: %w", helperErr)
+				return nil, nil, fmt.Errorf("offload: the node helper (sublet embedded) ended at once: %w", helperErr)
 			}
-			ended = nil // it found another rank's, which may be ending
+			mine.Close()
+			mine = noHelper // it found another rank's, which may be ending
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("offload: the node helper (sublet embedded) does not answer: %w", context.Cause(ctx))
+			return nil, nil, fmt.Errorf("offload: the node helper (sublet embedded) does not answer: %w", context.Cause(ctx))
 		}
 	}
 }
@@ -94,27 +104,46 @@ func peerOf(stream *net.UnixConn) (*unix.Ucred, error) {
 	return credentials, inner
 }
 
-// startHelper starts the helper; the channel tells how it ended, if it ends before us.
-func startHelper(name string) (<-chan error, error) {
-	program, err := binaries.Find("sublet")
+// started is a helper that we have started. Close tells it that we are its client, or do not want it.
+type started struct {
+	ended <-chan error // how it ended, if it ends before us
+	wish  *os.File     // its standard input, which ends with us
+}
+
+// noHelper was started.
+var noHelper started
+
+// Close may be called for what was not started.
+func (s started) Close() error {
+	if s.wish == nil {
+		return nil
+	}
+	return s.wish.Close()
+}
+
+// startHelper starts the helper.
+func startHelper(name string) (started, error) {
+	program, err := findPrograms()
 	if err != nil {
-		return nil, fmt.Errorf("offload: starting this job's node helper: %w", err)
+		return noHelper, err
 	}
-	if _, err := binaries.Find("sublet-executor"); err != nil {
-		// The helper would only find out when a lease is wanted.
-		return nil, fmt.Errorf("offload: starting this job's node helper, which starts executors: %w", err)
+	its, wish, err := os.Pipe()
+	if err != nil {
+		return noHelper, fmt.Errorf("offload: starting the node helper: %w", err)
 	}
+	defer its.Close()
 	command := exec.Command(program, "embedded", "--socket", name)
-	command.Stderr = os.Stderr
+	command.Stdin, command.Stderr = its, os.Stderr
 	// Its own session: it outlives this rank as long as others of the node live, and a Ctrl-C at
 	// the terminal is not for it.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("offload: starting the node helper: %w", err)
+		wish.Close()
+		return noHelper, fmt.Errorf("offload: starting the node helper: %w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
-	return ended, nil
+	return started{ended, wish}, nil
 }
 
 // jobVariables are what ranks of one job on one node have in common and no other job has.

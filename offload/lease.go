@@ -134,21 +134,33 @@ type Lease struct {
 
 // Lease asks for executors and returns when all of them are ready. Errors are [ErrNoCapacity], and
 // those that say why the function library can not be loaded or the transport not be had.
+//
+// The first one of a session that was made with [AtFirstLease] connects it before, and fails if that does.
 func (s *Session) Lease(ctx context.Context, want Want) (*Lease, error) {
+	l, _, err := s.lease(ctx, want)
+	return l, err
+}
+
+// lease tells as well what the lease took once the session was connected.
+func (s *Session) lease(ctx context.Context, want Want) (*Lease, time.Duration, error) {
 	l, err := s.plan(want)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer done()
+	if err := s.appear(ctx); err != nil {
+		return nil, 0, err
+	}
+	began := time.Now()
 	if err := l.settleAgain(ctx, l.executors, l.want.Wait); err != nil {
-		return nil, errors.Join(err, l.Release())
+		return nil, 0, errors.Join(err, l.Release())
 	}
 	l.start()
-	return l, nil
+	return l, time.Since(began), nil
 }
 
 // start is for when all executors are there.

@@ -29,6 +29,7 @@ func LeaseAll[S any](ctx context.Context, s *Session, comm Communicator[S], want
 		var done func()
 		if ctx, done, err = s.begin(ctx); err == nil {
 			defer done()
+			err = s.appear(ctx)
 		}
 	}
 	a := &joint[S]{ranks: ranks[S]{comm: comm, rank: comm.Rank(), size: comm.Size()}, session: s, lease: lease, until: time.Now().Add(want.Wait)}
@@ -133,7 +134,7 @@ func (a *joint[S]) bid(own error) bid {
 	if own != nil {
 		return bid{Failure: tell(a.rank, own)}
 	}
-	b := bid{Node: a.session.node}
+	b := bid{Node: a.session.Node()}
 	if resources := a.session.resources; resources != nil {
 		b.Manager = string(resources.Access().Pin)
 		b.Request = a.lease.grantRequest(len(a.lease.executors), time.Until(a.until))

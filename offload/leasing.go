@@ -29,11 +29,14 @@ type leased struct {
 	lease   *Lease
 	err     error
 	seconds float64
+	cost    float64 // without connecting the session
 }
 
 const (
 	// leaseCost is how many seconds a lease is taken to cost before one was measured.
-	leaseCost                           = 0.03
+	leaseCost = 0.03
+	// connectCost is the same of connecting the session, where that is still to be done.
+	connectCost                         = 0.02
 	firstLeasingPause, lastLeasingPause = time.Second, time.Minute
 )
 
@@ -47,6 +50,14 @@ func (c *costs) value() float64 {
 		return seconds
 	}
 	return leaseCost
+}
+
+// leaseSeconds is what the next lease is taken to cost.
+func (s *Session) leaseSeconds() float64 {
+	if s.presence.isKnown() {
+		return s.leaseCost.value()
+	}
+	return s.leaseCost.value() + connectCost
 }
 
 // leases tells whether the Split has to come by executors itself, and has none.
@@ -66,7 +77,7 @@ func (s *Split) seekLease(toCome float64) {
 		}
 		return
 	}
-	if !paysLease(l.spent, toCome, s.session.leaseCost.value()) || !l.again.IsZero() && time.Now().Before(l.again) {
+	if !paysLease(l.spent, toCome, s.session.leaseSeconds()) || !l.again.IsZero() && time.Now().Before(l.again) {
 		return
 	}
 	var ctx context.Context
@@ -74,8 +85,8 @@ func (s *Split) seekLease(toCome float64) {
 	l.answer, l.asking = make(chan leased, 1), true
 	go func() {
 		began := time.Now()
-		lease, err := s.session.Lease(ctx, s.plan.Want)
-		l.answer <- leased{lease, err, time.Since(began).Seconds()}
+		lease, cost, err := s.session.lease(ctx, s.plan.Want)
+		l.answer <- leased{lease, err, time.Since(began).Seconds(), cost.Seconds()}
 	}()
 }
 
@@ -95,7 +106,7 @@ func (s *Split) leaseAnswered(answer leased) {
 	l.refusal, l.pause = nil, 0
 	l.seconds = answer.seconds
 	l.leases++
-	s.session.leaseCost.note(answer.seconds)
+	s.session.leaseCost.note(answer.cost)
 	s.lease, s.own = answer.lease, true
 	s.muster()
 }

@@ -12,7 +12,15 @@ import (
 // needs no ready executor, but is granted sooner.
 func (s *Session) AwaitPool(ctx context.Context, patience time.Duration) (ready int, err error) {
 	until := time.Now().Add(patience)
-	for _, helper := range s.helpers {
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	if err := s.appear(ctx); err != nil {
+		return 0, err
+	}
+	for _, helper := range s.presence.neighbours() {
 		var pool control.Pool
 		if err := helper.call(ctx, control.TypePool, theManager, control.Pool{Wait: time.Until(until)}, &pool); err != nil {
 			return ready, err

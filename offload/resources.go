@@ -27,30 +27,31 @@ func resourceManager() (*api.Client, error) {
 	return client, nil
 }
 
-// announce says hello to the executor managers of this host, so that they do not lend this rank's core.
-func (s *Session) announce(ctx context.Context) error {
+// announce says hello to the executor managers of this host, so that they do not lend this rank's core. Links come
+// also with an error; no name means that there is none of them.
+func (s *Session) announce(ctx context.Context) (links []*link, name string, _ error) {
 	nodes, err := s.resources.Nodes(ctx, bootID())
 	if err != nil {
-		return fmt.Errorf("offload: %w", explainResources(err))
+		return nil, "", fmt.Errorf("offload: %w", explainResources(err))
 	}
 	for _, node := range nodes {
 		conn, err := dialHere(ctx, node.Reach)
 		if err != nil {
-			return err
+			return links, "", err
 		}
 		if conn == nil {
 			continue
 		}
 		link, _, err := newLink(ctx, conn, hello(), func(*control.Frame) {})
 		if errors.Is(err, ErrVersion) {
-			return err
+			return links, "", err
 		}
 		if err == nil { // else it is just ending
-			s.helpers = append(s.helpers, link)
-			s.node = node.Name
+			links = append(links, link)
+			name = node.Name
 		}
 	}
-	return nil
+	return links, name, nil
 }
 
 // bootID tells hosts apart.

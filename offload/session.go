@@ -18,8 +18,7 @@ import (
 type Session struct {
 	resources *api.Client // the resource manager; nil: there is none
 	direct    *direct     // the executor managers of a database; with neither the session is embedded
-	helpers   []*link     // to managers on this host; they say that this rank is there
-	node      string
+	presence  presence
 	regions   regions
 	leaseCost costs
 
@@ -35,13 +34,29 @@ type Session struct {
 // Option is an option of Connect.
 type Option func(*options)
 
-type options struct{ database string }
+type options struct {
+	database string
+	late     bool
+}
 
 // FromExecutorsDatabase has leases come straight from the executor managers that a file names, rFaaS's
 // executors_database.json, without a resource manager. SUBLET_EXECUTORS_DATABASE does the same; an empty
 // path is none. Managers on other hosts want the token that they have made (SUBLET_TOKEN_FILE, else
 // ~/.sublet/token).
 func FromExecutorsDatabase(path string) Option { return func(o *options) { o.database = path } }
+
+// AtFirstLease has Connect return without asking anybody: the session is connected by its first [Session.Lease], [LeaseAll]
+// or [Session.AwaitPool], or the lease that a [Split] asks for, which with [Auto] is in the background. It is for programs
+// that may lease nothing: no helper is started for them, and no server is asked. Memory, constants, and splits without
+// executors need no connection. That a resource manager or a helper does not answer is then the error of that lease, and
+// the next one tries it again. What Connect can see by itself is still its error: a run directory or an executors database
+// that can not be read, programs of Sublet's that are not there.
+//
+// Until a session is connected nobody is told that the program computes on a core of this host. The helper of a job
+// looks for all of its ranks on the node, connected or not, before it lends anything to the first. Elsewhere (ranks of several
+// launchers, executor managers that lend to others) the core can have been lent by the time that the rank
+// connects: it is bound to that core and computes there all the same, and an executor that has it shares it with the rank until its lease ends.
+func AtFirstLease() Option { return func(o *options) { o.late = true } }
 
 // DatabaseVariable names the executors database in the environment.
 const DatabaseVariable = "SUBLET_EXECUTORS_DATABASE"
@@ -50,7 +65,7 @@ const DatabaseVariable = "SUBLET_EXECUTORS_DATABASE"
 // SUBLET_EXECUTORS_DATABASE), leases come from the managers in it. If there is a run directory with a resource manager (SUBLET_DIR, else
 // ~/.sublet/current), leases come from that, on any of its nodes; that it does not answer is an
 // error. Else the session is embedded: the first rank of a job on a node starts one helper process
-// there, which all its ranks share and which ends with the last of them.
+// there, which all its ranks share and which ends with the last of them. [AtFirstLease] puts off what takes time.
 //
 // Connect raises GOMAXPROCS to 4 where it is lower and the environment does not set it: launchers
 // bind a rank to one core, and a thread that spins in C would leave the other goroutines none.
@@ -74,22 +89,17 @@ func Connect(ctx context.Context, choices ...Option) (*Session, error) {
 		runtime.GOMAXPROCS(4)
 	}
 	s := newSession()
-	if resources == nil && database == nil {
-		helper, welcome, err := s.dial(ctx, func(*control.Frame) {})
-		if err != nil {
-			return nil, err
-		}
-		s.helpers, s.node = []*link{helper}, welcome.Node
-		return s, nil
-	}
 	s.resources, s.direct = resources, database
 	if database != nil {
 		database.absent.session = s.alive
 	}
-	if s.node, err = os.Hostname(); err == nil && database != nil {
-		err = s.announceDirect(ctx)
-	} else if err == nil {
-		err = s.announce(ctx)
+	s.presence.node, err = os.Hostname()
+	switch {
+	case err != nil:
+	case !o.late:
+		err = s.appear(ctx)
+	case resources == nil && database == nil:
+		_, err = findPrograms()
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -108,11 +118,12 @@ func newSession() *Session {
 func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link, control.Welcome, error) {
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
-		conn, err := connectHelper(ctx)
+		conn, wanted, err := connectHelper(ctx)
 		if err != nil {
 			return nil, control.Welcome{}, err
 		}
 		l, welcome, err := newLink(ctx, conn, hello(), unasked)
+		wanted.Close()
 		// A helper that was about to end, or is killed, takes connections until it is gone.
 		if err == nil || attempt == attempts || !endedByPeer(err) {
 			return l, welcome, err
@@ -120,8 +131,8 @@ func (s *Session) dial(ctx context.Context, unasked func(*control.Frame)) (*link
 	}
 }
 
-// Node is the name of the node that the program runs on.
-func (s *Session) Node() string { return s.node }
+// Node is the name of the node that the program runs on; with [AtFirstLease], and before the first lease, the host's name.
+func (s *Session) Node() string { return s.presence.name() }
 
 // forget makes executors forget a region; without an error none has it any more.
 func (s *Session) forget(r *region) error {
@@ -183,9 +194,7 @@ func (s *Session) shut() error {
 	for _, lease := range leases {
 		errs = append(errs, lease.Release())
 	}
-	for _, helper := range s.helpers {
-		helper.close()
-	}
+	closeAll(s.presence.neighbours())
 	if s.resources != nil {
 		s.resources.Close()
 	}

@@ -431,7 +431,7 @@ func (s *Split) sayUnleased() {
 		return
 	}
 	s.said = true
-	s.plan.Say(fmt.Sprintf("offload: nothing was leased: all items took %s here, and a lease takes about %s", inSeconds(s.leasing.spent), inSeconds(s.session.leaseCost.value())))
+	s.plan.Say(fmt.Sprintf("offload: nothing was leased: all items took %s here, and a lease takes about %s", inSeconds(s.leasing.spent), inSeconds(s.session.leaseSeconds())))
 }
 
 // inSeconds writes seconds as people read them.

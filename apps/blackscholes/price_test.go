@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sublet-hpc/sublet/apps/blackscholes/portfolio"
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
@@ -160,6 +161,27 @@ func TestNoExecutorsToBeHad(t *testing.T) {
 	r := decode(t, result.Stdout)
 	if said := complaints(result); result.Status != 0 || *r.Mismatches != 0 || r.Executors != 0 || len(said) != 1 || !strings.Contains(said[0], "no executors can be leased") {
 		t.Errorf("exit status %d, %+v\n%s", result.Status, r, result.Stderr)
+	}
+}
+
+// What is priced before a lease would pay starts no helper.
+func TestFewOptionsLeaseNothing(t *testing.T) {
+	environment, starts := mpitest.CountHelpers(t, bin)
+	mpitest.Eventually(t, 20*time.Second, func() (bool, string) {
+		before := starts()
+		r := price(t, 1, environment, "--size", "1000")
+		if r.Seconds > 0.02 { // it may be right to lease then
+			return false, fmt.Sprintf("1000 options take %g s", r.Seconds)
+		}
+		if started := starts() - before; started != 0 || r.Executors != 0 {
+			t.Errorf("%d helpers were started; %+v", started, r)
+		}
+		return true, ""
+	})
+	before := starts()
+	price(t, 1, environment, "--size", "1000", "--offload", "50")
+	if started := starts() - before; started != 1 {
+		t.Errorf("half of the options on executors, of %d helpers", started)
 	}
 }
 

@@ -52,7 +52,7 @@ func newPricer[T portfolio.Float](ctx context.Context, world *collective.World, 
 		return p, nil
 	}
 	start := time.Now()
-	p.session, err = offload.Connect(ctx)
+	p.session, err = offload.Connect(ctx, o.Offload.Connecting()...)
 	p.leasing = time.Since(start)
 	return p, err
 }

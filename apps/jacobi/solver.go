@@ -119,7 +119,7 @@ func (s *solver) setUp(ctx context.Context, o *options.Options, library string) 
 	}
 	s.lo, s.hi = s.problem.own(s.world)
 	if !s.share.None() {
-		if s.session, err = offload.Connect(ctx); err != nil {
+		if s.session, err = offload.Connect(ctx, s.share.Connecting()...); err != nil {
 			return err
 		}
 	}

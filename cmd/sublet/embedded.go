@@ -58,11 +58,20 @@ func runEmbedded(socket string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = manager.RunEmbedded(ctx, socket, manager.Options{Log: log, Pool: pool})
+	err = manager.RunEmbedded(ctx, socket, manager.Options{Log: log, Pool: pool, Wish: wish()})
 	if errors.Is(err, manager.ErrSocketTaken) {
 		return nil
 	}
 	return err
+}
+
+// wish is the pipe of the rank that starts the helper; whoever starts it by hand has none.
+func wish() io.Reader {
+	info, err := os.Stdin.Stat()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return nil
+	}
+	return os.Stdin
 }
 
 // poolSize is what SUBLET_POOL says. Without it there is no pool: ranks begin, and ask for their leases, when

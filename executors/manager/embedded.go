@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -21,8 +22,8 @@ var ErrSocketTaken = errors.New("another helper has this socket")
 
 // RunEmbedded is the executor manager of one job on one node, which the job's ranks share. socket
 // is the name of an abstract Unix socket, without its leading zero byte: to bind it is to be
-// elected. RunEmbedded returns when the last client has gone, when none has come for a while, or
-// when ctx ends; then nothing is left of any lease.
+// elected. RunEmbedded returns when the last client has gone, when none has come for a while or
+// its starter wants none, or when ctx ends; then nothing is left of any lease.
 //
 //	listening ── last client gone ──▶ closing ── nobody on the way ──▶ ended
 //	    ▲                                │
@@ -40,6 +41,7 @@ func RunEmbedded(ctx context.Context, socket string, options Options) error {
 	defer m.Close()
 	h := &helper{manager: m, arrivals: make(chan *net.UnixConn), gone: make(chan struct{}), done: make(chan struct{})}
 	defer close(h.done)
+	h.listenFor(options.Wish)
 	for {
 		accepting := make(chan error, 1)
 		go func() { accepting <- h.accept(listener) }()
@@ -82,6 +84,20 @@ type helper struct {
 	arrivals chan *net.UnixConn
 	gone     chan struct{} // one for each client that has gone
 	done     chan struct{} // closed when nobody counts any more
+	wishless chan struct{} // closed when who has started the helper needs it no more; nil: that has been seen
+}
+
+// listenFor notes the end of a wish. Whoever gives up while the helper starts leaves none behind for long.
+func (h *helper) listenFor(wish io.Reader) {
+	if wish == nil {
+		return
+	}
+	ended := make(chan struct{})
+	h.wishless = ended
+	go func() {
+		_, _ = io.Copy(io.Discard, wish) // an error is an end as well
+		close(ended)
+	}()
 }
 
 // acceptPause is how long to wait where the kernel can not make another descriptor.
@@ -113,6 +129,11 @@ func (h *helper) attend(ctx context.Context, accepting <-chan error) error {
 			h.admit(stream)
 		case <-h.gone:
 			h.clients--
+			if h.clients == 0 {
+				return nil
+			}
+		case <-h.wishless:
+			h.wishless = nil
 			if h.clients == 0 {
 				return nil
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -183,4 +184,47 @@ func TestHelperEndsWithItsContext(t *testing.T) {
 	cancel()
 	check(t, <-ended)
 	waitFree(t, socket, time.Second)
+}
+
+// A helper that nobody wants any more when it has started ends at once; one that has clients stays for them.
+func TestHelperIsNotWanted(t *testing.T) {
+	socket := socketName(t)
+	run := func(wish io.Reader) <-chan error {
+		ended := make(chan error, 1)
+		go func() {
+			ended <- RunEmbedded(context.Background(), socket, Options{cores: testCores(32, 2), Wish: wish})
+		}()
+		return ended
+	}
+	began := time.Now()
+	check(t, <-run(strings.NewReader("")))
+	if took := time.Since(began); took >= firstClientPatience {
+		t.Errorf("it ended after %v, as it does when nobody says anything", took)
+	}
+
+	its, wish := io.Pipe()
+	ended := run(its)
+	conn, err := dialHelper(socket)
+	check(t, err)
+	greet := func() {
+		t.Helper()
+		check(t, conn.Send(control.TypeHello, 1, control.Manager, control.Hello{Protocol: control.Protocol, PID: os.Getpid()}))
+		frame, err := conn.Receive()
+		check(t, err)
+		check(t, frame.Decode(&control.Welcome{}))
+	}
+	greet()
+	check(t, wish.Close())
+	second, err := dialHelper(socket) // it takes others still
+	check(t, err)
+	conn.Close()
+	conn = second
+	greet()
+	select {
+	case err := <-ended:
+		t.Fatalf("it has a client, and ended: %v", err)
+	default:
+	}
+	conn.Close()
+	check(t, <-ended)
 }

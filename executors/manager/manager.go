@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -44,6 +45,8 @@ type Options struct {
 	// Pool is how many spare executors to keep ready for leases, where as many cores are free.
 	// DefaultPool: one for each core, at most 4.
 	Pool int
+	// Wish, of RunEmbedded, ends when who has started the helper is its client, or wants none any more. Nil: nobody tells.
+	Wish io.Reader
 
 	// tickets are what leases need; nil: none is needed.
 	tickets *tickets

@@ -58,3 +58,11 @@ func (s *Share) Plan() float64 {
 	}
 	return s.Percent / 100
 }
+
+// Connecting is how [offload.Connect] is called: what may lease nothing connects when it does.
+func (s *Share) Connecting() []offload.Option {
+	if s.Auto {
+		return []offload.Option{offload.AtFirstLease()}
+	}
+	return nil
+}

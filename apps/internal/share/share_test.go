@@ -26,6 +26,9 @@ func TestSet(t *testing.T) {
 		if err := got.Set(text); err != nil || got != want.share || got.String() != text {
 			t.Errorf("%s: %v, %v", text, &got, err)
 		}
+		if late := len(got.Connecting()) == 1; late != want.share.Auto {
+			t.Errorf("%s: it connects late: %v", text, late)
+		}
 		if got.Plan() != want.plan || got.Most() != want.most || got.None() != want.none {
 			t.Errorf("%s: %v, %v, %v", text, got.Plan(), got.Most(), got.None())
 		}
