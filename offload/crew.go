@@ -2,7 +2,6 @@ package offload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -126,33 +125,6 @@ func (s *Split) answer(c *crew, a *attempt, now float64) (again bool, _ error) {
 	return false, nil
 }
 
-// fail deals with a part that has failed, and tells whether it has to be done again.
-func (s *Split) fail(a *attempt, end ending, err error) (again bool, _ error) {
-	var gone *ExecutorLost
-	switch {
-	case s.ctx.Err() != nil, errors.Is(err, ErrPoison):
-		return false, err
-	case errors.As(err, &gone):
-		if end.crashes > 0 {
-			a.blamed++
-		}
-		if s.lease.want.NotRepeatable {
-			return false, err
-		}
-		if a.blamed >= maxCrashes {
-			return false, poison(end.function.name, gone)
-		}
-		return true, nil
-	case errors.Is(err, ErrDeadline):
-		a.blamed++
-		if s.lease.want.NotRepeatable || a.blamed >= maxCrashes {
-			return false, err
-		}
-		return true, nil
-	}
-	return false, err
-}
-
 // learn notes how a part went that was done.
 func (s *Split) learn(c *crew, a *attempt, now float64, end ending) {
 	inCall := end.inCall.Seconds()
@@ -212,17 +184,6 @@ func (c *crew) isTried() bool {
 	}
 	c.pause = min(2*max(c.pause, firstPause), lastPause)
 	return true
-}
-
-// lose sees to a part that was lost with its executor, of which nothing is known any more.
-func (s *Split) lose(c *crew, a attempt) {
-	s.redone++
-	c.pace, c.until = pace{}, s.now()
-	if s.dealing && a.blamed == 0 && a.sent < maxSent {
-		s.dealer.lose(Span{a.part.Lo, a.part.Hi})
-		return
-	}
-	s.again = append(s.again, a)
 }
 
 const (

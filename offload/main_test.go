@@ -22,25 +22,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1)
 	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "offload")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		err = build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	os.Setenv("SUBLET_BIN", dir)
-	os.Setenv("SUBLET_DIR", dir) // without a resource manager
-	return m.Run()
+	os.Exit(buildtest.Main(m, build))
 }
 
 func build(dir string) (err error) {
+	os.Setenv("SUBLET_BIN", dir)
+	os.Setenv("SUBLET_DIR", dir) // without a resource manager
 	if err = buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor"); err == nil {
 		library, err = buildtest.Library(dir, "libfunctions.so", "testdata/functions.c", "testdata/history.c")
 	}

@@ -13,26 +13,9 @@ import (
 //	take what executors have answered ──▶ send them what comes next ──▶ compute a part here
 //	  ▲                                                                    │ nothing is left to compute
 //	  └────────────────────────────────────────────────────────────────────┴──▶ wait for an answer
-//
-// A step's parts, each by itself:
-//
-//	sent ── answered ──▶ done
-//	  ▲ │ executor lost, or the part's own deadline passed
-//	  │ ▼
-//	lost ── no executor is ready ──▶ computed locally
-//	    └── it has ended, or held up, two executors ──▶ the step fails
 
-const (
-	// maxSent is how often a part is sent before it is computed locally.
-	maxSent = 3
-	// replacementPatience is how long a part that has ended its executor waits for a replacement: what
-	// ends an executor might end the program that computes it locally.
-	replacementPatience = 2 * time.Second
-	// ahead is how many parts an executor has at once, where they are dealt out: one to compute and one to go on with.
-	ahead = 2
-	// shortStep is for how many seconds of a step nobody minds that executors do nothing, to measure the caller alone.
-	shortStep = 1e-3
-)
+// shortStep is for how many seconds of a step nobody minds that executors do nothing, to measure the caller alone.
+const shortStep = 1e-3
 
 // mode is who takes part in a step.
 type mode int
@@ -171,7 +154,7 @@ func (s *Split) loop() error {
 			s.redo()
 		case s.dealing && s.dealer.items > 0: // executors that can not, or do not want
 			for i := range s.crews {
-				s.dealer.workers[1+i].out = true
+				s.dealer.retire(1 + i)
 			}
 		default:
 			return nil
@@ -185,72 +168,6 @@ func (s *Split) abandon() error {
 		s.crews[i].sent = s.crews[i].sent[:0]
 	}
 	return errors.Join(append(s.errs, overdue(s.ctx, "a step", "before it was done"))...)
-}
-
-// feed sends executors what they can take.
-func (s *Split) feed() {
-	if s.dealing {
-		if s.dealer.items > 0 {
-			s.feedDealt()
-		}
-		return
-	}
-	for i := range s.crews {
-		c := &s.crews[i]
-		for _, part := range c.queue {
-			s.send(c, attempt{part: part, fresh: s.isFresh(part)})
-		}
-		c.queue = c.queue[:0]
-	}
-}
-
-// feedDealt keeps executors busy with parts that the dealer gives them.
-func (s *Split) feedDealt() {
-	now := s.now()
-	s.dealer.workers[0].rate = s.pace()
-	for i := range s.crews {
-		c, w := &s.crews[i], &s.dealer.workers[1+i]
-		if !c.tried {
-			w.rate, w.latency = c.pace.rate(), c.pace.delay()
-		}
-		w.delay = max(c.until-now, w.latency)
-	}
-	for i := range s.crews {
-		c, w := &s.crews[i], &s.dealer.workers[1+i]
-		for !w.out && len(c.sent) < ahead {
-			if w.rate == 0 && c.given && (len(c.sent) > 0 || c.tried) { // what it had was to learn from
-				break
-			}
-			if c.executor.usable() == nil {
-				break
-			}
-			span := s.dealer.take(1 + i)
-			if span.Len() == 0 {
-				break
-			}
-			s.send(c, attempt{part: Part{Lo: span.Lo, Hi: span.Hi, Index: s.index, Piece: span}})
-			s.index++
-			w.delay = max(c.until-s.now(), w.latency)
-		}
-	}
-}
-
-// ownPart is what the caller computes next.
-func (s *Split) ownPart() Span {
-	if !s.dealing {
-		if len(s.ownSpans) == 0 {
-			return Span{}
-		}
-		last := len(s.ownSpans) - 1
-		span := s.ownSpans[last]
-		s.ownSpans = s.ownSpans[:last]
-		return span
-	}
-	if s.dealer.items == 0 {
-		return Span{}
-	}
-	s.dealer.workers[0].rate = s.pace()
-	return s.dealer.take(0)
 }
 
 // effort is work, and the seconds that it took.
@@ -295,42 +212,6 @@ func (s *Split) toCome() float64 {
 		return 0
 	}
 	return (s.stepWork*float64(max(s.plan.Steps-s.steps, 1)) - s.computed.work) / rate
-}
-
-// redo sends lost parts to executors that are ready, and computes the others here.
-func (s *Split) redo() {
-	lost := s.again
-	s.again = nil
-	var local []Span
-	for _, a := range lost {
-		if e := s.substitute(&a); e != nil {
-			s.send(&s.crews[e.index], a)
-		} else {
-			local = append(local, Span{a.part.Lo, a.part.Hi})
-		}
-	}
-	for _, span := range local {
-		s.compute(span)
-	}
-	s.again = append(lost[:0], s.again...)
-}
-
-// substitute finds an executor for a part that was lost; nil: the caller itself.
-func (s *Split) substitute(a *attempt) *Executor {
-	if a.sent >= maxSent {
-		return nil
-	}
-	if a.blamed > 0 {
-		ctx, cancel := context.WithTimeout(s.ctx, replacementPatience)
-		defer cancel()
-		if c, err := s.lease.awaitReplacement(ctx, a.part.Executor); err == nil {
-			return c.berth.executor
-		}
-	}
-	if c, _ := s.lease.choose(); c != nil {
-		return c.berth.executor
-	}
-	return nil
 }
 
 // conclude learns from a step that is done.

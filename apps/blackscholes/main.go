@@ -2,10 +2,10 @@
 // package offload. See blackscholes --help.
 //
 // Files: run.go the run as a whole, stream.go options that are read and priced batch by batch, generated.go those that
-// are generated in memory, make.go a file of generated ones; pricer.go one rank's pricing, source.go its reading, sink.go
-// what becomes of prices: comparing, formatting and writing. What needs no MPI is in the packages below: options,
-// portfolio, output, report; the executors' function library is in kernel, and the kernels are in
-// apps/internal/pricing.
+// are generated in memory, make.go a file of generated ones; batch.go options in memory that executors can be given,
+// pricer.go one rank's pricing, source.go its reading, sink.go what becomes of prices: comparing (check.go), formatting
+// and writing. What needs no MPI is in the packages below: options, portfolio, report; the executors' function library
+// is in kernel, and the kernels are in apps/internal/pricing.
 package main
 
 import (

@@ -17,37 +17,17 @@ import (
 // What these tests run is real: the programs and the function library are built into a folder first.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) { os.Exit(buildtest.Main(m, build)) }
 
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "blackscholes")
+func build(dir string) error {
+	bin = dir
+	err := buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "apps/blackscholes")
 	if err == nil {
-		defer os.RemoveAll(dir)
-		bin, err = filepath.EvalSymlinks(dir)
-	}
-	if err == nil {
-		err = buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "apps/blackscholes")
-	}
-	if err == nil {
-		err = buildLibrary()
+		_, err = buildtest.Library(bin, "libblackscholes.so", "-std=c11", "kernel/blackscholes.c", "../internal/pricing/*.c", "-lm")
 	}
 	if err == nil {
 		err = mpitest.Check(path("blackscholes"))
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
-
-func buildLibrary() error {
-	kernels, err := filepath.Glob("../internal/pricing/*.c")
-	if err != nil {
-		return err
-	}
-	sources := append([]string{"-std=c11", "kernel/blackscholes.c"}, kernels...)
-	_, err = buildtest.Library(bin, "libblackscholes.so", append(sources, "-lm")...)
 	return err
 }
 

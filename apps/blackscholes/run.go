@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -187,22 +186,11 @@ func (r *job[T]) finishOutput() error {
 
 // addUp adds up the tallies of all ranks, on rank 0. Its error is the same on all ranks.
 func (r *job[T]) addUp(own portfolio.Tally) (all portfolio.Tally, err error) {
-	data, err := json.Marshal(own)
-	if err := r.world.Agree(err); err != nil {
-		return all, err
-	}
-	tallies, err := r.world.Gather(data)
-	if err != nil {
-		return all, err
-	}
-	for _, data := range tallies {
-		var one portfolio.Tally
-		if err = json.Unmarshal(data, &one); err != nil {
-			break
-		}
+	tallies, err := collective.GatherValues(r.world, own, nil)
+	for _, one := range tallies {
 		all.Add(one)
 	}
-	return all, r.world.Agree(err)
+	return all, err
 }
 
 // rankSummary is what rank 0 must know of every rank.
@@ -239,24 +227,12 @@ func (r *job[T]) describe(total time.Duration) (*report.Report, error) {
 	r.pricer.describe(&own)
 	var err error
 	own.Seat, err = seat.Find()
-	var mine []byte
-	if err == nil {
-		mine, err = json.Marshal(&own)
-	}
-	if err := r.world.Agree(err); err != nil {
-		return nil, err
-	}
-	all, err := r.world.Gather(mine)
+	all, err := collective.GatherValues(r.world, own, err)
 	if err != nil {
 		return nil, err
 	}
 	check := rankSummary{}
-	for rank, data := range all {
-		var s rankSummary
-		if err = json.Unmarshal(data, &s); err != nil {
-			err = fmt.Errorf("what rank %d says of itself: %w", rank, err)
-			break
-		}
+	for _, s := range all {
 		rep.Seats = append(rep.Seats, s.Seat)
 		rep.Add(s.Leased)
 		rep.Lost += s.Lost
@@ -276,7 +252,7 @@ func (r *job[T]) describe(total time.Duration) (*report.Report, error) {
 		rep.Mismatches, rep.LargestDifference = &check.Mismatches, &check.Largest
 	}
 	rep.Complete()
-	return rep, r.world.Agree(err)
+	return rep, nil
 }
 
 // close gives back all that there is. What was written and not kept is removed.

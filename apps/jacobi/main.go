@@ -1,5 +1,5 @@
-// Command jacobi solves a system of linear equations by the Jacobi method on MPI ranks that offload part of their rows: the example of a program written with package offload, and a
-// measurement of what it gains. See jacobi --help.
+// Command jacobi solves a system of linear equations by the Jacobi method on MPI ranks that offload part of their rows: the
+// example of a program written with package offload, and a measurement of what it gains. See jacobi --help.
 //
 // Files: run.go the run as a whole and its failures, solver.go one rank's part in one solution, pieces.go what its executors
 // have, iterate.go the loop, describe.go what became of it, problem.go what is solved. What needs no MPI is in the packages

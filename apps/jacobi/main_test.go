@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,28 +14,10 @@ import (
 // What these tests run is real: the programs and function libraries are built into a folder first.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "jacobi")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		bin, err = filepath.EvalSymlinks(dir)
-	}
-	if err == nil {
-		err = build(bin)
-	}
-	if err == nil {
-		err = mpitest.Check(path("jacobi"))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(buildtest.Main(m, build)) }
 
 func build(dir string) error {
+	bin = dir
 	if err := buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor", "apps/jacobi"); err != nil {
 		return err
 	}
@@ -51,7 +32,7 @@ func build(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return mpitest.Check(path("jacobi"))
 }
 
 // path is that of a file in the folder of programs.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -104,29 +103,17 @@ func describe(world *collective.World, p *problem, o *options.Options, s *soluti
 	}
 	describeProblem(r, p, o)
 	own, err := seat.Find()
-	var mine []byte
-	if err == nil {
-		mine, err = json.Marshal(rankSummary{own, s.offloaded})
-	}
-	if err := world.Agree(err); err != nil {
-		return nil, err
-	}
-	all, err := world.Gather(mine)
+	all, err := collective.GatherValues(world, rankSummary{own, s.offloaded}, err)
 	if err != nil {
 		return nil, err
 	}
 	var seats []seat.Seat
-	for rank, data := range all {
-		var summary rankSummary
-		if err = json.Unmarshal(data, &summary); err != nil {
-			err = fmt.Errorf("what rank %d says of itself: %w", rank, err)
-			break
-		}
+	for _, summary := range all {
 		seats = append(seats, summary.Seat)
 		r.Add(summary.Offloaded)
 	}
 	r.CoresLocal, r.Cores = seat.CountCores(seats, nil), seat.CountCores(seats, r.Places())
-	return r, world.Agree(err)
+	return r, nil
 }
 
 // libraryName is the function library's file.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,32 +23,15 @@ func TestMain(m *testing.M) {
 // built runs the tests when what they run is built. The program as a command of scripts needs no building.
 type built struct{ *testing.M }
 
-func (b built) Run() (code int) {
-	var err error
-	if bin, err = os.MkdirTemp("", "sublet-bench"); err == nil {
-		defer os.RemoveAll(bin)
-		err = build(bin)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return b.M.Run()
-}
+func (b built) Run() (code int) { return buildtest.Main(b.M, build) }
 
 func build(dir string) error {
-	if err := buildtest.Programs(dir, "cmd/sublet", "cmd/sublet-executor", "cmd/sublet-bench"); err != nil {
-		return err
+	bin = dir
+	err := buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "cmd/sublet-bench")
+	if err == nil {
+		_, err = buildtest.Library(bin, library, "-std=gnu11", "-fvisibility=hidden",
+			"../../internal/fabric/floor/*.c", "../../internal/fabric/floor/peer/*.c", "-ldl", "-lpthread")
 	}
-	var sources []string
-	for _, pattern := range []string{"../../internal/fabric/floor/*.c", "../../internal/fabric/floor/peer/*.c"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return err
-		}
-		sources = append(sources, found...)
-	}
-	_, err := buildtest.Library(dir, library, sources...)
 	return err
 }
 

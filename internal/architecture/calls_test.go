@@ -46,7 +46,7 @@ func TestLedgerIsPure(t *testing.T) {
 			}
 		}
 	}
-	if checked == 0 && !matchesAny(planned, "resources/ledger") {
+	if checked == 0 {
 		t.Error("resources/ledger has no files")
 	}
 }
@@ -157,7 +157,7 @@ func TestMPIStartsThreaded(t *testing.T) {
 			})
 		}
 	}
-	if started == 0 && !matchesAny(planned, "apps/jacobi") {
+	if started == 0 {
 		t.Error("nothing calls mpi.Start")
 	}
 }

@@ -169,26 +169,22 @@ var onlyImporters = []only{
 	{"github.com/schollz/progressbar/v3", []string{"apps/...", "cmd/...", "bench/..."}, "a library draws nothing on a terminal"},
 }
 
-// planned are packages that the rules name and that are still to come.
-var planned = []string{}
-
 func TestDependencies(t *testing.T) {
 	packages := listPackages(t)
-	for _, violation := range violations(packages, forbiddenDependencies, onlyImporters, planned) {
+	for _, violation := range violations(packages, forbiddenDependencies, onlyImporters) {
 		t.Error(violation)
 	}
 }
 
-// violations checks packages by the rules. What a planned pattern names need not exist, and must
-// not: it would no longer be planned.
-func violations(packages []pkg, dependencies []forbidden, importers []only, planned []string) []string {
+// violations checks packages by the rules. What a rule names must exist.
+func violations(packages []pkg, dependencies []forbidden, importers []only) []string {
 	var found []string
 	exists := func(pattern string) bool {
 		return slices.ContainsFunc(packages, func(p pkg) bool { return matches(pattern, p.ImportPath) })
 	}
 	subject := func(patterns []string, because string) {
 		for _, pattern := range patterns {
-			if !exists(pattern) && !slices.Contains(planned, pattern) {
+			if !exists(pattern) {
 				found = append(found, fmt.Sprintf("a rule is about %s, which does not exist (%s)", pattern, because))
 			}
 		}
@@ -219,11 +215,6 @@ func violations(packages []pkg, dependencies []forbidden, importers []only, plan
 			}
 		}
 	}
-	for _, pattern := range planned {
-		if exists(pattern) {
-			found = append(found, pattern+" exists: take it from the list of planned packages")
-		}
-	}
 	return found
 }
 
@@ -236,15 +227,13 @@ func TestViolationsAreFound(t *testing.T) {
 		{ImportPath: module + "/appsish", Imports: []string{"C"}},
 	}
 	got := violations(packages,
-		[]forbidden{{[]string{"offload"}, []string{"executors/..."}, "reason 1"}, {[]string{"gone", "later"}, []string{"fmt"}, "reason 2"}},
-		[]only{{gompi, []string{"apps/..."}, "reason 3"}, {"C", []string{"apps/..."}, "reason 4"}},
-		[]string{"later", "apps/..."})
+		[]forbidden{{[]string{"offload"}, []string{"executors/..."}, "reason 1"}, {[]string{"gone"}, []string{"fmt"}, "reason 2"}},
+		[]only{{gompi, []string{"apps/..."}, "reason 3"}, {"C", []string{"apps/..."}, "reason 4"}})
 	want := []string{
 		"offload depends on executors/manager: reason 1",
 		"a rule is about gone, which does not exist (reason 2)",
 		"executors/manager imports " + gompi + ", which only apps/... may: reason 3",
 		"appsish imports C, which only apps/... may: reason 4",
-		"apps/... exists: take it from the list of planned packages",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("violations (-want +got):\n%s", diff)

@@ -31,11 +31,14 @@ func Programs(dir string, folders ...string) error {
 	return nil
 }
 
-// Library builds a function library from C or C++ sources, among which there may be options of the compiler, and returns its path. $CC and $CXX are the
-// compilers.
+// Library builds a function library from C or C++ sources, and returns its path. Among the sources there may be patterns
+// (kernel/*.c) and options of the compiler. $CC and $CXX are the compilers.
 func Library(dir, name string, sources ...string) (string, error) {
 	include, err := installHeader(dir)
 	if err != nil {
+		return "", err
+	}
+	if sources, err = expand(sources); err != nil {
 		return "", err
 	}
 	compiler := cmp.Or(os.Getenv("CC"), "cc")
@@ -49,6 +52,21 @@ func Library(dir, name string, sources ...string) (string, error) {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
 	return path, nil
+}
+
+// expand replaces patterns by the files that they match, and leaves what matches none, as options do.
+func expand(sources []string) (all []string, err error) {
+	for _, source := range sources {
+		found, err := filepath.Glob(source)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			found = []string{source}
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // installHeader puts sublet/function.h where an include path of the result finds it.

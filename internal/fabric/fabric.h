@@ -249,7 +249,7 @@ struct fabric_endpoint_ops {
     // A function that may take its time begins (1), or has ended (0): what is on its way is moved
     // meanwhile. NULL where nothing has to be moved.
     void (*computing)(struct fabric_endpoint *, int begins);
-    // Sleeps until something may have come or fabric_executor_stop was called.
+    // Sleeps until something may have come or fabric_stop was called.
     int (*sleep)(struct fabric_endpoint *, uint64_t id);
     void (*wake)(struct fabric_endpoint *);   // ends all sleeping, from another thread
     void (*close)(struct fabric_endpoint *);  // frees the endpoint

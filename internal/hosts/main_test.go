@@ -1,7 +1,6 @@
 package hosts_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,16 +17,7 @@ func TestMain(m *testing.M) {
 		if os.Getenv(holderVariable) != "" {
 			return m.Run()
 		}
-		dir, err := os.MkdirTemp("", "hosts")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			err = build(dir)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
+		return buildtest.Main(m, build)
 	}))
 }
 

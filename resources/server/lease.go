@@ -2,6 +2,8 @@ package server
 
 import (
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -92,4 +94,38 @@ func (b *book) release(id string, at time.Time) error {
 		b.serveWaiting(at)
 	}
 	return err
+}
+
+// record is a copy of a lease's, with the time at which it ends unless it is renewed, and that at which the first of its nodes'
+// allocations does. mu is held.
+func (b *book) record(lease *api.Lease) api.Lease {
+	record := lease.Clone()
+	record.Expires = b.expires[lease.ID]
+	for _, name := range record.Nodes() {
+		node := b.state.Nodes[name]
+		if node == nil || node.Outlook.Ends.IsZero() {
+			continue
+		}
+		if record.AllocationEnds.IsZero() || node.Outlook.Ends.Before(record.AllocationEnds) {
+			record.AllocationEnds = node.Outlook.Ends
+		}
+	}
+	return record
+}
+
+// leases lists those that last, by their beginning.
+func (b *book) leases() []api.Lease {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := []api.Lease{}
+	for _, lease := range b.state.Leases {
+		list = append(list, b.record(lease))
+	}
+	slices.SortFunc(list, func(x, y api.Lease) int {
+		if c := x.Granted.Compare(y.Granted); c != 0 {
+			return c
+		}
+		return strings.Compare(x.ID, y.ID)
+	})
+	return list
 }

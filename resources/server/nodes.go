@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -108,4 +110,44 @@ func (b *book) checkRemoved(name, instance string) error {
 		return api.Because(api.ErrRemoved, "node %q has been removed (sublet node remove); start another executor manager to lend it again", name)
 	}
 	return nil
+}
+
+// nodes lists those that are registered, by name.
+func (b *book) nodes(boot string, at time.Time) []api.NodeStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.listNodes(boot, at)
+}
+
+func (b *book) listNodes(boot string, at time.Time) []api.NodeStatus {
+	list := []api.NodeStatus{}
+	index := map[string]int{}
+	for _, name := range slices.Sorted(maps.Keys(b.state.Nodes)) {
+		node := b.state.Nodes[name]
+		if boot != "" && node.Record.Boot != boot {
+			continue
+		}
+		status := api.NodeStatus{
+			Node: node.Record.Clone(), Drain: b.state.Drain(name, at), Outlook: node.Outlook, Free: node.Free(),
+			Leases: []string{}, Occupants: map[int]string{}, Seen: b.managers[name].seen, Interval: b.managers[name].interval,
+		}
+		for _, core := range node.Cores {
+			if core.Occupant != "" {
+				status.Occupants[core.ID] = core.Occupant
+			}
+		}
+		index[name] = len(list)
+		list = append(list, status)
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.state.Leases)) {
+		for _, name := range b.state.Leases[id].Nodes() {
+			if i, listed := index[name]; listed {
+				list[i].Leases = append(list[i].Leases, id)
+			}
+		}
+	}
+	for i := range list {
+		list[i].State = stateOf(&list[i], at)
+	}
+	return list
 }

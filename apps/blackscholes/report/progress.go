@@ -3,9 +3,10 @@ package report
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
 )
 
 // Progress shows how many options have been done, if that takes long: a bar on a terminal, elsewhere a line now
@@ -14,21 +15,14 @@ type Progress struct {
 	w     io.Writer
 	title string
 	total int64
-	every time.Duration
+	pace  outcome.Pace
 	bar   *progressbar.ProgressBar // nil: lines
-	shown time.Time
 }
-
-const (
-	barEvery  = 100 * time.Millisecond
-	lineEvery = 5 * time.Second
-)
 
 // NewProgress returns the progress of doing a number of options; title says what is done, as in "pricing".
 func NewProgress(w io.Writer, terminal bool, title string, total int64) *Progress {
-	p := &Progress{w: w, title: title, total: max(total, 1), every: lineEvery, shown: time.Now()}
+	p := &Progress{w: w, title: title, total: max(total, 1), pace: outcome.NewPace(terminal)}
 	if terminal {
-		p.every = barEvery
 		p.bar = progressbar.NewOptions64(p.total,
 			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(title),
 			progressbar.OptionShowCount(), progressbar.OptionSetElapsedTime(true),
@@ -39,14 +33,9 @@ func NewProgress(w io.Writer, terminal bool, title string, total int64) *Progres
 
 // Done tells how many options have been done so far.
 func (p *Progress) Done(options int64) {
-	if p == nil {
+	if p == nil || !p.pace.Due() {
 		return
 	}
-	now := time.Now()
-	if now.Sub(p.shown) < p.every {
-		return
-	}
-	p.shown = now
 	if p.bar != nil {
 		_ = p.bar.Set64(min(options, p.total))
 		return

@@ -1,12 +1,11 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
 	"github.com/sublet-hpc/sublet/apps/internal/seat"
 )
 
@@ -90,17 +89,14 @@ type Executor struct {
 }
 
 // Loss is why a rank lost an executor.
-type Loss struct {
-	Rank int    `json:"rank"`
-	Text string `json:"text"`
-}
+type Loss = outcome.Loss
 
 // Add enters a rank's executors.
 func (r *Report) Add(leased []Executor) {
 	r.Leased = append(r.Leased, leased...)
 	r.Executors = len(r.Leased)
-	r.Transport = names(r.Leased, func(e Executor) string { return e.Transport })
-	r.Provider = names(r.Leased, func(e Executor) string { return e.Provider })
+	r.Transport = outcome.Names(r.Leased, func(e Executor) string { return e.Transport })
+	r.Provider = outcome.Names(r.Leased, func(e Executor) string { return e.Provider })
 	r.Oversubscribed = slices.ContainsFunc(r.Leased, func(e Executor) bool { return e.Oversubscribed })
 }
 
@@ -134,19 +130,6 @@ func median(values []float64) float64 {
 	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
-func names(leased []Executor, of func(Executor) string) *string {
-	if len(leased) == 0 {
-		return nil
-	}
-	var all []string
-	for _, e := range leased {
-		all = append(all, of(e))
-	}
-	slices.Sort(all)
-	joined := strings.Join(slices.Compact(all), "+")
-	return &joined
-}
-
 // WriteJSON writes the report as one JSON object.
 func (r *Report) WriteJSON(w io.Writer) error {
 	whole := *r
@@ -156,21 +139,13 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	if whole.Losses == nil {
 		whole.Losses = []Loss{}
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(&whole)
+	return outcome.WriteJSON(w, &whole)
 }
 
 // WriteNotes says what a user should know beside the report: which executors were lost, a line for each as long as they
 // are few, and what the formula leaves out.
 func (r *Report) WriteNotes(w io.Writer) {
-	const most = 5
-	for _, loss := range r.Losses[:min(len(r.Losses), most)] {
-		fmt.Fprintf(w, "blackscholes: rank %d: %s\n", loss.Rank, loss.Text)
-	}
-	if more := r.Lost - min(len(r.Losses), most); more > 0 && r.Lost > most {
-		fmt.Fprintf(w, "blackscholes: and %d more\n", more)
-	}
+	outcome.WriteLosses(w, "blackscholes", r.Losses, r.Lost)
 	if r.Dividends > 0 {
 		fmt.Fprintf(w, "blackscholes: %d of the options pay dividends, which the formula leaves out, as PARSEC's program does\n", r.Dividends)
 	}

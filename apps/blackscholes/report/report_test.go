@@ -104,7 +104,7 @@ func TestNotes(t *testing.T) {
 	if b.Len() > 0 {
 		t.Errorf("of nothing: %q", &b)
 	}
-	(&Report{Lost: 1, Losses: []Loss{{1, "executor 0 on n1 was lost"}}, Dividends: 3}).WriteNotes(&b)
+	(&Report{Lost: 1, Losses: []Loss{{Rank: 1, Text: "executor 0 on n1 was lost"}}, Dividends: 3}).WriteNotes(&b)
 	want := "blackscholes: rank 1: executor 0 on n1 was lost\nblackscholes: 3 of the options pay dividends, which the formula leaves out, as PARSEC's program does\n"
 	if b.String() != want {
 		t.Errorf("%q", &b)

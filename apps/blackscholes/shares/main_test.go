@@ -2,9 +2,7 @@ package shares
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,33 +15,14 @@ import (
 var bin, library string
 
 func TestMain(m *testing.M) {
-	os.Exit(hosts.Main(func() int {
-		dir, err := os.MkdirTemp("", "shares")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			bin, err = filepath.EvalSymlinks(dir)
-		}
-		if err == nil {
-			err = buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor")
-		}
-		if err == nil {
-			err = buildLibrary()
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}))
+	os.Exit(hosts.Main(func() int { return buildtest.Main(m, build) }))
 }
 
-func buildLibrary() (err error) {
-	kernels, err := filepath.Glob("../../internal/pricing/*.c")
-	if err != nil {
-		return err
+func build(dir string) (err error) {
+	bin = dir
+	if err = buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor"); err == nil {
+		library, err = buildtest.Library(bin, "libblackscholes.so", "-std=c11", "../kernel/blackscholes.c", "../../internal/pricing/*.c", "-lm")
 	}
-	sources := append([]string{"-std=c11", "../kernel/blackscholes.c"}, kernels...)
-	library, err = buildtest.Library(bin, "libblackscholes.so", append(sources, "-lm")...)
 	return err
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +52,7 @@ func rankMain(part string) int {
 var parts = map[string]func(*World) error{
 	"operations": operations,
 	"agree":      agree,
+	"values":     values,
 	"errors":     mpiErrors,
 	"abort":      abort,
 }
@@ -64,7 +67,7 @@ func runPart(t *testing.T, ranks int, part string) mpitest.Result {
 }
 
 func TestParts(t *testing.T) {
-	for _, part := range []string{"operations", "agree", "errors"} {
+	for _, part := range []string{"operations", "agree", "values", "errors"} {
 		for _, ranks := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s on %d", part, ranks), func(t *testing.T) {
 				if result := runPart(t, ranks, part); result.Status != 0 {
@@ -214,6 +217,37 @@ func agree(w *World) error {
 	}
 	if err := w.Agree(fmt.Errorf("%w on %d", errOwn, w.Rank())); err == nil || err.Error() != "it went wrong on 0" {
 		return fmt.Errorf("of everybody's errors: %w", err)
+	}
+	return nil
+}
+
+func values(w *World) error {
+	type value struct{ Rank int }
+	all, err := GatherValues(w, value{w.Rank()}, nil)
+	if err != nil {
+		return err
+	}
+	var want []value
+	for rank := range w.Size() {
+		if w.Rank() == 0 {
+			want = append(want, value{rank})
+		}
+	}
+	if !slices.Equal(all, want) {
+		return fmt.Errorf("rank %d gathered %v", w.Rank(), all)
+	}
+	// A rank that has no value ends it for all, whether it says so or JSON does.
+	last := w.Size() - 1
+	var own error
+	unspeakable := 0.0
+	if w.Rank() == last {
+		own, unspeakable = errOwn, math.NaN()
+	}
+	if _, err := GatherValues(w, 0, own); err == nil || !strings.Contains(err.Error(), errOwn.Error()) {
+		return fmt.Errorf("where the last rank has none: %w", err)
+	}
+	if _, err := GatherValues(w, unspeakable, nil); err == nil || !strings.Contains(err.Error(), "NaN") {
+		return fmt.Errorf("where the last rank's is no JSON: %w", err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package collective is what the MPI programs of this repository need of MPI beside gompi: the
-// collective operations that gompi v0.2.0 lacks (gathering parts of unequal size, texts) or gets
+// collective operations that gompi v0.2.0 lacks (gathering parts of unequal size, texts, values) or gets
 // wrong (broadcasting bytes), with every return code checked. gompi starts and stops MPI.
 //
 //	mpi.Start(true)

@@ -30,26 +30,20 @@ func TestMain(m *testing.M) {
 	if part := os.Getenv(asRank); part != "" {
 		os.Exit(rankMain(part))
 	}
-	os.Exit(hosts.Main(func() int {
-		dir, err := os.MkdirTemp("", "leaseall")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			bin = dir
-			err = buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor")
-		}
-		if err == nil {
-			library, err = buildtest.Library(bin, "libfunctions.so", "../../../offload/testdata/functions.c", "../../../offload/testdata/history.c")
-		}
-		if err == nil {
-			err = mpitest.Check("/proc/self/exe")
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		os.Setenv("SUBLET_BIN", bin)
-		return m.Run()
-	}))
+	os.Exit(hosts.Main(func() int { return buildtest.Main(m, build) }))
+}
+
+func build(dir string) error {
+	bin = dir
+	os.Setenv("SUBLET_BIN", bin)
+	err := buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor")
+	if err == nil {
+		library, err = buildtest.Library(bin, "libfunctions.so", "../../../offload/testdata/functions.c", "../../../offload/testdata/history.c")
+	}
+	if err == nil {
+		err = mpitest.Check("/proc/self/exe")
+	}
+	return err
 }
 
 func check(t *testing.T, err error) {

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -28,29 +27,11 @@ func CheckMemory(world *collective.World, needs float64) error {
 		own.Has = float64(info.Totalram) * float64(info.Unit)
 		own.Node, err = os.Hostname()
 	}
-	var mine []byte
-	if err == nil {
-		mine, err = json.Marshal(own)
-	}
-	if err := world.Agree(err); err != nil {
-		return err
-	}
-	all, err := world.Gather(mine)
+	claims, err := collective.GatherValues(world, own, err)
 	if err != nil {
 		return err
 	}
-	var claims []claim
-	for _, text := range all { // on rank 0
-		var one claim
-		if err = json.Unmarshal(text, &one); err != nil {
-			break
-		}
-		claims = append(claims, one)
-	}
-	if err == nil {
-		err = refuse(claims)
-	}
-	err = world.Agree(err)
+	err = world.Agree(refuse(claims))
 	var agreed *collective.RankError
 	if errors.As(err, &agreed) {
 		agreed.All = true // rank 0 has only looked at what all have said

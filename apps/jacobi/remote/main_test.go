@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,23 +14,17 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	os.Exit(hosts.Main(func() int {
-		dir, err := os.MkdirTemp("", "remote")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			bin = dir
-			err = buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "apps/jacobi")
-		}
-		if err == nil {
-			_, err = buildtest.Library(bin, "libjacobi.so", "../kernel/jacobi.c", "../kernel/sparse.c")
-		}
-		if err == nil {
-			err = mpitest.Check(filepath.Join(bin, "jacobi"))
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}))
+	os.Exit(hosts.Main(func() int { return buildtest.Main(m, build) }))
+}
+
+func build(dir string) error {
+	bin = dir
+	err := buildtest.Programs(bin, "cmd/sublet", "cmd/sublet-executor", "apps/jacobi")
+	if err == nil {
+		_, err = buildtest.Library(bin, "libjacobi.so", "../kernel/jacobi.c", "../kernel/sparse.c")
+	}
+	if err == nil {
+		err = mpitest.Check(filepath.Join(bin, "jacobi"))
+	}
+	return err
 }

@@ -1,6 +1,10 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
+)
 
 // Offloaded is what a rank tells of its executors.
 type Offloaded struct {
@@ -59,7 +63,7 @@ func (r *Report) share() string {
 		seconds = max(seconds, d.MovingSeconds)
 	}
 	if moves > 0 {
-		text += fmt.Sprintf("; moved %s, %s anew to an executor, %.3f s", times(moves), count(int(rows), "row"), seconds)
+		text += fmt.Sprintf("; moved %s, %s anew to an executor, %.3f s", times(moves), outcome.Count(int(rows), "row"), seconds)
 	}
 	return text
 }
@@ -80,7 +84,7 @@ func (e *Executor) line() string {
 	if e.Core >= 0 {
 		text += fmt.Sprintf(" core %d", e.Core)
 	}
-	return text + fmt.Sprintf(": %s at the end; %d in %.3f s over the run, busy for %.0f %% of it", count(e.Rows, "row"), e.RowsDone, e.Seconds, 100*e.Busy)
+	return text + fmt.Sprintf(": %s at the end; %d in %.3f s over the run, busy for %.0f %% of it", outcome.Count(e.Rows, "row"), e.RowsDone, e.Seconds, 100*e.Busy)
 }
 
 func times(n int) string {

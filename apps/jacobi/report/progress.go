@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
 )
 
 // Progress shows how far a solution has come: a bar on a terminal, elsewhere a line now and then.
@@ -16,23 +17,17 @@ type Progress struct {
 	tolerance float64
 	exactly   int // iterations, 0: until the tolerance is reached
 	title     string
-	every     time.Duration
+	pace      outcome.Pace
 	bar       *progressbar.ProgressBar // nil: lines
-	shown     time.Time
-	first     float64 // residual
+	first     float64                  // residual
 }
 
-const (
-	barSteps  = 1000
-	barEvery  = 100 * time.Millisecond
-	lineEvery = 5 * time.Second
-)
+const barSteps = 1000
 
 // NewProgress returns the progress of a run to a tolerance, or of exactly some iterations.
 func NewProgress(w io.Writer, terminal bool, title string, tolerance float64, exactly int) *Progress {
-	p := &Progress{w: w, tolerance: tolerance, exactly: exactly, title: title, every: lineEvery, shown: time.Now()}
+	p := &Progress{w: w, tolerance: tolerance, exactly: exactly, title: title, pace: outcome.NewPace(terminal)}
 	if terminal {
-		p.every = barEvery
 		p.bar = progressbar.NewOptions(barSteps,
 			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(title),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(true),
@@ -50,11 +45,9 @@ func (p *Progress) Iterated(iteration int, residual float64) {
 	if iteration == 1 {
 		p.first = residual
 	}
-	now := time.Now()
-	if now.Sub(p.shown) < p.every {
+	if !p.pace.Due() {
 		return
 	}
-	p.shown = now
 	if p.bar != nil {
 		_ = p.bar.Set(int(barSteps * p.done(iteration, residual)))
 		return

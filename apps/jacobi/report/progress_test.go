@@ -66,20 +66,22 @@ func TestProgressOfTheWay(t *testing.T) {
 // Files that are read quickly are not worth a word.
 func TestReading(t *testing.T) {
 	for _, terminal := range []bool{true, false} {
-		var b bytes.Buffer
-		r := NewReading(&b, terminal)
-		r.every = time.Hour
-		r.Read("A.mtx", 10, 100)
-		if b.Len() > 0 {
-			t.Errorf("at once: %q", &b)
-		}
-		r.every = 0
-		r.Read("A.mtx", 0, 0) // a pipe has no size
-		r.Read("A.mtx", 64, 256)
-		if !strings.Contains(b.String(), "reading A.mtx") || !strings.Contains(b.String(), "25") {
-			t.Errorf("terminal %v: %q", terminal, &b)
-		}
-		r.Read("b.mtx", 2, 1)
-		r.Close()
+		synctest.Test(t, func(t *testing.T) {
+			var b bytes.Buffer
+			r := NewReading(&b, terminal)
+			r.Read("A.mtx", 10, 100)
+			if b.Len() > 0 {
+				t.Errorf("at once: %q", &b)
+			}
+			time.Sleep(5 * time.Second)
+			r.Read("A.mtx", 0, 0) // a pipe has no size
+			r.Read("A.mtx", 64, 256)
+			if !strings.Contains(b.String(), "reading A.mtx") || !strings.Contains(b.String(), "25") {
+				t.Errorf("terminal %v: %q", terminal, &b)
+			}
+			time.Sleep(5 * time.Second)
+			r.Read("b.mtx", 2, 1)
+			r.Close()
+		})
 	}
 }

@@ -3,9 +3,10 @@ package report
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
 )
 
 // Reading shows how far reading files has come, if that takes long: a bar on a terminal, elsewhere
@@ -13,28 +14,21 @@ import (
 type Reading struct {
 	w        io.Writer
 	terminal bool
-	every    time.Duration
+	pace     outcome.Pace
 	file     string
 	bar      *progressbar.ProgressBar
-	shown    time.Time
 }
 
 // NewReading returns the progress of reading files.
 func NewReading(w io.Writer, terminal bool) *Reading {
-	r := &Reading{w: w, terminal: terminal, every: lineEvery, shown: time.Now()}
-	if terminal {
-		r.every = barEvery
-	}
-	return r
+	return &Reading{w: w, terminal: terminal, pace: outcome.NewPace(terminal)}
 }
 
 // Read tells that so many bytes of a file have been read.
 func (r *Reading) Read(file string, read, size int64) {
-	now := time.Now()
-	if now.Sub(r.shown) < r.every || size <= 0 {
+	if size <= 0 || !r.pace.Due() { // a pipe has no size
 		return
 	}
-	r.shown = now
 	if !r.terminal {
 		fmt.Fprintf(r.w, "jacobi: reading %s: %.0f %%\n", file, 100*float64(read)/float64(size))
 		return

@@ -1,12 +1,10 @@
 package report
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
 	"github.com/sublet-hpc/sublet/apps/internal/seat"
 )
 
@@ -98,16 +96,13 @@ type Executor struct {
 }
 
 // Loss is why a rank lost an executor.
-type Loss struct {
-	Rank int    `json:"rank"`
-	Text string `json:"text"`
-}
+type Loss = outcome.Loss
 
 func (r *Report) addExecutors(leased []Executor) {
 	r.Leased = append(r.Leased, leased...)
 	r.Executors = len(r.Leased)
-	r.Transport = names(r.Leased, func(e Executor) string { return e.Transport })
-	r.Provider = names(r.Leased, func(e Executor) string { return e.Provider })
+	r.Transport = outcome.Names(r.Leased, func(e Executor) string { return e.Transport })
+	r.Provider = outcome.Names(r.Leased, func(e Executor) string { return e.Provider })
 	for _, e := range leased {
 		if r.ExecutorMemory == nil || e.Memory < *r.ExecutorMemory {
 			r.ExecutorMemory = &e.Memory
@@ -124,19 +119,6 @@ func (r *Report) Places() (places []seat.Place) {
 	return places
 }
 
-func names(leased []Executor, of func(Executor) string) *string {
-	if len(leased) == 0 {
-		return nil
-	}
-	var all []string
-	for _, e := range leased {
-		all = append(all, of(e))
-	}
-	slices.Sort(all)
-	joined := strings.Join(slices.Compact(all), "+")
-	return &joined
-}
-
 // WriteJSON writes the report as one JSON object.
 func (r *Report) WriteJSON(w io.Writer) error {
 	whole := *r
@@ -149,18 +131,10 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	if whole.Losses == nil {
 		whole.Losses = []Loss{}
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(&whole)
+	return outcome.WriteJSON(w, &whole)
 }
 
 // WriteLosses says which executors were lost, a line for each, as long as they are few.
 func (r *Report) WriteLosses(w io.Writer) {
-	const most = 5
-	for _, loss := range r.Losses[:min(len(r.Losses), most)] {
-		fmt.Fprintf(w, "jacobi: rank %d: %s\n", loss.Rank, loss.Text)
-	}
-	if more := r.Lost - min(len(r.Losses), most); more > 0 && r.Lost > most {
-		fmt.Fprintf(w, "jacobi: and %d more\n", more)
-	}
+	outcome.WriteLosses(w, "jacobi", r.Losses, r.Lost)
 }

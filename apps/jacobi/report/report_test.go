@@ -155,7 +155,7 @@ func TestAdd(t *testing.T) {
 	r.Add(Offloaded{Leased: []Executor{{Transport: "ring", Provider: "memfd", Memory: 7}}, Division: Division{Rows: 100, RowsOffloaded: 20, RowsDone: 90, RowsDoneByExecutors: 10}})
 	r.Add(Offloaded{
 		Leased: []Executor{{Rank: 1, Transport: "ofi-write", Provider: "tcp", Oversubscribed: true}, {Rank: 1, Transport: "ring", Provider: "memfd"}},
-		Lost:   1, Losses: []Loss{{1, "gone"}}, Division: Division{Rank: 1, Rows: 100, RowsOffloaded: 80, RowsDone: 60, RowsDoneByExecutors: 40},
+		Lost:   1, Losses: []Loss{{Rank: 1, Text: "gone"}}, Division: Division{Rank: 1, Rows: 100, RowsOffloaded: 80, RowsDone: 60, RowsDoneByExecutors: 40},
 	})
 	if r.ShareLast != 0.5 || r.Share != 0.25 || r.Lost != 1 || len(r.Losses) != 1 || len(r.Divisions) != 3 {
 		t.Errorf("of two ranks: %+v", r)
@@ -176,7 +176,7 @@ func TestWriteLosses(t *testing.T) {
 	if got := told(); got != "" {
 		t.Errorf("of no losses: %q", got)
 	}
-	r.Lost, r.Losses = 1, []Loss{{1, "executor 0 on n1 was lost"}}
+	r.Lost, r.Losses = 1, []Loss{{Rank: 1, Text: "executor 0 on n1 was lost"}}
 	if got, want := told(), "jacobi: rank 1: executor 0 on n1 was lost\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

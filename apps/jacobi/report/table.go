@@ -3,9 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 
+	"github.com/sublet-hpc/sublet/apps/internal/outcome"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
 
@@ -14,65 +13,53 @@ const mostLines = 8
 
 // WriteTable writes the report for people. Its last line says whether the solution is right.
 func (r *Report) WriteTable(w io.Writer) error {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	line("problem", "%s", r.problem())
-	line("processes", "%s, %s", count(r.Ranks, "rank"), count(r.Executors, "executor"))
-	if r.Transport != nil {
-		line("transport", "%s, provider %s", *r.Transport, *r.Provider)
-	} else {
-		line("transport", "none: no executors")
-	}
+	table := outcome.NewTable()
+	table.Line("problem", "%s", r.problem())
+	table.Line("processes", "%s, %s", outcome.Count(r.Ranks, "rank"), outcome.Count(r.Executors, "executor"))
+	table.Reached(r.Transport, r.Provider)
 	if r.ExecutorMemory != nil {
-		line("memory", "at most %s for each executor's buffers, and as much for its functions", bytesize.Format(*r.ExecutorMemory))
+		table.Line("memory", "at most %s for each executor's buffers, and as much for its functions", bytesize.Format(*r.ExecutorMemory))
 	}
 	if r.SecondsLocal != nil {
-		line("", "%-12s%s", "all local", Mode(r.OffloadPercent))
-		line("seconds", "%-12s%s", seconds(*r.SecondsLocal), seconds(r.Seconds))
-		line("cores", "%-12d%d", r.CoresLocal, r.Cores)
-		line("speed-up", "%s", r.speedup())
+		table.Line("", "%-12s%s", "all local", Mode(r.OffloadPercent))
+		table.Line("seconds", "%-12s%s", seconds(*r.SecondsLocal), seconds(r.Seconds))
+		table.Line("cores", "%-12d%d", r.CoresLocal, r.Cores)
+		table.Line("speed-up", "%s", r.speedup())
 	} else {
-		line("", "%s", Mode(r.OffloadPercent))
-		line("seconds", "%s", seconds(r.Seconds))
-		line("cores", "%d", r.Cores)
+		table.Line("", "%s", Mode(r.OffloadPercent))
+		table.Line("seconds", "%s", seconds(r.Seconds))
+		table.Line("cores", "%d", r.Cores)
 	}
-	line("iterations", "%d, %s each, after %s of set-up", r.Iterations, perIteration(r.Seconds, r.Iterations), seconds(r.SetupSeconds)+" s")
-	line("residual", "%.2g (tolerance %.2g)", r.Residual, r.Tolerance)
+	table.Line("iterations", "%d, %s each, after %s of set-up", r.Iterations, perIteration(r.Seconds, r.Iterations), seconds(r.SetupSeconds)+" s")
+	table.Line("residual", "%.2g (tolerance %.2g)", r.Residual, r.Tolerance)
 	if r.OffloadPercent == nil {
-		line("share", "%s", r.share())
+		table.Line("share", "%s", r.share())
 		if off := r.off(); off != "" {
-			line("", "%s", off)
+			table.Line("", "%s", off)
 		}
 		name := "executors"
 		for _, e := range r.Leased[:min(len(r.Leased), mostLines)] {
-			line(name, "%s", e.line())
+			table.Line(name, "%s", e.line())
 			name = ""
 		}
 		if more := len(r.Leased) - mostLines; more > 0 {
-			line("", "and %d more (--report json has them)", more)
+			table.Line("", "and %d more (--report json has them)", more)
 		}
 	}
 	if r.Difference != nil {
-		line("difference", "%.2g between the two solutions", *r.Difference)
+		table.Line("difference", "%.2g between the two solutions", *r.Difference)
 	}
 	if r.Lost > 0 {
-		line("lost", "%s; their rows were computed again", count(r.Lost, "executor"))
+		table.Line("lost", "%s; their rows were computed again", outcome.Count(r.Lost, "executor"))
 	}
-	line("solution", "%s", r.verdict())
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	table.Line("solution", "%s", r.verdict())
+	return table.Write(w)
 }
 
 func (r *Report) problem() string {
-	text := fmt.Sprintf("dense system of %s", count(r.N, "unknown"))
+	text := fmt.Sprintf("dense system of %s", outcome.Count(r.N, "unknown"))
 	if r.Sparse {
-		text = fmt.Sprintf("sparse system of %s, %s", count(r.N, "unknown"), count(r.Entries, "non-zero"))
+		text = fmt.Sprintf("sparse system of %s, %s", outcome.Count(r.N, "unknown"), outcome.Count(r.Entries, "non-zero"))
 	}
 	switch {
 	case r.Seed != nil:
@@ -115,7 +102,7 @@ func (r *Report) speedup() string {
 			shared++
 		}
 	}
-	return text + fmt.Sprintf("; no true one: too few cores, so %d of %s shared a core with another process", shared, count(r.Executors, "executor"))
+	return text + fmt.Sprintf("; no true one: too few cores, so %d of %s shared a core with another process", shared, outcome.Count(r.Executors, "executor"))
 }
 
 func (r *Report) verdict() string {
@@ -126,13 +113,6 @@ func (r *Report) verdict() string {
 		return fmt.Sprintf("verified: %.2g from gonum's direct solution", *r.Distance)
 	}
 	return fmt.Sprintf("WRONG: %.2g from gonum's direct solution", *r.Distance)
-}
-
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }
 
 func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }

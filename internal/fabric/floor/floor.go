@@ -102,8 +102,5 @@ func (r *room) failure() error { return errors.New(C.GoString(r.text)) }
 // waits for a timer wakes later.
 func Pause(d time.Duration) { C.floor_pause(C.uint64_t(d)) }
 
-// Now is the clock of the samples, in nanoseconds; it costs what theirs costs, and a crossing into C.
-func Now() int64 { return int64(C.floor_nanoseconds()) }
-
 // Compute does so many items of the function Work here.
 func Compute(items int) float64 { return float64(C.floor_work(C.uint64_t(items))) }
