@@ -20,6 +20,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/devices"
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
@@ -281,10 +282,17 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 		_, err := stdout.Write(report)
 		return err
 	}
-	if info, err := os.Stat(o.file); err == nil && !info.Mode().IsRegular() {
+	if atomicfile.IsDescriptor(o.file) {
 		return plainWrite(o.file, report)
 	}
-	partial, err := os.CreateTemp(filepath.Dir(o.file), "."+filepath.Base(o.file)+".*")
+	target, err := filepath.EvalSymlinks(o.file) // the file is to be replaced, not the link to it
+	if err != nil {
+		target = o.file
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return plainWrite(o.file, report)
+	}
+	partial, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
 	if err != nil {
 		return fmt.Errorf("devices: --file %s: %w", o.file, plainError(err))
 	}
@@ -292,7 +300,7 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 	_, err = partial.Write(report)
 	err = errors.Join(err, partial.Chmod(0o644), partial.Close())
 	if err == nil {
-		err = os.Rename(partial.Name(), o.file)
+		err = os.Rename(partial.Name(), target)
 	}
 	if err != nil {
 		return fmt.Errorf("devices: --file %s: %w", o.file, plainError(err))
@@ -300,9 +308,12 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 	return nil
 }
 
-// plainWrite writes to what is no regular file, and is not replaced.
+// plainWrite writes to what is not to be replaced: a descriptor, or what is no regular file.
 func plainWrite(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	file, err := atomicfile.OpenDescriptor(path)
+	if file == nil && err == nil {
+		file, err = os.OpenFile(path, os.O_WRONLY, 0)
+	}
 	if err == nil {
 		_, err = file.Write(content)
 		err = errors.Join(err, file.Close())
