@@ -69,12 +69,12 @@ those by which something works.`,
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			o := &devicesOptions{}
 			flags.StringArrayVarP(&o.names, "device", "d", nil, "only the device of that `NAME`; may be repeated (default: all that are up)")
-			flags.IntVarP(&o.port, "port", "p", 0, "the port of each device, 0 to 65535; 0 is any that is free")
+			flags.IntVarP(&o.port, "port", "p", 0, "the `PORT` of each device, 0 to 65535; 0 is any that is free")
 			flags.StringVarP(&o.file, "file", "o", "", "the `FILE` to write (default: standard output)")
 			flags.BoolVarP(&o.verbose, "verbose", "v", false, "say what is asked, and what is left out")
 			flags.Var(&o.format, "output", "how to print: table, json or quiet (default: json, and table of check)")
 			flags.StringVar(&o.hosts, "hosts", "", "the nodes whose devices are wanted, as a `LIST` of Slurm's: n[1-4],login")
-			flags.StringVar(&o.remote.via, "via", "", "how other nodes are reached: srun or ssh (default: srun in a job of Slurm, else ssh)")
+			flags.StringVar(&o.remote.via, "via", "", "`HOW` other nodes are reached: srun or ssh (default: srun in a job of Slurm, else ssh)")
 			flags.StringVar(&o.remote.bin, "bin", "", "the `DIR`ectory of Sublet's programs on other nodes (default: that of this program)")
 			flags.StringVar(&o.base, "device-database", "", "check: the `FILE` whose devices of this machine are tried")
 			return func(args []string, stdout, stderr io.Writer) error {
