@@ -191,6 +191,9 @@ func (h *harvesting) harvest(ctx context.Context, options harvest.Options) error
 	defer harvester.Close()
 	if h.giveBack {
 		jobs, err := harvester.GiveBackAll(ctx)
+		if err != nil {
+			err = fmt.Errorf("slurm harvest: %w", err)
+		}
 		names := make([]string, len(jobs))
 		for i, job := range jobs {
 			names[i] = job.String()
@@ -236,7 +239,7 @@ func (h *harvesting) writeExplanation(ctx context.Context, options harvest.Optio
 	}
 	snapshot, err := harvest.TakeSnapshot(ctx, options.Cluster, options.Resources)
 	if err != nil {
-		return errors.Join(err, lastLook(file.Error))
+		return errors.Join(fmt.Errorf("slurm harvest: %w", err), lastLook(file.Error))
 	}
 	if !running && !h.flags.Changed("min-idle") {
 		policy.MinIdle = 0

@@ -141,7 +141,7 @@ func (s *submitting) check(args []string) error {
 func (s *submitting) writeScript(stdout io.Writer) error {
 	script, err := s.submission.Script(filepath.Join(s.submission.Directory, launcher.Folders, "DATE"))
 	if err != nil {
-		return err
+		return fmt.Errorf("slurm submit: %w", err)
 	}
 	text, err := script.Text()
 	if err != nil {
