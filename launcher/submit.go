@@ -38,13 +38,13 @@ type Submission struct {
 // Script is what sbatch gets. Its files are to be in folder.
 func (s Submission) Script(folder string) (slurm.Script, error) {
 	if strings.ContainsAny(folder+s.Program+s.Directory, "\n\r\x00") {
-		return slurm.Script{}, errors.New("submit: a path with a line break in it can not be written into a script")
+		return slurm.Script{}, errors.New("a path with a line break in it can not be written into a script")
 	}
 	if strings.ContainsAny(folder, patterns) { // better said now than by the job
-		return slurm.Script{}, fmt.Errorf("submit: the job's folder is %q, and Slurm takes %% and \\ in names of files for something else; take another run directory (--dir)", folder)
+		return slurm.Script{}, fmt.Errorf("the job's folder is %q, and Slurm takes %% and \\ in names of files for something else; take another run directory (--dir)", folder)
 	}
 	if err := CheckOptions(s.Options); err != nil {
-		return slurm.Script{}, fmt.Errorf("submit: %w", err)
+		return slurm.Script{}, err
 	}
 	options := []string{
 		"--comment=" + Tag{Kind: KindLaunch, Directory: s.Directory}.Comment(),
@@ -147,7 +147,7 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 		return submitted, errors.Join(err, os.Remove(folder)) // nothing is in it
 	}
 	if err := os.WriteFile(filepath.Join(folder, "script"), []byte(text), 0o700); err != nil { //nolint:gosec // a script runs
-		return submitted, fmt.Errorf("submit: %w", err)
+		return submitted, err
 	}
 	submitted.Job, err = client.Submit(ctx, script)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s Submission) Submit(ctx context.Context, client *slurm.Client, now time.T
 	}
 	link := filepath.Join(filepath.Dir(folder), "job-"+submitted.Job.String())
 	if err := relink(filepath.Base(folder), link); err != nil {
-		return submitted, fmt.Errorf("submit: job %d is submitted, but %w", submitted.Job, err)
+		return submitted, fmt.Errorf("job %d is submitted, but %w", submitted.Job, err)
 	}
 	return submitted, nil
 }
@@ -183,7 +183,7 @@ const Folders = "slurm"
 func makeFolder(directory string, now time.Time) (string, error) {
 	parent := filepath.Join(directory, Folders)
 	if err := MakeFolder(parent); err != nil {
-		return "", fmt.Errorf("submit: the folder of the job: %w", err)
+		return "", fmt.Errorf("the folder of the job: %w", err)
 	}
 	name := now.UTC().Format("20060102-150405")
 	for i := 1; ; i++ {
@@ -196,7 +196,7 @@ func makeFolder(directory string, now time.Time) (string, error) {
 			return folder, nil
 		}
 		if !errors.Is(err, os.ErrExist) {
-			return "", fmt.Errorf("submit: the folder of the job: %w", err)
+			return "", fmt.Errorf("the folder of the job: %w", err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/bytesize"
 	"github.com/sublet-hpc/sublet/internal/control"
 	"github.com/sublet-hpc/sublet/internal/fabric"
 	"github.com/sublet-hpc/sublet/resources/api"
@@ -117,7 +118,7 @@ func (s *Session) plan(want Want) (*Lease, error) {
 		return nil, fmt.Errorf("offload: a hot timeout of %v; use AlwaysHot or NeverHot", want.HotTimeout)
 	}
 	if want.Memory < 0 || want.Memory > 0 && want.Memory < MinMemory {
-		return nil, fmt.Errorf("offload: executors with %d bytes of memory each (Want.Memory); at least %d, or 0 for a share of their node's", want.Memory, int64(MinMemory))
+		return nil, fmt.Errorf("offload: executors with %s of memory each (Want.Memory); at least %s, or 0 for a share of their node's", bytesize.Format(want.Memory), bytesize.Format(MinMemory))
 	}
 	if !want.Placement.Known() {
 		return nil, fmt.Errorf("offload: placement %q (Want.Placement); there are %q, the default, and %q", want.Placement, Pack, Spread)

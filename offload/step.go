@@ -282,7 +282,7 @@ func (s *Split) noteOff() {
 	if s.mode == tentative {
 		with = s.predict()
 	}
-	s.off = fmt.Sprintf("offload: offloading does not pay: a step of %d items takes %s here and %s with executors", s.items, inSeconds(here), inSeconds(with))
+	s.off = "offload: offloading does not pay: " + comparison(s.items, here, with)
 	best, latency := 0.0, math.Inf(1)
 	for i := range s.crews {
 		if p := &s.crews[i].pace; p.known() {
@@ -295,6 +295,19 @@ func (s *Split) noteOff() {
 	if s.worth.pause > firstPause {
 		s.sayOff()
 	}
+}
+
+// comparison is how long a step takes here and with executors. It may be less with them, and yet not pay: when no
+// executor gets any of it, and when what is gained is less than what it must be.
+func comparison(items int, here, with float64) string {
+	takes := fmt.Sprintf("a step of %d items takes %s here", items, inSeconds(here))
+	switch {
+	case with > here:
+		return takes + " and " + inSeconds(with) + " with executors"
+	case with > (1-worthwhile)*here:
+		return takes + " and hardly less with executors"
+	}
+	return takes + ", too little to send any of it to executors"
 }
 
 // sayOff says, once, that offloading does not pay.

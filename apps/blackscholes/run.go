@@ -17,6 +17,7 @@ import (
 	"github.com/sublet-hpc/sublet/apps/internal/pricing"
 	"github.com/sublet-hpc/sublet/apps/internal/program"
 	"github.com/sublet-hpc/sublet/apps/internal/seat"
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 )
 
 // libraryName is the function library's file.
@@ -139,8 +140,12 @@ func (r *job[T]) create() error {
 	return r.world.Agree(err)
 }
 
-// inOrder tells whether a file can be written from its beginning to its end only, as a pipe.
+// inOrder tells whether a file can be written from its beginning to its end only, as a pipe, or a descriptor of this
+// rank's alone.
 func inOrder(name string) bool {
+	if atomicfile.IsDescriptor(name) {
+		return true
+	}
 	info, err := os.Stat(name)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/internal/commandline"
 )
 
 // MPI must be called from the thread that started it.
@@ -42,14 +43,27 @@ type block struct {
 	Samples []int64 `json:"samples_ns"`
 }
 
+const help = `Measures round trips between two MPI ranks, to compare invocations with.
+
+Usage: mpirun -n 2 pingpong [FLAGS]
+
+It prints one JSON object: bytes, mpi, blocks (elapsed_ns, samples_ns).
+
+Flags:
+%s
+Examples:
+  mpirun -n 2 pingpong --bytes 8
+  sublet-bench latency --baseline mpi    runs it in turns with invocations
+`
+
 func doMain(args []string, stdout, stderr io.Writer) int {
 	var o options
 	flags := pflag.NewFlagSet("pingpong", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.IntVar(&o.bytes, "bytes", 8, "payload, there and back")
-	flags.IntVar(&o.blocks, "blocks", 40, "blocks of round trips")
-	flags.IntVar(&o.count, "count", 500, "round trips of a block")
-	flags.IntVar(&o.warmup, "warmup", 500, "round trips before them that are thrown away")
+	flags.IntVar(&o.bytes, "bytes", 8, "payload of `N` bytes, there and back")
+	flags.IntVar(&o.blocks, "blocks", 40, "`N` blocks of round trips")
+	flags.IntVar(&o.count, "count", 500, "`N` round trips of a block")
+	flags.IntVar(&o.warmup, "warmup", 500, "`N` round trips before them that are thrown away")
 	flags.BoolVar(&o.touch, "touch", true, "the other rank copies what it gets")
 	parsed := flags.Parse(args)
 
@@ -65,13 +79,13 @@ func doMain(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case errors.Is(parsed, pflag.ErrHelp):
-		fmt.Fprintf(stdout, "Usage: mpirun -n 2 pingpong [FLAGS]\n\nFlags:\n%s", flags.FlagUsages())
+		fmt.Fprintf(stdout, help, flags.FlagUsages())
 		return 0
 	case parsed == nil && (o.blocks < 1 || o.count < 1 || o.warmup < 0 || flags.NArg() > 0):
 		parsed = errors.New("--blocks and --count are at least 1, --warmup at least 0, and there are no arguments")
 	}
 	if parsed != nil {
-		fmt.Fprintf(stderr, "pingpong: %v; see pingpong --help\n", parsed)
+		fmt.Fprintf(stderr, "pingpong: %v; see pingpong --help\n", commandline.Reason(parsed))
 		return 2
 	}
 	if err := run(world, &o, stdout); err != nil {

@@ -53,7 +53,7 @@ func declare(flags *pflag.FlagSet) *measurement {
 }
 
 func (m *measurement) declareBlocks() {
-	m.flags.IntVar(&m.options.Blocks, "blocks", bench.DefaultBlocks, "turns that each contestant has; repetitions are divided among them")
+	m.flags.IntVar(&m.options.Blocks, "blocks", bench.DefaultBlocks, "`N` turns for each contestant; repetitions are divided among them")
 }
 
 func (m *measurement) declareSizes(list string) {
@@ -65,7 +65,7 @@ func (m *measurement) declareSizes(list string) {
 }
 
 func (m *measurement) declareBaselines(names ...string) {
-	m.flags.StringSliceVar(&m.options.Baselines, "baseline", nil, "what takes turns with Sublet: "+strings.Join(names, ", "))
+	m.flags.StringSliceVar(&m.options.Baselines, "baseline", nil, "`WHAT` takes turns with Sublet: "+strings.Join(names, ", "))
 }
 
 // measure checks the command line, runs, saves and reports.

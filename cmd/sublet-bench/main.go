@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/usage"
+	"github.com/sublet-hpc/sublet/internal/commandline"
 )
 
 // Exit codes.
@@ -82,7 +83,7 @@ func dispatch(ctx context.Context, args []string, stdout io.Writer, stderr *os.F
 		writeHelp(stdout, c)
 		return nil
 	} else if err != nil {
-		return usagef("%s: %v; see: sublet-bench help %s", c.name, err, c.name)
+		return usagef("%s: %v; see: sublet-bench help %s", c.name, commandline.Reason(err), c.name)
 	}
 	return run(ctx, flags.Args(), stdout, stderr)
 }

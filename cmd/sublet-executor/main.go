@@ -27,7 +27,9 @@ func doMain(args []string) int {
 	flags.Usage = func() {
 		fmt.Fprintln(os.Stderr, "sublet-executor runs the functions of a lease. Executor managers start it; it is of no use by hand.")
 	}
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return 0
+	} else if err != nil {
 		fmt.Fprintln(os.Stderr, "sublet-executor:", err)
 		return 2
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 )
 
 func readInput(name string, stdin io.Reader) (input []byte, err error) {
@@ -43,8 +44,14 @@ func writeOutput(name string, output []byte, stdout io.Writer) error {
 	return nil
 }
 
-// replaceFile writes a file whole or not at all. A device or a pipe is written as it is.
+// replaceFile writes a file whole or not at all. A device, a pipe, or a descriptor as /dev/stdout is written as it is.
 func replaceFile(name string, content []byte) error {
+	if file, err := atomicfile.OpenDescriptor(name); err != nil {
+		return err
+	} else if file != nil {
+		_, err = file.Write(content)
+		return errors.Join(err, file.Close())
+	}
 	path, err := filepath.EvalSymlinks(name) // what a link names is replaced, not the link
 	if errors.Is(err, fs.ErrNotExist) {
 		path, err = name, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -51,5 +52,22 @@ func TestFailedWriteLeavesTheFile(t *testing.T) {
 	entries, listErr := os.ReadDir(folder)
 	if err == nil || readErr != nil || listErr != nil || string(content) != "before" || len(entries) != 1 {
 		t.Errorf("writing: %v; then the file has %q and is one of %d; %v, %v", err, content, len(entries), readErr, listErr)
+	}
+}
+
+// What stands for a descriptor, as /dev/stdout, is written to where the descriptor is, also if it is a file's.
+func TestOutputToADescriptor(t *testing.T) {
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	fmt.Fprintln(log, "before")
+	if err := replaceFile(fmt.Sprintf("/dev/fd/%d", log.Fd()), []byte("output\n")); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(log, "report")
+	if content, err := os.ReadFile(log.Name()); err != nil || string(content) != "before\noutput\nreport\n" {
+		t.Errorf("%q, %v", content, err)
 	}
 }

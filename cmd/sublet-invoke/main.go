@@ -25,7 +25,11 @@ func main() { os.Exit(doMain(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 func doMain(args []string, stdin io.Reader, stdout, stderr *os.File) int {
 	o, err := parse(args)
-	if err != nil {
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		fmt.Fprintf(stdout, "%s is what sublet invoke becomes; see: sublet help invoke\n", options.Program)
+		return 0
+	case err != nil:
 		fmt.Fprintf(stderr, "%s: %v; use it by way of: sublet invoke\n", options.Program, err)
 		return 2
 	}

@@ -52,29 +52,55 @@ func completionScript(shell string) (string, error) {
 	return "", usagef("completion: %q is not one of bash, zsh and fish", shell)
 }
 
-// offered are the commands for people, and for each the words that can follow.
+// offered are the commands for people, and for each, also for one behind another, as "slurm submit", the words that
+// can follow.
 func offered() (names []string, words map[string][]string) {
 	words = map[string][]string{}
-	for _, c := range commands() {
+	for _, c := range everyCommand() {
 		if c.internal {
 			continue
 		}
-		names = append(names, c.name)
+		if !strings.Contains(c.name, " ") {
+			names = append(names, c.name)
+		}
 		words[c.name] = append(words[c.name], c.verbs...)
 		for _, sub := range c.commands {
-			words[c.name] = append(words[c.name], strings.TrimPrefix(sub.name, c.name+" "))
+			words[c.name] = append(words[c.name], lastWord(sub.name))
 		}
-		for _, one := range append([]*command{c}, c.commands...) {
-			flagsOf(one).VisitAll(func(flag *pflag.Flag) {
-				if word := "--" + flag.Name; !slices.Contains(words[c.name], word) {
-					words[c.name] = append(words[c.name], word)
-				}
-			})
-		}
+		flagsOf(c).VisitAll(func(flag *pflag.Flag) { words[c.name] = append(words[c.name], "--"+flag.Name) })
 	}
 	words["help"] = names
 	words["completion"] = shells
 	return names, words
+}
+
+func lastWord(name string) string { return name[strings.LastIndex(name, " ")+1:] }
+
+// shellWords is how a shell is told what words can follow a command.
+type shellWords struct {
+	indent  string
+	offer   string // the words, as %s
+	subject string // where the cursor is, and the word behind the command
+	next    string // where the cursor is when that word is being written
+}
+
+// cases are those, by which command stands there, of the words that can follow.
+func (s shellWords) cases(names []string, words map[string][]string) string {
+	var cases strings.Builder
+	for _, name := range names {
+		say := func(name string) string { return fmt.Sprintf(s.offer, strings.Join(words[name], " ")) }
+		c, err := findCommand(name)
+		if err != nil || len(c.commands) == 0 {
+			fmt.Fprintf(&cases, "%s*,%s) %s ;;\n", s.indent, name, say(name))
+			continue
+		}
+		fmt.Fprintf(&cases, "%[1]s*,%[2]s)\n%[1]s    case \"%[3]s\" in\n%[1]s    %[4]s,*) %[5]s ;;\n", s.indent, name, s.subject, s.next, say(name))
+		for _, sub := range c.commands {
+			fmt.Fprintf(&cases, "%s    *,%s) %s ;;\n", s.indent, lastWord(sub.name), say(sub.name))
+		}
+		fmt.Fprintf(&cases, "%s    esac ;;\n", s.indent)
+	}
+	return cases.String()
 }
 
 func formats() string {
@@ -130,10 +156,7 @@ func transports() string { return strings.Join(options.Transports, " ") }
 
 func bashCompletion() string {
 	names, words := offered()
-	var cases strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&cases, "        *,%s) words=%q ;;\n", name, strings.Join(words[name], " "))
-	}
+	cases := shellWords{indent: "        ", offer: `words="%s"`, subject: "$COMP_CWORD,${COMP_WORDS[2]}", next: "2"}.cases(names, words)
 	return fmt.Sprintf(`# bash completion for sublet
 _sublet() {
     local words=""
@@ -154,15 +177,12 @@ _sublet() {
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _sublet sublet
-`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), named("node", ","), named("lease", ","), &cases)
+`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), named("node", ","), named("lease", ","), cases)
 }
 
 func zshCompletion() string {
 	names, words := offered()
-	var cases strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&cases, "    *,%s) compadd -- %s ;;\n", name, strings.Join(words[name], " "))
-	}
+	cases := shellWords{indent: "    ", offer: "compadd -- %s", subject: "$CURRENT,${words[3]}", next: "3"}.cases(names, words)
 	return fmt.Sprintf(`#compdef sublet
 if (( CURRENT == 2 )); then
     compadd -- %s
@@ -178,7 +198,7 @@ else
     %s|explain,explain) compadd -- ${(f)"$(sublet lease list --output quiet 2>/dev/null)"} ;;
 %s    esac
 fi
-`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), named("node", ","), named("lease", ","), &cases)
+`, strings.Join(names, " "), fileByO("-o,", "|"), formats(), transports(), strings.Join(fileFlags(), ",*|"), named("node", ","), named("lease", ","), cases)
 }
 
 func fishCompletion() string {
@@ -191,7 +211,16 @@ func fishCompletion() string {
 			continue // offered names are commands
 		}
 		fmt.Fprintf(&b, "complete -c sublet -n __fish_use_subcommand -a %s -d '%s'\n", name, strings.ReplaceAll(c.summary, "'", `\'`))
-		fmt.Fprintf(&b, "complete -c sublet -n '__fish_seen_subcommand_from %s' -a '%s'\n", name, strings.Join(words[name], " "))
+		seen := "__fish_seen_subcommand_from " + name
+		if len(c.commands) > 0 {
+			next := strings.Join(words[name], " ")
+			fmt.Fprintf(&b, "complete -c sublet -n '%s; and not __fish_seen_subcommand_from %s' -a '%s'\n", seen, next, next)
+			for _, sub := range c.commands {
+				fmt.Fprintf(&b, "complete -c sublet -n '%s; and __fish_seen_subcommand_from %s' -a '%s'\n", seen, lastWord(sub.name), strings.Join(words[sub.name], " "))
+			}
+			continue
+		}
+		fmt.Fprintf(&b, "complete -c sublet -n '%s' -a '%s'\n", seen, strings.Join(words[name], " "))
 	}
 	b.WriteString("complete -c sublet -n '__fish_seen_subcommand_from node; and __fish_prev_arg_in show drain resume remove' -a '(sublet node list --output quiet 2>/dev/null)'\n")
 	b.WriteString("complete -c sublet -n '__fish_seen_subcommand_from lease explain; and __fish_prev_arg_in show release explain' -a '(sublet lease list --output quiet 2>/dev/null)'\n")

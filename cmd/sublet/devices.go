@@ -20,6 +20,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/cmd/internal/output"
 	"github.com/sublet-hpc/sublet/devices"
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 	"github.com/sublet-hpc/sublet/internal/binaries"
 	"github.com/sublet-hpc/sublet/internal/bytesize"
 )
@@ -68,12 +69,12 @@ those by which something works.`,
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			o := &devicesOptions{}
 			flags.StringArrayVarP(&o.names, "device", "d", nil, "only the device of that `NAME`; may be repeated (default: all that are up)")
-			flags.IntVarP(&o.port, "port", "p", 0, "the port of each device, 0 to 65535; 0 is any that is free")
+			flags.IntVarP(&o.port, "port", "p", 0, "the `PORT` of each device, 0 to 65535; 0 is any that is free")
 			flags.StringVarP(&o.file, "file", "o", "", "the `FILE` to write (default: standard output)")
 			flags.BoolVarP(&o.verbose, "verbose", "v", false, "say what is asked, and what is left out")
 			flags.Var(&o.format, "output", "how to print: table, json or quiet (default: json, and table of check)")
 			flags.StringVar(&o.hosts, "hosts", "", "the nodes whose devices are wanted, as a `LIST` of Slurm's: n[1-4],login")
-			flags.StringVar(&o.remote.via, "via", "", "how other nodes are reached: srun or ssh (default: srun in a job of Slurm, else ssh)")
+			flags.StringVar(&o.remote.via, "via", "", "`HOW` other nodes are reached: srun or ssh (default: srun in a job of Slurm, else ssh)")
 			flags.StringVar(&o.remote.bin, "bin", "", "the `DIR`ectory of Sublet's programs on other nodes (default: that of this program)")
 			flags.StringVar(&o.base, "device-database", "", "check: the `FILE` whose devices of this machine are tried")
 			return func(args []string, stdout, stderr io.Writer) error {
@@ -281,10 +282,17 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 		_, err := stdout.Write(report)
 		return err
 	}
-	if info, err := os.Stat(o.file); err == nil && !info.Mode().IsRegular() {
+	if atomicfile.IsDescriptor(o.file) {
 		return plainWrite(o.file, report)
 	}
-	partial, err := os.CreateTemp(filepath.Dir(o.file), "."+filepath.Base(o.file)+".*")
+	target, err := filepath.EvalSymlinks(o.file) // the file is to be replaced, not the link to it
+	if err != nil {
+		target = o.file
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return plainWrite(o.file, report)
+	}
+	partial, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
 	if err != nil {
 		return fmt.Errorf("devices: --file %s: %w", o.file, plainError(err))
 	}
@@ -292,7 +300,7 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 	_, err = partial.Write(report)
 	err = errors.Join(err, partial.Chmod(0o644), partial.Close())
 	if err == nil {
-		err = os.Rename(partial.Name(), o.file)
+		err = os.Rename(partial.Name(), target)
 	}
 	if err != nil {
 		return fmt.Errorf("devices: --file %s: %w", o.file, plainError(err))
@@ -300,9 +308,12 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 	return nil
 }
 
-// plainWrite writes to what is no regular file, and is not replaced.
+// plainWrite writes to what is not to be replaced: a descriptor, or what is no regular file.
 func plainWrite(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	file, err := atomicfile.OpenDescriptor(path)
+	if file == nil && err == nil {
+		file, err = os.OpenFile(path, os.O_WRONLY, 0)
+	}
 	if err == nil {
 		_, err = file.Write(content)
 		err = errors.Join(err, file.Close())

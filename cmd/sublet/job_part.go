@@ -18,7 +18,7 @@ type jobPart struct {
 }
 
 func (p *jobPart) declare(flags *pflag.FlagSet) {
-	flags.Var(&p.memory, "memory", "how much of its memory to lend at most, such as 8G (default: all that goes with the cores)")
+	flags.Var(&p.memory, "memory", "how much of its `MEMORY` to lend at most, such as 8G (default: all that goes with the cores)")
 }
 
 // apply fills in what Slurm says of this node.

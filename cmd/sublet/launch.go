@@ -75,8 +75,8 @@ type nodePart struct {
 }
 
 func (p *nodePart) declare(flags *pflag.FlagSet) {
-	flags.IntVar(&p.cores, "cores", 0, "how many CPUs of each node to lend, as Slurm counts them (default: all that the job has)")
-	flags.Var(&p.memory, "memory", "how much memory of each node to lend, such as 8G (default: all that the job has)")
+	flags.IntVar(&p.cores, "cores", 0, "lend `N` CPUs of each node, as Slurm counts them (default: all that the job has)")
+	flags.Var(&p.memory, "memory", "how much `MEMORY` of each node to lend, such as 8G (default: all that the job has)")
 }
 
 func (p *nodePart) check(name string, flags *pflag.FlagSet) error {

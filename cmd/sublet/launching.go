@@ -72,7 +72,7 @@ func (l *launching) run() error {
 	if !inside {
 		return errors.New(`launch: this is no Slurm allocation (SLURM_JOB_ID is not set). Get one, or submit a job that launches:
   salloc -N 2 --exclusive --mem=0 sublet launch
-  sbatch -N 2 --exclusive --mem=0 --wrap "sublet launch"
+  sbatch -N 2 --exclusive --mem=0 --wrap "exec sublet launch"
   sublet slurm submit -N 2 --time 1h`)
 	}
 	if tasks := os.Getenv("SLURM_STEP_NUM_TASKS"); tasks != "" && tasks != "1" { // each would start managers on all nodes

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/cmd/internal/usage"
+	"github.com/sublet-hpc/sublet/internal/commandline"
 	"github.com/sublet-hpc/sublet/resources/api"
 )
 
@@ -104,7 +105,7 @@ func dispatch(args []string, stdout, stderr io.Writer) error {
 		writeHelp(stdout, c)
 		return nil
 	} else if err != nil {
-		return usagef("%s: %v; see: sublet help %s", c.name, err, c.name)
+		return usagef("%s: %v; see: sublet help %s", c.name, commandline.Reason(err), c.name)
 	}
 	return run(flags.Args(), stdout, stderr)
 }

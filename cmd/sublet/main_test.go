@@ -3,9 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/internal/buildtest"
 )
@@ -56,6 +58,14 @@ func TestCommandsAreDescribed(t *testing.T) {
 	for _, c := range everyCommand() {
 		if c.summary == "" || (c.setUp == nil) != (len(c.commands) > 0) || !c.internal && len(c.examples) == 0 && len(c.commands) == 0 {
 			t.Errorf("command %s lacks a summary, an example or its set-up", c.name)
+		}
+		flagsOf(c).VisitAll(func(flag *pflag.Flag) {
+			if kind, _ := pflag.UnquoteUsage(flag); kind != strings.ToUpper(kind) {
+				t.Errorf("command %s, flag --%s: its value is called %s; a name in capitals says what it is", c.name, flag.Name, kind)
+			}
+		})
+		if strings.Contains(flagsOf(c).FlagUsages(), ") (default") {
+			t.Errorf("command %s tells a default twice:\n%s", c.name, flagsOf(c).FlagUsages())
 		}
 	}
 }

@@ -28,6 +28,7 @@ Nodes that are not all idle are left alone, and those that are drained, down, po
 cloud, planned for a job, reserved or in maintenance. A node is given back when a pending job of others could use
 it (its reason is Resources, or Priority and there are nodes enough), when fewer than --keep-free would be idle, or
 when an administrator drains or reserves it. Give it a partition whose jobs others may preempt, where there is one.
+What is behind -- goes to sbatch; flags of this command stand in front of it.
 
 Slurm is asked by one sinfo and one squeue in each --interval. There are never more than --max-nodes jobs,
 --backlog that have not started, or --max-submissions in an hour. When jobs fail, or sbatch does, the next try comes
@@ -37,9 +38,10 @@ With --on-demand jobs are submitted only while leases wait at the resource manag
 that has had no lease for --idle-timeout is drained and given back.
 
 --explain asks Slurm once, says of each node of the partition what would be done with it and why, and does nothing;
-where a harvester runs, by its flags unless others are given, and with what was wrong when it asked Slurm last. --output json
-prints one object: partition, at, limit (why no more nodes are used), error (of the harvester's last look, if any), nodes (node, state, use, why, job). USE is one of take, asked-for, harvested,
-give-back, leaving, left-idle, not-usable. --output quiet prints the names of the nodes that would be taken.
+where a harvester runs, by its flags unless others are given, and with what was wrong when it asked Slurm last.
+--output json prints one object: partition, at, limit (why no more nodes are used), error (of the harvester's last
+look, if any), nodes (node, state, use, why, job). USE is one of take, asked-for, harvested, give-back, leaving,
+left-idle, not-usable. --output quiet prints the names of the nodes that would be taken.
 
 With --metrics it serves metrics for Prometheus, to whoever can reach that address.
 
@@ -189,6 +191,9 @@ func (h *harvesting) harvest(ctx context.Context, options harvest.Options) error
 	defer harvester.Close()
 	if h.giveBack {
 		jobs, err := harvester.GiveBackAll(ctx)
+		if err != nil {
+			err = fmt.Errorf("slurm harvest: %w", err)
+		}
 		names := make([]string, len(jobs))
 		for i, job := range jobs {
 			names[i] = job.String()
@@ -234,7 +239,7 @@ func (h *harvesting) writeExplanation(ctx context.Context, options harvest.Optio
 	}
 	snapshot, err := harvest.TakeSnapshot(ctx, options.Cluster, options.Resources)
 	if err != nil {
-		return errors.Join(err, lastLook(file.Error))
+		return errors.Join(fmt.Errorf("slurm harvest: %w", err), lastLook(file.Error))
 	}
 	if !running && !h.flags.Changed("min-idle") {
 		policy.MinIdle = 0

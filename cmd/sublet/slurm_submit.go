@@ -25,8 +25,9 @@ nodes register with the resource manager of the run directory; at its end they d
 The job has its nodes to itself, with all their memory, unless --cores says how many CPUs of each to
 have: then others can use the rest, and --memory says how much memory to have.
 
---time takes what sbatch takes (30 is minutes; 1:30:00; 1-12:00:00; UNLIMITED, or 0), and 90s, 30m, 1h. What is behind -- goes
-into the script as options of sbatch: -- --qos=scavenger -A astro.
+--time takes what sbatch takes (30 is minutes; 1:30:00; 1-12:00:00; UNLIMITED, or 0), and 90s, 30m, 1h.
+What is behind -- goes into the script as options of sbatch: -- --qos=scavenger -A astro. Flags of this
+command stand in front of it.
 
 Script, stdout, stderr and the managers' logs are kept in slurm/DATE in the run directory, and slurm/job-ID
 links there. If sbatch fails they are kept as well, with its words in stderr. --dry-run prints the
@@ -44,8 +45,9 @@ The job serves the run directory that is meant now (--dir, SUBLET_DIR, or where 
 		setUp: func(flags *pflag.FlagSet) runFunc {
 			s := submitting{flags: flags}
 			s.dir, s.format = directoryFlag(flags), outputFlag(flags)
-			flags.IntVarP(&s.submission.Nodes, "nodes", "N", 0, "how many nodes to lend")
+			flags.IntVarP(&s.submission.Nodes, "nodes", "N", 0, "lend `N` nodes")
 			flags.VarP(&s.time, "time", "t", "the job's time limit (default: the partition's)")
+			flags.Lookup("time").DefValue = "" // the text says it
 			flags.StringVarP(&s.submission.Partition, "partition", "p", "", "the `PARTITION` (default: Slurm's)")
 			s.part.declare(flags)
 			s.launch.declare(flags)
@@ -139,7 +141,7 @@ func (s *submitting) check(args []string) error {
 func (s *submitting) writeScript(stdout io.Writer) error {
 	script, err := s.submission.Script(filepath.Join(s.submission.Directory, launcher.Folders, "DATE"))
 	if err != nil {
-		return err
+		return fmt.Errorf("slurm submit: %w", err)
 	}
 	text, err := script.Text()
 	if err != nil {

@@ -72,6 +72,9 @@ func ReadAccess(dir string) (AccessFile, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return access, fmt.Errorf("%w: there is no %s; start one: sublet resource-manager", ErrNoResourceManager, path)
 	}
+	if errors.Is(err, fs.ErrPermission) { // as in the home directory of another user, whose HOME su and sudo may leave
+		return access, fmt.Errorf("the run directory: %w; set HOME to your home directory, or %s to a directory of yours", err, DirectoryVariable)
+	}
 	if err != nil {
 		return access, fmt.Errorf("the run directory: %w", err)
 	}

@@ -17,7 +17,8 @@ import (
 // own there is never half of one. Several ranks write to it at offsets of their own: one creates it,
 // and the others join it by its temporary name.
 //
-// What is there already and is no regular file, as /dev/null or a pipe, is written to as it is.
+// What is there already and is no regular file, as /dev/null or a pipe, is written to as it is, and so is
+// what stands for a descriptor of the process, as /dev/stdout.
 type Output struct {
 	path      string
 	temporary string // the same as path if it is written to as it is
@@ -33,6 +34,11 @@ type Output struct {
 // Create begins a file that is to have the name path. What had it before stays until Commit, which
 // takes its place. Errors name path.
 func Create(path string) (*Output, error) {
+	if file, err := atomicfile.OpenDescriptor(path); err != nil {
+		return nil, outputError(path, err)
+	} else if file != nil {
+		return &Output{path: path, temporary: path, file: file, creator: true}, nil
+	}
 	target, err := filepath.EvalSymlinks(path) // the file is to be replaced, not the link to it
 	if err != nil {
 		target = path

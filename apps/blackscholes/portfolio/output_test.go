@@ -208,6 +208,25 @@ func TestOutputToADevice(t *testing.T) {
 	}
 }
 
+// What stands for a descriptor, as /dev/stdout, is written to where the descriptor is, also if it is a file's.
+func TestOutputToADescriptor(t *testing.T) {
+	dir := t.TempDir()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	fmt.Fprintln(log, "before")
+	if err := WriteGenerated(fmt.Sprintf("/dev/fd/%d", log.Fd()), Generated{Count: 10, Seed: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(log, "behind")
+	want := "before\n" + string(AppendGenerated(AppendCount(nil, 10), 0, 10, 1)) + "behind\n"
+	if got := content(t, log.Name()); got != want || left(t, dir) != "log" {
+		t.Errorf("%q; want %q; %s", got, want, left(t, dir))
+	}
+}
+
 // A file system that is too small leaves the file that was there, nothing else, and one error.
 func TestSmallDisk(t *testing.T) {
 	dir := t.TempDir()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sublet-hpc/sublet/apps/internal/collective"
+	"github.com/sublet-hpc/sublet/internal/commandline"
 )
 
 // Program is an MPI program with options O.
@@ -49,7 +50,7 @@ func (p Program[O]) Main(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, p.Help())
 		return 0
 	case err != nil:
-		fmt.Fprintf(stderr, "%s: %v; see %s --help\n", p.Name, err, p.Name)
+		fmt.Fprintf(stderr, "%s: %v; see %s --help\n", p.Name, commandline.Reason(err), p.Name)
 		return 2
 	}
 	err = p.Run(context.Background(), world, &options, stdout, stderr)

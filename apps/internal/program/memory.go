@@ -49,7 +49,11 @@ func refuse(claims []claim) error {
 	for _, one := range claims {
 		if needs[one.Node] > one.Has {
 			const gib = 1 << 30
-			return fmt.Errorf("%d of the ranks are on node %s and need %.3g GiB of memory together; it has %.3g GiB", ranks[one.Node], one.Node, needs[one.Node]/gib, one.Has/gib)
+			who := fmt.Sprintf("%d of the ranks are on node %s and need", ranks[one.Node], one.Node)
+			if ranks[one.Node] == 1 {
+				who = fmt.Sprintf("the rank on node %s needs", one.Node)
+			}
+			return fmt.Errorf("%s %.3g GiB of memory; there are %.3g GiB", who, needs[one.Node]/gib, one.Has/gib)
 		}
 	}
 	return nil

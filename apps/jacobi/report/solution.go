@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sublet-hpc/sublet/apps/internal/matrixmarket"
+	"github.com/sublet-hpc/sublet/internal/atomicfile"
 )
 
 // CheckSolutionPath tells whether a solution could be written to path, so that work is not done in
@@ -34,22 +35,33 @@ func WriteSolution(path string, x []float64) error {
 	return f.keep(path)
 }
 
-// solutionFile is a file being written: beside its final place, unless that is a device or a pipe.
+// solutionFile is a file being written: beside its final place, unless that is a device, a pipe, or a descriptor of
+// this process.
 type solutionFile struct {
-	file *os.File
-	temp bool
+	file   *os.File
+	temp   bool
+	target string // its final place
 }
 
 func create(path string) (solutionFile, error) {
-	info, err := os.Stat(path)
+	if file, err := atomicfile.OpenDescriptor(path); err != nil {
+		return solutionFile{}, outputError(path, err)
+	} else if file != nil {
+		return solutionFile{file: file}, nil
+	}
+	target, err := filepath.EvalSymlinks(path) // the file is to be replaced, not the link to it
+	if err != nil {
+		target = path
+	}
+	info, err := os.Stat(target)
 	if err == nil && info.IsDir() {
 		return solutionFile{}, fmt.Errorf("--output %s: it is a directory", path)
 	}
-	f := solutionFile{temp: err != nil || info.Mode().IsRegular()}
+	f := solutionFile{temp: err != nil || info.Mode().IsRegular(), target: target}
 	if f.temp {
-		f.file, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+		f.file, err = os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
 	} else {
-		f.file, err = os.OpenFile(path, os.O_WRONLY, 0)
+		f.file, err = os.OpenFile(target, os.O_WRONLY, 0)
 	}
 	if err != nil {
 		return f, outputError(path, err)
@@ -73,7 +85,7 @@ func (f solutionFile) keep(path string) error {
 	}
 	err = errors.Join(err, f.file.Close())
 	if f.temp && err == nil {
-		err = os.Rename(f.file.Name(), path)
+		err = os.Rename(f.file.Name(), f.target)
 	}
 	if err != nil {
 		f.discard()

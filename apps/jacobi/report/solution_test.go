@@ -1,6 +1,8 @@
 package report
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -56,6 +58,43 @@ func TestSolutionReplacesAndLeavesNothing(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// A link stays one, and leads to the new solution; what stands for a descriptor, as /dev/stdout, is written to.
+func TestSolutionBehindALink(t *testing.T) {
+	dir := t.TempDir()
+	path, link, standard := filepath.Join(dir, "x.mtx"), filepath.Join(dir, "link"), filepath.Join(dir, "standard")
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	descriptor := fmt.Sprintf("/proc/self/fd/%d", log.Fd())
+	for _, err := range []error{os.WriteFile(path, nil, 0o600), os.Symlink("x.mtx", link), os.Symlink(descriptor, standard)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{link, standard} {
+		before, err := os.Readlink(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(CheckSolutionPath(name), WriteSolution(name, []float64{3})); err != nil {
+			t.Error(err)
+		}
+		if after, err := os.Readlink(name); err != nil || after != before {
+			t.Errorf("%s is a link to %q now, %v", name, after, err)
+		}
+	}
+	fmt.Fprintln(log, "report")
+	if x := read(t, path); len(x) != 1 || x[0] != 3 {
+		t.Errorf("%v", x)
+	}
+	text, err := os.ReadFile(log.Name())
+	if err != nil || !strings.HasSuffix(string(text), "\n3\nreport\n") {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

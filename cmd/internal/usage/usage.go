@@ -19,7 +19,7 @@ func Errorf(format string, args ...any) error { return &Error{fmt.Sprintf(format
 // Text is what help says of a command.
 type Text struct {
 	Name     string // with that of the program
-	Synopsis string // its arguments, may be empty
+	Synopsis string // its arguments, may be empty; what goes behind --, as in "[-- OPTIONS]", comes last
 	Summary  string // one line
 	Details  string // more lines, may be empty
 	Examples []string
@@ -28,11 +28,15 @@ type Text struct {
 // Write writes the help of a command with these flags.
 func (t Text) Write(w io.Writer, flags *pflag.FlagSet) {
 	usage := t.Name
-	if t.Synopsis != "" {
-		usage += " " + t.Synopsis
+	arguments, behind, passes := strings.Cut(t.Synopsis, "[--")
+	if arguments = strings.TrimSpace(arguments); arguments != "" {
+		usage += " " + arguments
 	}
 	if flags.HasFlags() {
 		usage += " [FLAGS]"
+	}
+	if passes { // flags that stood there would be passed on
+		usage += " [--" + behind
 	}
 	fmt.Fprintf(w, "%s: %s\n\nUsage: %s\n", flags.Name(), t.Summary, usage)
 	if t.Details != "" {

@@ -87,7 +87,7 @@ func Declare(flags *pflag.FlagSet) *Options {
 	flags.Var(&o.Wait, "wait", "`TIME` to wait for cores that others have (default: not at all)")
 	flags.Var(&o.TimeLimit, "time-limit", "`TIME` after which the lease ends, and its executors with it: 1h, 01:30:00 (default: when all is done)")
 	flags.Bool("oversubscribe", false, "take executors that share cores where there are no free ones (default: on this node's own cores yes, unless --wait is given; of a resource manager no)")
-	flags.StringVar(&o.Placement, "placement", "", "how to divide executors between nodes: pack, on as few as will do, or spread, evenly on as many as will do (default pack)")
+	flags.StringVar(&o.Placement, "placement", "", "`HOW` to divide executors between nodes: pack, on as few as will do, or spread, evenly on as many as will do (default pack)")
 	flags.StringVar(&o.Directory, "dir", "", "the run `DIR`ectory (default $SUBLET_DIR, else ~/.sublet/current; without a resource manager there: this node's own cores)")
 	flags.StringVar(&o.Database, "executors-database", "", "the `FILE` that names the executor managers to lease from, without a resource manager (default $SUBLET_EXECUTORS_DATABASE, else none)")
 	o.Output = output.Table
