@@ -63,13 +63,6 @@ var misdeeds = []struct {
 	{"never_return", ending{late: true}},
 }
 
-// overBoth runs a test over shared memory and over a network.
-func overBoth(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	over(t, way{"ring", ""}, test)
-	over(t, way{"ofi-write", "tcp"}, test)
-}
-
 // misbehave makes a lease of the library above.
 func misbehave(t *testing.T, executors int) (*offload.Session, *offload.Lease) {
 	t.Helper()
