@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,11 @@ import (
 	"github.com/sublet-hpc/sublet/internal/endurance"
 )
 
-// long is a run of a second or so, whose solution is verified.
-var long = []string{"--size", "1400", "--iterations", "1500", "--verify", "--report", "json"}
+// long is a run of a second or so, whose solution is verified, which takes a time of the size's third power.
+func long() []string {
+	size, iterations := endurance.Count(1000, 1400), endurance.Count(2000, 1500)
+	return []string{"--size", strconv.Itoa(size), "--iterations", strconv.Itoa(iterations), "--verify", "--report", "json"}
+}
 
 // promisedDelay is how much longer a run may take that loses an executor or the helper.
 const promisedDelay = 2 * time.Second
@@ -31,7 +35,7 @@ type kills struct {
 func (k *kills) measure(times int) {
 	k.t.Helper()
 	for range times {
-		j := startJob(k.t, 1, 1, long...)
+		j := startJob(k.t, 1, 1, long()...)
 		r := j.report()
 		k.undisturbed.Add(seconds(r.Seconds))
 		if r.Lost != 0 || r.Verified == nil || !*r.Verified {
@@ -44,7 +48,7 @@ func (k *kills) measure(times int) {
 // kill has one run lose the process, and looks at what it says.
 func (k *kills) kill(says string) {
 	k.t.Helper()
-	j := startJob(k.t, 1, 1, long...)
+	j := startJob(k.t, 1, 1, long()...)
 	time.Sleep(time.Duration(rand.Int64N(int64(k.undisturbed.Median() * 3 / 4))))
 	j.kill(k.program)
 	r := j.report()
