@@ -155,7 +155,7 @@ func TestAutoWithKills(t *testing.T) {
 				_ = syscall.Kill(p.Executor.PID(), syscall.SIGKILL)
 			}
 		}
-		for deadline := time.Now().Add(patience); (sp.Redone() < 3 || l.Lost() < 3) && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); (sp.Redone() < 3 || l.Lost() < 3) && time.Now().Before(deadline); {
 			check(t, sp.Step(within(t), w.work()))
 			w.check(t, n)
 		}
@@ -179,7 +179,7 @@ func TestAutoTakesPartsBack(t *testing.T) {
 			check(t, syscall.Kill(p.Executor.PID(), syscall.SIGSTOP))
 		}
 	}
-	for deadline := time.Now().Add(patience); !stopped || l.Lost() == 0; {
+	for deadline := time.Now().Add(time.Minute); !stopped || l.Lost() == 0; {
 		check(t, sp.Step(within(t), w.work()))
 		w.check(t, n)
 		if time.Now().After(deadline) {
