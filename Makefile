@@ -153,7 +153,7 @@ endef
 # Tests of packages run beside each other, of three at least, for they mostly wait: those of the packages that take
 # longest begin first. Alone run those that kill what computes and hold it to a time: beside others they would see how
 # the kernel divides the cores among too many who spin.
-LONGEST := /offload$$\|/internal/fabric$$
+LONGEST := /offload$$\|/internal/fabric$$\|/internal/hosts$$
 ALONE   := /apps/jacobi$$
 BESIDE   = -p $(shell n=$$(nproc); echo $$((n > 3 ? n : 3)))
 those    = { printf '%s\n' $$all | grep $(1) || true; }

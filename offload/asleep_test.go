@@ -13,7 +13,7 @@ import (
 // Between invocations, executors that are not hot sleep, and so does their rank: each takes less than a
 // hundredth of a core.
 func TestWarmTakesNoCore(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l, err := s.Lease(within(t), offload.Want{Executors: 3, Library: library, HotTimeout: time.Millisecond, Oversubscribe: true})
 		check(t, err)

@@ -83,7 +83,7 @@ func quiet(t testing.TB) func(string) {
 
 // Every step is right, executors take part, and the report adds up.
 func TestAuto(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		const n = 20_000
@@ -143,7 +143,7 @@ func TestAuto(t *testing.T) {
 
 // Executors that are killed in the middle of steps, again and again, cost nothing but time.
 func TestAutoWithKills(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		const n = 4000
@@ -155,7 +155,7 @@ func TestAutoWithKills(t *testing.T) {
 				_ = syscall.Kill(p.Executor.PID(), syscall.SIGKILL)
 			}
 		}
-		for deadline := time.Now().Add(patience); (sp.Redone() < 3 || l.Lost() < 3) && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); (sp.Redone() < 3 || l.Lost() < 3) && time.Now().Before(deadline); {
 			check(t, sp.Step(within(t), w.work()))
 			w.check(t, n)
 		}
@@ -179,7 +179,7 @@ func TestAutoTakesPartsBack(t *testing.T) {
 			check(t, syscall.Kill(p.Executor.PID(), syscall.SIGSTOP))
 		}
 	}
-	for deadline := time.Now().Add(patience); !stopped || l.Lost() == 0; {
+	for deadline := time.Now().Add(time.Minute); !stopped || l.Lost() == 0; {
 		check(t, sp.Step(within(t), w.work()))
 		w.check(t, n)
 		if time.Now().After(deadline) {
@@ -358,7 +358,7 @@ func TestAutoTooShort(t *testing.T) {
 
 // Constants stay: each executor is brought a piece once, and boundaries move to pieces that it has.
 func TestAutoResident(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		const n = 6000

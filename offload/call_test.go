@@ -66,7 +66,7 @@ func TestCall(t *testing.T) {
 
 // What is lost with its executor is run again.
 func TestCallSurvivesItsExecutor(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)
@@ -87,7 +87,7 @@ func TestCallSurvivesItsExecutor(t *testing.T) {
 
 // The end of a context ends the call, and its function.
 func TestCallEndsWithItsContext(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)

@@ -75,7 +75,7 @@ func TestCallAllFailures(t *testing.T) {
 
 // Functions that take their time, and an executor that is lost meanwhile, change nothing.
 func TestCallAllOutlivesAnExecutor(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		var calls []offload.Operands
@@ -103,7 +103,7 @@ func TestCallAllOutlivesAnExecutor(t *testing.T) {
 
 // What one executor does, and for how long, is nothing to another one.
 func TestSlowFunctionDelaysNoOtherExecutor(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		long := offload.Alloc[uint32](s, 1)

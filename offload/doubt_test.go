@@ -43,10 +43,10 @@ func TestDoubt(t *testing.T) {
 		{"refuses", []look{{sight: five, err: errors.New("never heard")}, {sight: five, err: errors.New("never heard")}}, "never heard"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := doubt{sight: test.looks[0].sight}
+			d := doubt{times: usualStallTimes, sight: test.looks[0].sight}
 			now := time.Now()
 			for i, look := range test.looks {
-				now = now.Add(stallInterval)
+				now = now.Add(usualStallTimes.interval)
 				if !d.about(look.sight) {
 					continue
 				}
@@ -65,7 +65,7 @@ func TestDoubt(t *testing.T) {
 
 // A connection that can not even be looked at is given up when what is being sent would long be there.
 func TestDoubtOfAStuckConnection(t *testing.T) {
-	var d doubt
+	d := doubt{times: usualStallTimes}
 	d.about(sight{oldest: 5, last: 5})
 	start := time.Now()
 	d.cannotLook(start)

@@ -24,7 +24,7 @@ func counting(s *offload.Session, n int) *offload.Buffer[float64] {
 
 // Pieces of all sizes arrive where they belong, and touch nothing else.
 func TestEach(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 3)
 		for _, n := range []int{3, 10, 50_000} {
@@ -62,7 +62,7 @@ func TestEach(t *testing.T) {
 
 // A piece that is lost with its executor, also by kill -9, is computed by another one, to the same place.
 func TestEachOutlivesExecutors(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 3)
 		in, out := offload.Alloc[uint32](s, 3), offload.Alloc[uint32](s, 3)

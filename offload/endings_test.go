@@ -16,7 +16,7 @@ import (
 
 // A context that ends while a buffer is on its way to an executor harms nobody else.
 func TestCancelledFirstInvoke(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[byte](s, 10), offload.Alloc[byte](s, 10)
@@ -74,7 +74,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 // The context of Invoke governs the run: a function that does not end is ended.
 func TestDeadlineEndsTheRun(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		slow, other := l.Executors()[0], l.Executors()[1]
@@ -105,7 +105,7 @@ func TestDeadlineEndsTheRun(t *testing.T) {
 
 // An invocation that waits behind another ends no function that is not its own.
 func TestDeadlineOfOneThatWaits(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)
@@ -169,7 +169,7 @@ func TestFreedMemoryIsNotNamed(t *testing.T) {
 
 // Close waits for whoever releases, and for executors to have ended, before it frees memory.
 func TestCloseBesideRelease(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		for range 5 {
 			s, err := offload.Connect(within(t))
 			check(t, err)

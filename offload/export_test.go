@@ -3,6 +3,7 @@ package offload
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/sublet-hpc/sublet/internal/fabric"
 )
@@ -49,3 +50,16 @@ func (e *Executor) InvokeLate(ctx context.Context, end func(), name string, in, 
 	f.send(c)
 	return future
 }
+
+// Hurry has executors doubted four times as soon, until the test is over: what is waited for is the same. It
+// comes before the session, which looks until it is closed. The usual times are those of TestDoubt.
+func Hurry(t testing.TB) {
+	usual := usualStallTimes
+	hurried.Store(&stallTimes{interval: usual.interval / hurry, most: usual.most / hurry, answer: usual.answer / hurry, end: usual.end / hurry})
+	t.Cleanup(func() { hurried.Store(nil) })
+}
+
+const hurry = 4
+
+// GivenUpAfter is how long an executor is silent, at most, before it is given up: it is asked twice.
+func GivenUpAfter() time.Duration { return 3*stalls().interval + 2*stalls().answer }

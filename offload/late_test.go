@@ -46,9 +46,9 @@ func newGate(t *testing.T, then string) gate {
 	awaitNoHelper(t)
 	t.Cleanup(func() { awaitNoHelper(t) })
 	g := gate{t.TempDir()}
-	real := os.Getenv("SUBLET_BIN")
-	check(t, os.Symlink(filepath.Join(real, "sublet-executor"), filepath.Join(g.dir, "sublet-executor")))
-	script := fmt.Sprintf("#!/bin/sh\necho start >>%q\nreal=%q\ngo=%q\n%s\n", g.starts(), filepath.Join(real, "sublet"), g.goes(), then)
+	programs := os.Getenv("SUBLET_BIN")
+	check(t, os.Symlink(filepath.Join(programs, "sublet-executor"), filepath.Join(g.dir, "sublet-executor")))
+	script := fmt.Sprintf("#!/bin/sh\necho start >>%q\nreal=%q\ngo=%q\n%s\n", g.starts(), filepath.Join(programs, "sublet"), g.goes(), then)
 	check(t, os.WriteFile(filepath.Join(g.dir, "sublet"), []byte(script), 0o755))
 	t.Setenv("SUBLET_BIN", g.dir)
 	return g

@@ -68,7 +68,7 @@ func echoes(t *testing.T, l *offload.Lease, buffer *offload.Buffer[byte]) {
 
 // Buffers and constants together never exceed an executor's memory; what is given back counts no more.
 func TestBuffersAreBounded(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := bounded(t, s, library, 32*mebi)
 		first, second := offload.Alloc[byte](s, 20*mebi), offload.Alloc[byte](s, 12*mebi+1)
@@ -162,7 +162,7 @@ func TestCrashWithMemoryLeft(t *testing.T) {
 // where they are mirrored in the executor's own memory.
 func TestFunctionsAllocateWhatTheyMay(t *testing.T) {
 	source := memoryLibrary(t, "memory.c")
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		const memory = 96
 		l := bounded(t, s, source, memory*mebi)

@@ -63,13 +63,6 @@ var misdeeds = []struct {
 	{"never_return", ending{late: true}},
 }
 
-// overBoth runs a test over shared memory and over a network.
-func overBoth(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	over(t, way{"ring", ""}, test)
-	over(t, way{"ofi-write", "tcp"}, test)
-}
-
 // misbehave makes a lease of the library above.
 func misbehave(t *testing.T, executors int) (*offload.Session, *offload.Lease) {
 	t.Helper()
@@ -233,7 +226,7 @@ func TestClosedDescriptors(t *testing.T) {
 
 // An input that ends the executor that it is given to is given to one other, and then said to be poison.
 func TestPoisonOfEveryKind(t *testing.T) {
-	overBoth(t, func(t *testing.T) {
+	over(t, way{"ring", ""}, func(t *testing.T) { // over others it is TestPoison's
 		s, l := misbehave(t, 2)
 		for _, m := range misdeeds {
 			sent := m.ending.signal == unix.SIGTERM || m.ending.signal == unix.SIGKILL // by others, for all we know

@@ -20,7 +20,7 @@ func (s *Session) AwaitPool(ctx context.Context, patience time.Duration) (ready 
 	if err := s.appear(ctx); err != nil {
 		return 0, err
 	}
-	for _, helper := range s.presence.neighbours() {
+	for _, helper := range s.presence.hostLinks() {
 		var pool control.Pool
 		if err := helper.call(ctx, control.TypePool, theManager, control.Pool{Wait: time.Until(until)}, &pool); err != nil {
 			return ready, err

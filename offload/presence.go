@@ -96,8 +96,8 @@ func (p *presence) isKnown() bool {
 	return p.known
 }
 
-// neighbours are the links to managers on this host, none before the session is known.
-func (p *presence) neighbours() []*link {
+// hostLinks are those to managers on this host, none before the session is known.
+func (p *presence) hostLinks() []*link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.links

@@ -54,7 +54,7 @@ func (c *connection) probe(ctx context.Context) error {
 
 // whyNoAnswer asks the executor's process, on the way that is not in doubt, what its loop does.
 func (c *connection) whyNoAnswer() string {
-	progress, err := c.askProgress()
+	progress, err := c.askProgress(stalls().answer)
 	if err != nil {
 		return fmt.Sprintf("nor does its process say what it does: %v", err)
 	}

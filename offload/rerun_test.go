@@ -12,7 +12,7 @@ import (
 
 // What was in flight on an executor that is killed is answered by another one, or its replacement.
 func TestRerunAfterKill(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		for _, executors := range []int{1, 2} {
 			t.Run(itoa(executors), func(t *testing.T) {
 				s := session(t)
@@ -43,7 +43,7 @@ func TestRerunAfterKill(t *testing.T) {
 // With the helper everything is lost at once: the lease gets executors from another helper, and what
 // was in flight is run there.
 func TestRerunAfterHelperKilled(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)
@@ -73,7 +73,7 @@ func TestLossWithoutAnother(t *testing.T) {
 
 // An input that ends two executors is not given to a third.
 func TestPoison(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 3)
 		in, out := offload.Alloc[byte](s, 10), offload.Alloc[byte](s, 10)
@@ -92,7 +92,7 @@ func TestPoison(t *testing.T) {
 }
 
 func TestNotRepeatable(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T) {
 		s := session(t)
 		l, err := s.Lease(within(t), offload.Want{Executors: 2, Library: library, Oversubscribe: true, NotRepeatable: true})
 		check(t, err)
@@ -121,7 +121,7 @@ func TestNotRepeatable(t *testing.T) {
 
 // What waits behind an invocation that is ended by its deadline is run by another executor.
 func TestRerunBehindDeadline(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)
@@ -143,7 +143,7 @@ func TestRerunBehindDeadline(t *testing.T) {
 }
 
 func TestTryInvoke(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in := offload.Alloc[uint32](s, 1)
@@ -234,7 +234,7 @@ func TestReleaseWhileRefilling(t *testing.T) {
 
 // An executor may be lost after it was chosen, before it knows the buffers: the invocation goes elsewhere.
 func TestExecutorLostBeforeItKnowsTheBuffers(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 1)
 		in, out := offload.Alloc[float64](s, 1), offload.Alloc[float64](s, 1)

@@ -194,7 +194,7 @@ func (s *Session) shut() error {
 	for _, lease := range leases {
 		errs = append(errs, lease.Release())
 	}
-	closeAll(s.presence.neighbours())
+	closeAll(s.presence.hostLinks())
 	if s.resources != nil {
 		s.resources.Close()
 	}

@@ -283,15 +283,15 @@ func (s *site) release(ctx context.Context) {
 			go c.insist()
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, askingPatience)
+	ctx, cancel := context.WithTimeout(ctx, stalls().end+askingPatience)
 	defer cancel()
 	_ = s.link.call(ctx, control.TypeRelease, theManager, nil, nil)
 	s.link.close()
 }
 
-// askingPatience is how long a manager may take to release a lease: a little more than it takes until
-// we end the executors on this host ourselves, and less than releasePatience.
-const askingPatience = endPatience + time.Second
+// askingPatience is how much longer than until we end the executors on this host ourselves a manager may take to
+// release a lease; together that is less than releasePatience.
+const askingPatience = time.Second
 
 // dialNode connects to a node's manager: by its socket if it is on this host, else over the network.
 func dialNode(ctx context.Context, name string, reach api.Reach) (*control.Conn, error) {

@@ -11,7 +11,7 @@ import (
 
 // Slots are full as long as executors have not answered, and not until somebody waits for futures.
 func TestAnsweredSlotsAreFreeForTryInvoke(t *testing.T) {
-	overTransports(t, func(t *testing.T) {
+	overProtocols(t, func(t *testing.T) {
 		s := session(t)
 		l := lease(t, s, 2)
 		var futures []offload.Future

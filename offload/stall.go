@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,21 +27,37 @@ import (
 // What follows is what follows a crash. The goroutine ends when it finds nothing in flight, and the
 // next Submit starts another; that comparison is all that the data path pays.
 
+// stallTimes are how long one waits before an executor is doubted, and ended.
+type stallTimes struct {
+	// interval is how long nothing comes before the executor is asked, and asked again.
+	interval time.Duration
+	// most is how seldom one is asked that runs a long function.
+	most time.Duration
+	// answer is how long an executor may take to say how far it is; it has two attempts.
+	answer time.Duration
+	// end is how long the manager may take to end a process before we do it ourselves.
+	end time.Duration
+}
+
+var usualStallTimes = stallTimes{interval: time.Second, most: 8 * time.Second, answer: 2500 * time.Millisecond, end: 5 * time.Second}
+
+// hurried are the times instead, where a test has set them.
+var hurried atomic.Pointer[stallTimes]
+
+func stalls() stallTimes {
+	if times := hurried.Load(); times != nil {
+		return *times
+	}
+	return usualStallTimes
+}
+
 const (
-	// stallInterval is how long nothing comes before the executor is asked, and asked again.
-	stallInterval = time.Second
-	// stallIntervalMost is how seldom one is asked that runs a long function.
-	stallIntervalMost = 8 * time.Second
-	// progressPatience is how long an executor may take to say how far it is; it has two attempts.
-	progressPatience = 2500 * time.Millisecond
 	// slowestNetwork is how many bytes a second we expect at least of what is on its way.
 	slowestNetwork = 1 << 20
 	// stuckPatience is how long a request may take to be sent, besides the time for its bytes.
 	stuckPatience = 30 * time.Second
 	// lookBudget is how long a look at a connection in doubt polls.
 	lookBudget = 5 * time.Millisecond
-	// endPatience is how long the manager may take to end a process before we do it ourselves.
-	endPatience = 5 * time.Second
 )
 
 // watchStalls makes somebody look after the connection; mu is held.
@@ -83,10 +100,11 @@ func (c *connection) look(budget time.Duration) (s sight) {
 }
 
 func (c *connection) lookForStalls() {
-	var d doubt
+	times := stalls()
+	d := doubt{times: times}
 	sights := make(chan sight, 1)
 	looking := false
-	for interval := stallInterval; ; {
+	for interval := times.interval; ; {
 		if !c.pause(interval) {
 			return
 		}
@@ -98,7 +116,7 @@ func (c *connection) lookForStalls() {
 			}
 			go func() { sights <- c.look(budget) }()
 		}
-		patience := time.NewTimer(stallInterval)
+		patience := time.NewTimer(times.interval)
 		select {
 		case s := <-sights:
 			looking = false
@@ -108,7 +126,7 @@ func (c *connection) lookForStalls() {
 			}
 			if !d.about(s) {
 				patience.Stop()
-				interval = stallInterval
+				interval = times.interval
 				continue
 			}
 		case <-patience.C:
@@ -118,7 +136,7 @@ func (c *connection) lookForStalls() {
 			return
 		}
 		patience.Stop()
-		progress, err := c.askProgress()
+		progress, err := c.askProgress(times.answer)
 		if c.alive.Err() != nil {
 			return
 		}
@@ -126,8 +144,8 @@ func (c *connection) lookForStalls() {
 			c.kill(because)
 			return
 		}
-		if interval = stallInterval; !d.isGrave() {
-			interval = min(time.Second<<min(d.fine, 10), stallIntervalMost)
+		if interval = times.interval; !d.isGrave() {
+			interval = min(interval<<min(d.fine, 10), times.most)
 		}
 	}
 }
@@ -144,9 +162,9 @@ func (c *connection) pause(d time.Duration) bool {
 	}
 }
 
-// askProgress asks the executor how far it is.
-func (c *connection) askProgress() (p control.Progress, err error) {
-	ctx, cancel := context.WithTimeout(c.alive, progressPatience)
+// askProgress asks the executor how far it is, and waits so long for its answer.
+func (c *connection) askProgress(patience time.Duration) (p control.Progress, err error) {
+	ctx, cancel := context.WithTimeout(c.alive, patience)
 	defer cancel()
 	err = c.berth.site.link.call(ctx, control.TypeProgress, c.target(), nil, &p)
 	if err != nil && (c.regions.isBusy() || c.isTraced()) {
@@ -182,6 +200,7 @@ func (c *connection) isTraced() bool {
 
 // doubt is what speaks against an executor. Its clock is the caller's.
 type doubt struct {
+	times   stallTimes
 	sight   sight
 	fine    int       // answers in a row that explain the waiting
 	since   time.Time // of what does not
@@ -196,7 +215,7 @@ func (d *doubt) isGrave() bool { return d.suspect+d.silent > 0 }
 func (d *doubt) about(s sight) bool {
 	d.stuck = time.Time{}
 	if s.oldest != d.sight.oldest {
-		*d = doubt{sight: s}
+		*d = doubt{times: d.times, sight: s}
 		return false
 	}
 	d.sight = s
@@ -221,7 +240,7 @@ func (d *doubt) judge(now time.Time, p control.Progress, err error, moving int) 
 			return nil
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("its process has not answered for %v: it is stopped, or hangs, or its node is overloaded", 2*progressPatience)
+			return fmt.Errorf("its process has not answered for %v: it is stopped, or hangs, or its node is overloaded", 2*d.times.answer)
 		}
 		return fmt.Errorf("it does not say how far it is: %w", err)
 	}
@@ -244,7 +263,7 @@ func (d *doubt) judge(now time.Time, p control.Progress, err error, moving int) 
 		return nil
 	}
 	waited := now.Sub(d.since)
-	if waited < stallInterval || waited < travel(s.bytes) {
+	if waited < d.times.interval || waited < travel(s.bytes) {
 		return nil
 	}
 	switch {
@@ -253,7 +272,7 @@ func (d *doubt) judge(now time.Time, p control.Progress, err error, moving int) 
 	case p.Begun < s.oldest:
 		return fmt.Errorf("the request of invocation %d (%s) was lost on its way: it waits for it, and has begun only %d", s.oldest, s.function, p.Begun)
 	}
-	return fmt.Errorf("the response of invocation %d (%s) was lost on its way: it has run it, and nothing came for %v", s.oldest, s.function, (waited + stallInterval).Round(time.Second))
+	return fmt.Errorf("the response of invocation %d (%s) was lost on its way: it has run it, and nothing came for %v", s.oldest, s.function, (waited + d.times.interval).Round(time.Second))
 }
 
 // travel is how long so many bytes may be on their way.
@@ -264,7 +283,7 @@ func travel(bytes int) time.Duration {
 // insist ends a process on this host that its manager was told to end, if the manager does not: it
 // may be stopped, or hang, itself. On another host its silence ends the connection.
 func (c *connection) insist() {
-	if c.process == nil || !c.pause(endPatience) {
+	if c.process == nil || !c.pause(stalls().end) {
 		return
 	}
 	raw, err := c.process.SyscallConn()

@@ -61,6 +61,7 @@ func TestLostMessages(t *testing.T) {
 		{way{"ofi-send", "shm"}, fabric.Fault{Invocation: 2, Kind: fabric.Drop, Response: true}, 5000, "the response of invocation 5 (echo) was lost"},
 	} {
 		over(t, c.way, func(t *testing.T) {
+			offload.Hurry(t)
 			s := session(t)
 			strikeFirst(t, c.fault)
 			l := lease(t, s, 1)
@@ -79,11 +80,12 @@ func TestLostMessages(t *testing.T) {
 // waits behind it neither.
 func TestLongFunctions(t *testing.T) {
 	over(t, way{"ring", ""}, func(t *testing.T) {
+		offload.Hurry(t)
 		s := session(t)
 		l, err := s.Lease(within(t), offload.Want{Executors: 1, Library: library, HotTimeout: offload.AlwaysHot, Oversubscribe: true})
 		check(t, err)
 		in, out := offload.Alloc[uint32](s, 1), offload.Alloc[uint32](s, 1)
-		in.Slice()[0] = 4500 // it is asked twice meanwhile
+		in.Slice()[0] = 1125 // it is asked twice meanwhile, after 250 ms and 500 more
 		first := l.Invoke(context.Background(), "nap", in, nil)
 		behind := l.Invoke(context.Background(), "echo", in, out)
 		_, err = first.Wait(within(t))
@@ -100,6 +102,7 @@ func TestLongFunctions(t *testing.T) {
 func TestNobodyWaits(t *testing.T) {
 	for _, way := range []way{{"ring", ""}, {"ofi-write", "tcp"}, {"ofi-send", "shm"}} {
 		over(t, way, func(t *testing.T) {
+			offload.Hurry(t)
 			s := session(t)
 			l := lease(t, s, 1)
 			in, out := offload.Alloc[byte](s, 5000), offload.Alloc[byte](s, 5000)
@@ -121,6 +124,7 @@ func TestStoppedExecutor(t *testing.T) {
 		size int
 	}{{way{"ring", ""}, 8}, {way{"ofi-write", "tcp"}, 64 << 20}} {
 		over(t, c.way, func(t *testing.T) {
+			offload.Hurry(t)
 			s := session(t)
 			l := lease(t, s, 1)
 			in, out := offload.Alloc[byte](s, c.size), offload.Alloc[byte](s, c.size)
@@ -139,6 +143,7 @@ func TestStoppedExecutor(t *testing.T) {
 // Where the manager itself is stopped, an executor of this host is ended all the same.
 func TestStoppedManager(t *testing.T) {
 	over(t, way{"ring", ""}, func(t *testing.T) {
+		offload.Hurry(t)
 		s := session(t)
 		l := lease(t, s, 1)
 		stat, err := os.ReadFile("/proc/" + itoa(l.Executors()[0].PID()) + "/stat")
@@ -167,6 +172,7 @@ func TestStoppedManager(t *testing.T) {
 // Who looks at a function with a debugger has all the time of the world.
 func TestDebuggedExecutor(t *testing.T) {
 	over(t, way{"ring", ""}, func(t *testing.T) {
+		offload.Hurry(t)
 		s := session(t)
 		l := lease(t, s, 1)
 		e := l.Executors()[0]
@@ -178,7 +184,7 @@ func TestDebuggedExecutor(t *testing.T) {
 		stop(t, e.PID())
 		check(t, unix.PtraceSeize(e.PID()))
 		f := e.Invoke(context.Background(), "echo", in, out)
-		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), offload.GivenUpAfter())
 		defer cancel()
 		if _, err := f.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) || !f.Pending() {
 			t.Errorf("while it is stopped by a debugger: %v", err)

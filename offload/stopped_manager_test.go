@@ -9,6 +9,7 @@ import (
 
 // A lease can be given back although the manager does not react: its executors are ended from here.
 func TestReleaseWhileTheManagerIsStopped(t *testing.T) {
+	offload.Hurry(t)
 	s := session(t)
 	l := lease(t, s, 2)
 	manager := helper(t, l.Executors()[0].PID())
@@ -25,6 +26,7 @@ func TestReleaseWhileTheManagerIsStopped(t *testing.T) {
 // A manager that is stopped while an executor ends says so late: the lease gets the replacement all the
 // same, and another after that.
 func TestReplacementAfterTheManagerWasStopped(t *testing.T) {
+	offload.Hurry(t)
 	s := session(t)
 	l := lease(t, s, 1)
 	e := l.Executors()[0]

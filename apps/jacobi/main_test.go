@@ -9,12 +9,16 @@ import (
 
 	"github.com/sublet-hpc/sublet/apps/internal/mpitest"
 	"github.com/sublet-hpc/sublet/internal/buildtest"
+	"github.com/sublet-hpc/sublet/internal/hosts"
 )
 
 // What these tests run is real: the programs and function libraries are built into a folder first.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(buildtest.Main(m, build)) }
+// On this host another program's executor managers may have the cores that these tests lease.
+func TestMain(m *testing.M) {
+	os.Exit(hosts.Apart(func() int { return buildtest.Main(m, build) }))
+}
 
 func build(dir string) error {
 	bin = dir

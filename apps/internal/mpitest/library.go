@@ -2,13 +2,13 @@ package mpitest
 
 import (
 	"bytes"
-	"context"
 	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Launcher is the mpirun that tests use: MPIRUN, else the one that is called as the compiler
@@ -32,7 +32,7 @@ func Check(program string) error {
 		return err
 	}
 	mpirun := Launcher()
-	launcher, err := implementation(context.Background(), mpirun)
+	launcher, err := implementation(mpirun)
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,17 @@ func builtWith(program string) (string, error) {
 	return "", fmt.Errorf("%s links no MPI library; it links %v", program, libraries)
 }
 
-// implementation is the MPI that an mpirun is of.
-func implementation(ctx context.Context, mpirun string) (string, error) {
-	version, err := exec.CommandContext(ctx, mpirun, "--version").CombinedOutput()
+// implementation is the MPI that an mpirun is of, which is asked once.
+func implementation(mpirun string) (string, error) {
+	ask, _ := implementations.LoadOrStore(mpirun, sync.OnceValues(func() (string, error) { return askImplementation(mpirun) }))
+	return ask.(func() (string, error))()
+}
+
+// implementations are those of each mpirun, as functions.
+var implementations sync.Map
+
+func askImplementation(mpirun string) (string, error) {
+	version, err := exec.Command(mpirun, "--version").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s --version: %w: %s; MPIRUN names the launcher of the MPI that MPICC names", mpirun, err, bytes.TrimSpace(version))
 	}

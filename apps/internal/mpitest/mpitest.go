@@ -64,9 +64,10 @@ func Run(t testing.TB, ranks int, environment []string, program string, args ...
 func Command(ctx context.Context, ranks int, environment []string, program string, args ...string) *exec.Cmd {
 	mpirun := Launcher()
 	var flags []string
-	if kind, err := implementation(ctx, mpirun); err == nil && kind == openMPI { // if it fails, so does what comes
-		// Tests use more ranks than a small machine has cores.
-		flags = []string{"--oversubscribe", "--mca", "mpi_yield_when_idle", "1"}
+	if kind, err := implementation(mpirun); err == nil && kind == openMPI { // if it fails, so does what comes
+		// Tests use more ranks than a small machine has cores. When a rank fails mpirun ends the others, and would look a
+		// second later whether they have ended.
+		flags = []string{"--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "odls_base_sigkill_timeout", "0"}
 	}
 	flags = append(flags, "-n", strconv.Itoa(ranks), program)
 	command := exec.CommandContext(ctx, mpirun, append(flags, args...)...)
