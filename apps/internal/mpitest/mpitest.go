@@ -23,7 +23,8 @@ type Result struct {
 }
 
 // Said is what the program itself wrote to standard error, by lines: without the paragraphs between
-// dashed lines in which mpirun says that something has failed.
+// dashed lines in which mpirun says that something has failed, and without what the library under mpirun says where a rank's
+// pipes close as it ends the job.
 func (r Result) Said() []string {
 	var said []string
 	mpiruns := false
@@ -32,6 +33,7 @@ func (r Result) Said() []string {
 		switch {
 		case len(line) > 20 && strings.Trim(line, "-") == "":
 			mpiruns = !mpiruns
+		case strings.HasPrefix(line, "[warn] Epoll "):
 		case !mpiruns:
 			said = append(said, line)
 		}
