@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 )
 
 // A job that was requeued has the logs of its first run. srun, which waits for CPUs in vain, looks at nothing but signals: it is ended by
@@ -13,9 +15,7 @@ import (
 func TestStepOfARequeuedJobThatWaits(t *testing.T) {
 	folder := t.TempDir()
 	srun := filepath.Join(folder, "srun")
-	if err := os.WriteFile(srun, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	buildtest.Script(t, srun, "exec sleep 1000\n")
 	o := &Options{Srun: srun, Program: "/bin/sublet", Directory: folder, Logs: folder}
 	if err := os.WriteFile(o.log("n1"), []byte("of the first run\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/slurm"
 )
 
@@ -64,9 +65,7 @@ func TestScriptIsReadByAShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(folder, "sublet")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nprintf '%s\\n' \"$SUBLET_BIN\" \"$SUBLET_DIR\" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	buildtest.Script(t, program, "printf '%s\\n' \"$SUBLET_BIN\" \"$SUBLET_DIR\" \"$@\"\n")
 	s := Submission{Nodes: 1, Directory: folder, Program: program, Arguments: []string{"--listen=a b;c", ""}}
 	script, err := s.Script(folder)
 	if err != nil {
@@ -89,9 +88,7 @@ func TestScriptIsReadByAShell(t *testing.T) {
 func TestRefusedSubmissionIsKept(t *testing.T) {
 	folder := t.TempDir()
 	sbatch := filepath.Join(folder, "sbatch")
-	if err := os.WriteFile(sbatch, []byte("#!/bin/sh\ncat >/dev/null\necho 'sbatch: error: Batch job submission failed: Invalid qos specification' >&2\nexit 1\n"), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	buildtest.Script(t, sbatch, "cat >/dev/null\necho 'sbatch: error: Batch job submission failed: Invalid qos specification' >&2\nexit 1\n")
 	s := Submission{Nodes: 1, Directory: folder, Program: "/bin/sublet"}
 	now := time.Now()
 	submitted, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: sbatch}), now)
@@ -113,9 +110,7 @@ func TestRefusedSubmissionIsKept(t *testing.T) {
 		"is killed": "kill -KILL $$", "says something else": "cat >/dev/null; echo hello",
 		"loses the answer": "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
 	} {
-		if err := os.WriteFile(sbatch, []byte("#!/bin/sh\n"+does+"\n"), 0o700); err != nil { //nolint:gosec // it is run
-			t.Fatal(err)
-		}
+		buildtest.Script(t, sbatch, does+"\n")
 		_, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: sbatch}), now)
 		if err == nil || !strings.Contains(err.Error(), "it may be submitted all the same: look with sublet slurm list") {
 			t.Errorf("sbatch %s: %v", name, err)
@@ -132,9 +127,7 @@ func TestRefusedSubmissionIsKept(t *testing.T) {
 func TestNumberOfAJobComesAgain(t *testing.T) {
 	folder := t.TempDir()
 	sbatch := filepath.Join(folder, "sbatch")
-	if err := os.WriteFile(sbatch, []byte("#!/bin/sh\ncat >/dev/null\necho 1\n"), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	buildtest.Script(t, sbatch, "cat >/dev/null\necho 1\n")
 	s := Submission{Nodes: 1, Directory: folder, Program: "/bin/sublet"}
 	for range 2 {
 		submitted, err := s.Submit(t.Context(), slurm.New(slurm.Options{Sbatch: sbatch}), time.Now())

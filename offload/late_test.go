@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/offload"
 )
 
@@ -48,8 +49,8 @@ func newGate(t *testing.T, then string) gate {
 	g := gate{t.TempDir()}
 	programs := os.Getenv("SUBLET_BIN")
 	check(t, os.Symlink(filepath.Join(programs, "sublet-executor"), filepath.Join(g.dir, "sublet-executor")))
-	script := fmt.Sprintf("#!/bin/sh\necho start >>%q\nreal=%q\ngo=%q\n%s\n", g.starts(), filepath.Join(programs, "sublet"), g.goes(), then)
-	check(t, os.WriteFile(filepath.Join(g.dir, "sublet"), []byte(script), 0o755))
+	script := fmt.Sprintf("echo start >>%q\nreal=%q\ngo=%q\n%s\n", g.starts(), filepath.Join(programs, "sublet"), g.goes(), then)
+	buildtest.Script(t, filepath.Join(g.dir, "sublet"), script)
 	t.Setenv("SUBLET_BIN", g.dir)
 	return g
 }

@@ -14,15 +14,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 )
 
 // program writes a shell script that takes the place of one of Slurm's commands.
 func program(t *testing.T, body string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "command")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	buildtest.Script(t, path, body+"\n")
 	return path
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/control"
 )
 
@@ -180,14 +181,14 @@ func TestSparesOfAnotherVersion(t *testing.T) {
 	text, err := os.ReadFile(self)
 	check(t, err)
 	program := filepath.Join(t.TempDir(), "executor")
-	check(t, os.WriteFile(program, text, 0o700))
+	buildtest.Executable(t, program, text)
 	m, err := New(Options{Executor: program, cores: testCores(65, 2), Pool: 1})
 	check(t, err)
 	t.Cleanup(m.Close)
 	c := welcome(t, m)
 	c.full(1)
 	old := m.spares()
-	check(t, os.WriteFile(program+".new", text, 0o700))
+	buildtest.Executable(t, program+".new", text)
 	check(t, os.Rename(program+".new", program))
 	granted, _ := c.mustLease(1)
 	if old[granted.Executors[0].PID] {

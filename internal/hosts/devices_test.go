@@ -11,6 +11,7 @@ import (
 
 	"github.com/sublet-hpc/sublet/config"
 	"github.com/sublet-hpc/sublet/devices"
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 )
 
@@ -18,13 +19,13 @@ import (
 func reachable(t *testing.T, others ...*hosts.Host) {
 	t.Helper()
 	var script strings.Builder
-	script.WriteString("#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\ncase $2 in\nn0) exec sh -c \"$3\" ;;\n")
+	script.WriteString("while [ \"$1\" != -- ]; do shift; done\ncase $2 in\nn0) exec sh -c \"$3\" ;;\n")
 	for i, h := range others {
 		fmt.Fprintf(&script, "n%d) exec %s -c \"$3\" ;;\n", i+1, strings.Join(h.Command("sh").Args, " "))
 	}
 	script.WriteString("esac\necho \"$2: no such host\" >&2\nexit 255\n")
 	folder := t.TempDir()
-	check(t, os.WriteFile(filepath.Join(folder, "ssh"), []byte(script.String()), 0o755))
+	buildtest.Script(t, filepath.Join(folder, "ssh"), script.String())
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/internal/slurmlab"
 	"github.com/sublet-hpc/sublet/launcher/harvest"
@@ -176,10 +177,8 @@ func TestHarvestWithSlurmInTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	shims := lab.Folder(t)
-	script := fmt.Sprintf("#!/bin/sh\necho >>%s/calls\n%s \"$@\" >/dev/null\nexec sleep 1000\n", shims, theirs)
-	if err := os.WriteFile(filepath.Join(shims, "sbatch"), []byte(script), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	script := fmt.Sprintf("echo >>%s/calls\n%s \"$@\" >/dev/null\nexec sleep 1000\n", shims, theirs)
+	buildtest.Script(t, filepath.Join(shims, "sbatch"), script)
 	harvester := harvestCommand(lab, c, "--max-nodes", "2")
 	harvester.Env = append(os.Environ(), "PATH="+shims+":"+os.Getenv("PATH"))
 	h := hosts.Start(t, harvester)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sublet-hpc/sublet/internal/buildtest"
 	"github.com/sublet-hpc/sublet/internal/hosts"
 	"github.com/sublet-hpc/sublet/internal/slurmlab"
 	"github.com/sublet-hpc/sublet/launcher/harvest"
@@ -34,11 +35,9 @@ func newShims(t *testing.T, lab *slurmlab.Lab, said map[string]string) shims {
 		if err != nil {
 			t.Fatal(err)
 		}
-		script := fmt.Sprintf("#!/bin/sh\nhow=\nread -r how 2>/dev/null <%s\ncase $how in\nfail) echo '%s: error: %s' >&2; exit 1 ;;\nhang) exec sleep 1000 ;;\nesac\nexec %s \"$@\"\n",
+		script := fmt.Sprintf("how=\nread -r how 2>/dev/null <%s\ncase $how in\nfail) echo '%s: error: %s' >&2; exit 1 ;;\nhang) exec sleep 1000 ;;\nesac\nexec %s \"$@\"\n",
 			s.how(command), command, words, theirs)
-		if err := os.WriteFile(filepath.Join(string(s), command), []byte(script), 0o700); err != nil { //nolint:gosec // it is run
-			t.Fatal(err)
-		}
+		buildtest.Script(t, filepath.Join(string(s), command), script)
 		s.has(t, command, "work")
 	}
 	return s
