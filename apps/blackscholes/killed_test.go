@@ -18,19 +18,19 @@ import (
 // An executor, or the helper with all of them, is killed while it prices: the run goes on, and the prices are the same
 // to the last bit.
 func TestEnduranceKilledWhilePricing(t *testing.T) {
-	long := []string{"--size", "2000000", "--repeat", "400"}
+	const size = "2000000"
 	want := filepath.Join(t.TempDir(), "want")
-	runProgram(t, 1, nil, "--size", "2000000", "--offload", "0", "--binary", "--output", want)
-	// With auto nothing may be leased where others use the cores: that needs an idle machine.
-	shares, programs := []string{"50"}, []string{"sublet-executor"}
+	runProgram(t, 1, nil, "--size", size, "--offload", "0", "--binary", "--output", want)
+	// With auto nothing may be leased while others use the cores: that needs an idle machine, and time to ask again.
+	shares, programs := map[string]string{"50": "400"}, []string{"sublet-executor"}
 	if endurance.InFull() {
-		shares, programs = append(shares, "auto"), append(programs, "sublet")
+		shares["auto"], programs = "1500", append(programs, "sublet")
 	}
-	for _, offload := range shares {
+	for offload, repeat := range shares {
 		for _, program := range programs {
 			t.Run(offload+" "+program, func(t *testing.T) {
 				output := filepath.Join(t.TempDir(), "prices")
-				args := slices.Concat(long, []string{"--offload", offload, "--binary", "--check", "--report", "json", "--output", output})
+				args := []string{"--size", size, "--repeat", repeat, "--offload", offload, "--binary", "--check", "--report", "json", "--output", output}
 				ctx, cancel := context.WithTimeout(t.Context(), mpitest.Limit)
 				defer cancel()
 				command := mpitest.Command(ctx, 1, nil, path("blackscholes"), args...)
@@ -57,10 +57,17 @@ func killWhilePricing(t *testing.T, command *exec.Cmd, program string, judge fun
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
 	named := func(name string) func(mpitest.Process) bool {
 		return func(p mpitest.Process) bool { return p.Program == name }
 	}
 	mpitest.Eventually(t, 30*time.Second, func() (bool, string) {
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended before an executor was at work: %v\n%s", err, &stderr)
+		default:
+		}
 		running := mpitest.Processes(t, bin)
 		i := slices.IndexFunc(running, named("sublet-executor"))
 		return i >= 0 && running[i].Busy() >= 50*time.Millisecond, fmt.Sprintf("no executor is at work among %v", running)
@@ -71,7 +78,7 @@ func killWhilePricing(t *testing.T, command *exec.Cmd, program string, judge fun
 	} else if err := syscall.Kill(running[i].Pid, syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
-	if err := command.Wait(); err != nil {
+	if err := <-ended; err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
 	mpitest.ExpectNothingLeft(t, bin)
