@@ -62,9 +62,9 @@ func TestAllocationFromEnvironment(t *testing.T) {
 
 func TestAllocationRefused(t *testing.T) {
 	for environment, reason := range map[string]string{
-		"SLURM_JOB_ID=x SLURM_JOB_NODELIST=n1":                                            `the environment of job "x": SLURM_JOB_ID="x": it is no number`,
-		"SLURM_JOB_ID=1":                                                                  `SLURM_JOB_NODELIST="": hostlist "": an empty name`,
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1":                                           `a [ without its ]`,
+		"SLURM_JOB_ID=x SLURM_JOB_NODELIST=n1":  `the environment of job "x": SLURM_JOB_ID="x": it is no number`,
+		"SLURM_JOB_ID=1":                        `SLURM_JOB_NODELIST="": hostlist "": an empty name`,
+		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1": `a [ without its ]`,
 		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x3)":          "of more nodes than the job has, 2",
 		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2":              "of fewer nodes than the job has, 2",
 		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x2":           "a ( without its )",

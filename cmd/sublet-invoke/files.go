@@ -1,13 +1,9 @@
 package main
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/sublet-hpc/sublet/cmd/sublet-invoke/options"
 	"github.com/sublet-hpc/sublet/internal/atomicfile"
@@ -46,36 +42,13 @@ func writeOutput(name string, output []byte, stdout io.Writer) error {
 
 // replaceFile writes a file whole or not at all. A device, a pipe, or a descriptor as /dev/stdout is written as it is.
 func replaceFile(name string, content []byte) error {
-	if file, err := atomicfile.OpenDescriptor(name); err != nil {
-		return err
-	} else if file != nil {
-		_, err = file.Write(content)
-		return errors.Join(err, file.Close())
-	}
-	path, err := filepath.EvalSymlinks(name) // what a link names is replaced, not the link
-	if errors.Is(err, fs.ErrNotExist) {
-		path, err = name, nil
-	}
+	file, err := atomicfile.Create(name)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(path)
-	exists := err == nil
-	if exists && !info.Mode().IsRegular() {
-		return os.WriteFile(path, content, 0)
-	}
-	draft := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text())
-	file, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
+	defer file.Discard()
+	if _, err := file.Write(content); err != nil {
 		return err
 	}
-	defer os.Remove(draft) // nothing once it is renamed
-	_, err = file.Write(content)
-	if exists {
-		err = errors.Join(err, file.Chmod(info.Mode().Perm()))
-	}
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(draft, path)
+	return file.Commit()
 }

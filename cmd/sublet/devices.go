@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -282,44 +281,16 @@ func (o *devicesOptions) write(report []byte, stdout io.Writer) error {
 		_, err := stdout.Write(report)
 		return err
 	}
-	if atomicfile.IsDescriptor(o.file) {
-		return plainWrite(o.file, report)
-	}
-	target, err := filepath.EvalSymlinks(o.file) // the file is to be replaced, not the link to it
-	if err != nil {
-		target = o.file
-	}
-	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
-		return plainWrite(o.file, report)
-	}
-	partial, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
-	if err != nil {
-		return fmt.Errorf("devices: --file %s: %w", o.file, plainError(err))
-	}
-	defer os.Remove(partial.Name())
-	_, err = partial.Write(report)
-	err = errors.Join(err, partial.Chmod(0o644), partial.Close())
+	file, err := atomicfile.Create(o.file)
 	if err == nil {
-		err = os.Rename(partial.Name(), target)
+		defer file.Discard()
+		_, err = file.Write(report)
+	}
+	if err == nil {
+		err = file.Commit()
 	}
 	if err != nil {
 		return fmt.Errorf("devices: --file %s: %w", o.file, plainError(err))
-	}
-	return nil
-}
-
-// plainWrite writes to what is not to be replaced: a descriptor, or what is no regular file.
-func plainWrite(path string, content []byte) error {
-	file, err := atomicfile.OpenDescriptor(path)
-	if file == nil && err == nil {
-		file, err = os.OpenFile(path, os.O_WRONLY, 0)
-	}
-	if err == nil {
-		_, err = file.Write(content)
-		err = errors.Join(err, file.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("devices: --file %s: %w", path, plainError(err))
 	}
 	return nil
 }

@@ -3,10 +3,7 @@ package portfolio
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 
@@ -39,29 +36,23 @@ func Create(path string) (*Output, error) {
 	} else if file != nil {
 		return &Output{path: path, temporary: path, file: file, creator: true}, nil
 	}
-	target, err := filepath.EvalSymlinks(path) // the file is to be replaced, not the link to it
-	if err != nil {
-		target = path
-	}
-	mode := os.FileMode(0o666)
-	info, err := os.Stat(target)
+	place, err := atomicfile.Find(path)
 	switch {
-	case err == nil && info.IsDir():
+	case errors.Is(err, syscall.EISDIR):
 		return nil, fmt.Errorf("writing %s: it is a directory: name a file", path)
-	case err == nil && !info.Mode().IsRegular():
+	case err != nil:
+		return nil, outputError(path, err)
+	case place.AsItIs:
 		return attach(path, path, true)
-	case err == nil:
-		mode = info.Mode().Perm()
 	}
-	directory, name := filepath.Split(target)
-	temporary := filepath.Join(directory, atomicfile.TemporaryPrefix+name+"-"+strconv.FormatUint(rand.Uint64(), 36))
-	guard := newGuard(temporary)
-	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	draft := place.Draft()
+	guard := newGuard(draft)
+	file, err := place.Begin(draft)
 	if err != nil {
 		guard.leave()
 		return nil, outputError(path, err)
 	}
-	return &Output{path: target, temporary: temporary, file: file, creator: true, guard: guard, seekable: true}, nil
+	return &Output{path: place.Path, temporary: draft, file: file, creator: true, guard: guard, seekable: true}, nil
 }
 
 // Join opens a file that another rank has created, to write to it as well. path is the name that it
