@@ -61,19 +61,20 @@ func TestAllocationFromEnvironment(t *testing.T) {
 }
 
 func TestAllocationRefused(t *testing.T) {
-	for environment, reason := range map[string]string{
-		"SLURM_JOB_ID=x SLURM_JOB_NODELIST=n1":  `the environment of job "x": SLURM_JOB_ID="x": it is no number`,
-		"SLURM_JOB_ID=1":                        `SLURM_JOB_NODELIST="": hostlist "": an empty name`,
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1": `a [ without its ]`,
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x3)":          "of more nodes than the job has, 2",
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2":              "of fewer nodes than the job has, 2",
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x2":           "a ( without its )",
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x0),1":        `"2(x0)" is no count`,
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2,-1":           `"-1" is no count`,
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1 SLURM_MEM_PER_NODE=9223372036854775807":     "no node has so many MiB",
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1 SLURM_JOB_END_TIME=soon":                    `SLURM_JOB_END_TIME="soon": it is no number`,
-		"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1 SLURM_JOB_CPUS_PER_NODE=2(x99999999999999)": "is no count",
+	for _, c := range [][2]string{
+		{"SLURM_JOB_ID=x SLURM_JOB_NODELIST=n1", `the environment of job "x": SLURM_JOB_ID="x": it is no number`},
+		{"SLURM_JOB_ID=1", `SLURM_JOB_NODELIST="": hostlist "": an empty name`},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1", `a [ without its ]`},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x3)", "of more nodes than the job has, 2"},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2", "of fewer nodes than the job has, 2"},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x2", "a ( without its )"},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2(x0),1", `"2(x0)" is no count`},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n[1-2] SLURM_JOB_CPUS_PER_NODE=2,-1", `"-1" is no count`},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1 SLURM_MEM_PER_NODE=9223372036854775807", "no node has so many MiB"},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1 SLURM_JOB_END_TIME=soon", `SLURM_JOB_END_TIME="soon": it is no number`},
+		{"SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1 SLURM_JOB_CPUS_PER_NODE=2(x99999999999999)", "is no count"},
 	} {
+		environment, reason := c[0], c[1]
 		got, in, err := AllocationFromEnvironment(environmentOf(environment))
 		if err == nil {
 			t.Errorf("%s was read as %+v", environment, got)

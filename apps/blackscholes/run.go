@@ -146,8 +146,8 @@ func inOrder(name string) bool {
 	if atomicfile.IsDescriptor(name) {
 		return true
 	}
-	info, err := os.Stat(name)
-	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+	place, err := atomicfile.Find(name)
+	return err == nil && place.AsItIs
 }
 
 // soleRank is an error of what one rank does for all of them: its number would only confuse.

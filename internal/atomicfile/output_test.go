@@ -74,6 +74,24 @@ func TestOutputReplaces(t *testing.T) {
 	}
 }
 
+// Also a file that nobody may read keeps its mode.
+func TestOutputKeepsNoMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	output, err := atomicfile.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := output.Commit(); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 // A new file has the mode that any new one has.
 func TestNewOutput(t *testing.T) {
 	directory := t.TempDir()

@@ -15,7 +15,8 @@ type Place struct {
 	Path string // of the file, where links lead to it
 	// AsItIs says that it is a device or a pipe, which is written to and not replaced.
 	AsItIs bool
-	mode   fs.FileMode // of the file that is there; 0: there is none
+	exists bool        // there is a file
+	mode   fs.FileMode // its
 }
 
 // Find finds the place. A directory is EISDIR.
@@ -24,14 +25,14 @@ func Find(path string) (Place, error) {
 	if err != nil {
 		target = path // it is to be made, or making it says why it can not be
 	}
-	info, err := os.Stat(target)
-	switch {
-	case err != nil:
-		return Place{Path: target}, nil
-	case info.IsDir():
-		return Place{}, &os.PathError{Op: "open", Path: path, Err: unix.EISDIR}
+	p := Place{Path: target}
+	if info, err := os.Stat(target); err == nil {
+		if info.IsDir() {
+			return Place{}, &os.PathError{Op: "open", Path: path, Err: unix.EISDIR}
+		}
+		p.AsItIs, p.exists, p.mode = !info.Mode().IsRegular(), true, info.Mode().Perm()
 	}
-	return Place{target, !info.Mode().IsRegular(), info.Mode().Perm()}, nil
+	return p, nil
 }
 
 // Draft is a name beside the place, of no file, for what takes the place when it is whole.
@@ -43,7 +44,7 @@ func (p Place) Draft() string {
 // Begin makes the file of a draft, with the mode of the file that it is going to replace.
 func (p Place) Begin(draft string) (*os.File, error) {
 	file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil || p.mode == 0 {
+	if err != nil || !p.exists {
 		return file, err
 	}
 	if err := file.Chmod(p.mode); err != nil {
