@@ -167,6 +167,7 @@ func TestAutoWithKills(t *testing.T) {
 
 // An executor that is stopped has its part taken away; the step goes on.
 func TestAutoTakesPartsBack(t *testing.T) {
+	offload.Trust(t)
 	s := session(t)
 	l := lease(t, s, 1)
 	const n = 4000

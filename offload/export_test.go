@@ -55,11 +55,20 @@ func (e *Executor) InvokeLate(ctx context.Context, end func(), name string, in, 
 // comes before the session, which looks until it is closed. The usual times are those of TestDoubt.
 func Hurry(t testing.TB) {
 	usual := usualStallTimes
-	hurried.Store(&stallTimes{interval: usual.interval / hurry, most: usual.most / hurry, answer: usual.answer / hurry, end: usual.end / hurry})
-	t.Cleanup(func() { hurried.Store(nil) })
+	otherTimes.Store(&stallTimes{interval: usual.interval / hurry, most: usual.most / hurry, answer: usual.answer / hurry, end: usual.end / hurry})
+	t.Cleanup(func() { otherTimes.Store(nil) })
 }
 
 const hurry = 4
+
+// Trust has silent executors believed for two minutes, until the test is over: what ends them sooner is something else.
+// It comes before the session.
+func Trust(t testing.TB) {
+	times := usualStallTimes
+	times.answer = time.Minute
+	otherTimes.Store(&times)
+	t.Cleanup(func() { otherTimes.Store(nil) })
+}
 
 // GivenUpAfter is how long an executor is silent, at most, before it is given up: it is asked twice.
 func GivenUpAfter() time.Duration { return 3*stalls().interval + 2*stalls().answer }

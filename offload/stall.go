@@ -41,11 +41,11 @@ type stallTimes struct {
 
 var usualStallTimes = stallTimes{interval: time.Second, most: 8 * time.Second, answer: 2500 * time.Millisecond, end: 5 * time.Second}
 
-// hurried are the times instead, where a test has set them.
-var hurried atomic.Pointer[stallTimes]
+// otherTimes are the times instead, where a test has set them.
+var otherTimes atomic.Pointer[stallTimes]
 
 func stalls() stallTimes {
-	if times := hurried.Load(); times != nil {
+	if times := otherTimes.Load(); times != nil {
 		return *times
 	}
 	return usualStallTimes
